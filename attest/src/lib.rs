@@ -1,0 +1,1 @@
+//! Attestation evidence, its appraisal, and TLS that carries it

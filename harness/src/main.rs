@@ -1,0 +1,2 @@
+//! The `chrysalis` command.
+fn main() {}

@@ -1,0 +1,1 @@
+//! Answer sources: the embedded tiny decoder, a service-time model, an OpenAI-compatible upstream

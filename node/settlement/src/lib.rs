@@ -1,0 +1,1 @@
+//! Pricing, signed payments, contract addresses; no I/O

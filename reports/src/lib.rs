@@ -1,0 +1,1 @@
+//! Run stores and what is computed from them

@@ -1,0 +1,1 @@
+//! The deterministic world: executors, network, disks, clocks, entropy, event log
