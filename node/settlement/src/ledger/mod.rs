@@ -91,3 +91,6 @@ impl LedgerError {
         }
     }
 }
+
+#[cfg(test)]
+mod tests;
