@@ -1,0 +1,130 @@
+//! A simulated hardware vendor: everything that Intel keeps for TDX, derived from one seed.
+//!
+//! Formats are the real ones, so the one verifier judges both. Names, owner, processor family and signer of the quoting
+//! enclave say "SIM"; the root differs per seed; and the vendor's root refuses all of it. Signatures are deterministic
+//! (RFC 6979): equal seeds give equal bytes.
+//!
+//! | module | holds |
+//! |---|---|
+//! | [`platform`] | one machine: platform certificate, quoting enclave, attestation key |
+//! | [`publication`] | TCB info, identity of the quoting enclave, revocation lists |
+//! | `x509` | certificates and revocation lists |
+
+pub mod platform;
+pub mod publication;
+mod x509;
+
+pub use platform::{PlatformTcb, SimPlatform};
+pub use publication::CollateralOptions;
+
+use crate::{
+    collateral::{Collateral, Fmspc},
+    policy::{SimulationOnly, TrustAnchors},
+};
+use x509::{CertificateForm, Issuer, SimKey, authority};
+
+/// Processor family of all simulated machines: "SIM" in ASCII, which no processor has.
+pub const SIM_FMSPC: Fmspc = *b"SIM\0\0\0";
+
+const ROOT_NAME: &str = "SIM SGX Root CA";
+/// Readers of quotes recognise the kind of platform by "Platform CA" in the issuer's name.
+const PLATFORM_CA_NAME: &str = "SIM SGX PCK Platform CA";
+const TCB_SIGNER_NAME: &str = "SIM SGX TCB Signing";
+const PLATFORM_NAME: &str = "SIM SGX PCK Certificate";
+
+const YEAR_S: u64 = 365 * 86_400;
+const KEY_USAGE_CA: u8 = 0b0000_0110;
+const KEY_USAGE_SIGNER: u8 = 0b1100_0000;
+
+/// Root, platform CA and TCB signer of a simulated vendor.
+pub struct SimPki {
+    seed: u64,
+    not_before_unix_s: u64,
+    root: Issuer,
+    platform_ca: Issuer,
+    tcb_signer: Issuer,
+}
+
+impl SimPki {
+    /// The vendor of `seed`, whose certificates begin at `not_before_unix_s` and last 20 years.
+    pub fn new(seed: u64, not_before_unix_s: u64) -> Self {
+        let key = |label| SimKey::derive(label, seed, 0);
+        let (root_key, platform_ca_key, tcb_signer_key) = (key("root"), key("platform CA"), key("TCB signer"));
+        let certify = |serial, name, subject_key: &SimKey, authority, key_usage| {
+            x509::certificate(
+                &CertificateForm {
+                    serial: &[serial],
+                    issuer: ROOT_NAME,
+                    subject: name,
+                    not_before_unix_s,
+                    not_after_unix_s: not_before_unix_s.saturating_add(20 * YEAR_S),
+                    public_key: subject_key,
+                    authority,
+                    key_usage,
+                    extensions: Vec::new(),
+                },
+                &root_key,
+            )
+        };
+        let root_der = certify(1, ROOT_NAME, &root_key, authority(Some(1)), KEY_USAGE_CA);
+        let platform_ca_der = certify(2, PLATFORM_CA_NAME, &platform_ca_key, authority(Some(0)), KEY_USAGE_CA);
+        let tcb_signer_der = certify(3, TCB_SIGNER_NAME, &tcb_signer_key, authority(None), KEY_USAGE_SIGNER);
+        Self {
+            seed,
+            not_before_unix_s,
+            root: Issuer {
+                key: root_key,
+                name: ROOT_NAME,
+                der: root_der,
+            },
+            platform_ca: Issuer {
+                key: platform_ca_key,
+                name: PLATFORM_CA_NAME,
+                der: platform_ca_der,
+            },
+            tcb_signer: Issuer {
+                key: tcb_signer_key,
+                name: TCB_SIGNER_NAME,
+                der: tcb_signer_der,
+            },
+        }
+    }
+
+    /// The root certificate.
+    pub fn root_der(&self) -> &[u8] {
+        &self.root.der
+    }
+
+    pub(crate) fn identity(&self) -> (u64, u64) {
+        (self.seed, self.not_before_unix_s)
+    }
+
+    /// Trust in this vendor and no other.
+    pub fn anchors(&self, marker: SimulationOnly) -> TrustAnchors {
+        #[expect(
+            clippy::expect_used,
+            reason = "the root was written by this crate and its key is derived from a seed"
+        )]
+        TrustAnchors::simulation(marker, self.root_der()).expect("an own root is a certificate with an own key")
+    }
+
+    /// Machine number `n` of this vendor, with the current TCB.
+    pub fn platform(&self, n: u64) -> SimPlatform {
+        SimPlatform::new(self, n, PlatformTcb::default())
+    }
+
+    /// Machine number `n` with a TCB of its own.
+    pub fn platform_with(&self, n: u64, tcb: PlatformTcb) -> SimPlatform {
+        SimPlatform::new(self, n, tcb)
+    }
+
+    /// Collateral issued at `issue_unix_s`, good for 30 days like the real one: all machines are up to date.
+    pub fn collateral(&self, issue_unix_s: u64) -> Collateral {
+        self.collateral_with(issue_unix_s, &CollateralOptions::default())
+    }
+
+    /// Collateral with other statuses, revocations or numbers.
+    pub fn collateral_with(&self, issue_unix_s: u64, options: &CollateralOptions) -> Collateral {
+        publication::publish(self, issue_unix_s, options)
+    }
+}

@@ -1,0 +1,196 @@
+//! One simulated machine (Intel SGX PCK certificate profile 1.5, TDX DCAP quote format).
+
+use super::{
+    KEY_USAGE_SIGNER, PLATFORM_CA_NAME, PLATFORM_NAME, SIM_FMSPC, SimPki, YEAR_S,
+    x509::{self, CertificateForm, SimKey, authority},
+};
+use crate::{
+    appraise::PlatformId,
+    der::{boolean, enumerated, extension, integer, octets, oid, sequence},
+    hash::{fingerprint, sha256, sha384},
+};
+
+const SGX_EXTENSION: [u64; 7] = [1, 2, 840, 113_741, 1, 13, 1];
+
+/// Measurement of the signer of the simulated quoting enclave.
+pub(super) const QE_SIGNER: [u8; 32] = *b"SIM quoting enclave signer......";
+pub(super) const QE_PRODUCT_ID: u16 = 2;
+pub(super) const QE_SECURITY_VERSION: u16 = 4;
+/// INIT and MODE64BIT; not DEBUG.
+pub(super) const QE_ATTRIBUTES: [u8; 16] = [0x05, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0];
+pub(super) const PCE_ID: [u8; 2] = [0, 0];
+
+/// Security versions of a machine's trusted computing base.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct PlatformTcb {
+    /// Versions of the processor's components.
+    pub cpu_svn: [u8; 16],
+    /// Version of the provisioning enclave.
+    pub pce_svn: u8,
+    /// Versions of TDX module (byte 0), its major number (byte 1) and the SEAM loader (byte 2).
+    pub tee_tcb_svn: [u8; 16],
+    /// Measurement of the TDX module.
+    pub mr_seam: [u8; 48],
+}
+
+impl Default for PlatformTcb {
+    /// The versions that default collateral calls up to date.
+    fn default() -> Self {
+        Self {
+            cpu_svn: [4, 4, 2, 2, 4, 1, 0, 5, 0, 0, 0, 0, 0, 0, 0, 0],
+            pce_svn: 13,
+            tee_tcb_svn: [7, 1, 3, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0],
+            mr_seam: sha384(&[b"SIM TDX module 7.1"]),
+        }
+    }
+}
+
+/// A machine that makes quotes. Its quoting enclave was certified when it was made, so a quote costs one signature.
+pub struct SimPlatform {
+    id: PlatformId,
+    tcb: PlatformTcb,
+    attestation_key: SimKey,
+    /// Everything after the quote's own signature: attestation key and certification data.
+    quote_tail: Vec<u8>,
+    fingerprint: [u8; 32],
+}
+
+impl SimPlatform {
+    pub(super) fn new(pki: &SimPki, n: u64, tcb: PlatformTcb) -> Self {
+        let id = PlatformId {
+            ppid: ppid(pki.seed, n),
+            fmspc: SIM_FMSPC,
+        };
+        let platform_key = SimKey::derive("platform", pki.seed, n);
+        let attestation_key = SimKey::derive("attestation", pki.seed, n);
+        let chain = [
+            platform_certificate(pki, n, &id, &tcb, &platform_key),
+            pki.platform_ca.der.clone(),
+            pki.root.der.clone(),
+        ];
+        let quote_tail = quote_tail(&tcb, &platform_key, &attestation_key, &chain);
+        let fingerprint = fingerprint(&[&quote_tail, &tcb.tee_tcb_svn, &tcb.mr_seam]);
+        Self {
+            id,
+            tcb,
+            attestation_key,
+            quote_tail,
+            fingerprint,
+        }
+    }
+
+    /// Which machine it is, as a verifier learns it.
+    pub fn id(&self) -> PlatformId {
+        self.id
+    }
+
+    /// Its security versions.
+    pub fn tcb(&self) -> &PlatformTcb {
+        &self.tcb
+    }
+
+    pub(crate) fn fingerprint(&self) -> &[u8; 32] {
+        &self.fingerprint
+    }
+
+    /// Signs header and report with the attestation key and appends what certifies that key.
+    pub(crate) fn sign_quote(&self, signed: &[u8]) -> Vec<u8> {
+        let signature = self.attestation_key.sign_raw(signed);
+        let mut quote = Vec::with_capacity(signed.len() + 4 + signature.len() + self.quote_tail.len());
+        quote.extend_from_slice(signed);
+        push_sized32(&mut quote, &[&signature, &self.quote_tail]);
+        quote
+    }
+}
+
+pub(super) fn serial(n: u64) -> Vec<u8> {
+    let mut serial = vec![0x10];
+    serial.extend_from_slice(&n.to_be_bytes());
+    serial
+}
+
+fn ppid(seed: u64, n: u64) -> [u8; 16] {
+    let mut ppid = [0; 16];
+    ppid.copy_from_slice(&sha256(&[b"SIM PPID", &seed.to_le_bytes(), &n.to_le_bytes()])[..16]);
+    ppid
+}
+
+fn platform_certificate(pki: &SimPki, n: u64, id: &PlatformId, tcb: &PlatformTcb, key: &SimKey) -> Vec<u8> {
+    x509::certificate(
+        &CertificateForm {
+            serial: &serial(n),
+            issuer: PLATFORM_CA_NAME,
+            subject: PLATFORM_NAME,
+            not_before_unix_s: pki.not_before_unix_s,
+            not_after_unix_s: pki.not_before_unix_s.saturating_add(7 * YEAR_S),
+            public_key: key,
+            authority: authority(None),
+            key_usage: KEY_USAGE_SIGNER,
+            extensions: vec![sgx_extension(id, tcb)],
+        },
+        &pki.platform_ca.key,
+    )
+}
+
+fn sgx_extension(id: &PlatformId, tcb: &PlatformTcb) -> Vec<u8> {
+    let field = |path: &[u64], value: Vec<u8>| sequence(&[oid(&[&SGX_EXTENSION, path].concat()), value]);
+    let mut levels: Vec<_> = (1..)
+        .zip(tcb.cpu_svn)
+        .map(|(component, svn)| field(&[2, component], integer(svn.into())))
+        .collect();
+    levels.push(field(&[2, 17], integer(tcb.pce_svn.into())));
+    levels.push(field(&[2, 18], octets(&tcb.cpu_svn)));
+    let flags: Vec<_> = (1..=3).map(|flag| field(&[7, flag], boolean(flag == 3))).collect();
+    extension(
+        &SGX_EXTENSION,
+        false,
+        &sequence(&[
+            field(&[1], octets(&id.ppid)),
+            field(&[2], sequence(&levels)),
+            field(&[3], octets(&PCE_ID)),
+            field(&[4], octets(&id.fmspc)),
+            // Type 1 is "scalable": memory of server size.
+            field(&[5], enumerated(1)),
+            field(&[6], octets(&id.ppid)),
+            // Dynamic platform, cached keys, multithreading: a server has the last.
+            field(&[7], sequence(&flags)),
+        ]),
+    )
+}
+
+fn quote_tail(tcb: &PlatformTcb, platform_key: &SimKey, attestation_key: &SimKey, chain: &[Vec<u8>]) -> Vec<u8> {
+    const QE_AUTHENTICATION_DATA: [u8; 32] = *b"SIM QE authentication data......";
+    let attestation_point = attestation_key.public_point();
+
+    let mut report = [0u8; 384];
+    report[..16].copy_from_slice(&tcb.cpu_svn);
+    report[48..64].copy_from_slice(&QE_ATTRIBUTES);
+    report[64..96].copy_from_slice(&sha256(&[b"SIM quoting enclave"]));
+    report[128..160].copy_from_slice(&QE_SIGNER);
+    report[256..258].copy_from_slice(&QE_PRODUCT_ID.to_le_bytes());
+    report[258..260].copy_from_slice(&QE_SECURITY_VERSION.to_le_bytes());
+    report[320..352].copy_from_slice(&sha256(&[&attestation_point, &QE_AUTHENTICATION_DATA]));
+
+    let mut certification = Vec::new();
+    certification.extend_from_slice(&report);
+    certification.extend_from_slice(&platform_key.sign_raw(&report));
+    certification.extend_from_slice(&(QE_AUTHENTICATION_DATA.len() as u16).to_le_bytes());
+    certification.extend_from_slice(&QE_AUTHENTICATION_DATA);
+    // Type 5: the chain of the platform's certificate in PEM.
+    certification.extend_from_slice(&5u16.to_le_bytes());
+    push_sized32(&mut certification, &[crate::appraise::pem_of(chain).as_bytes()]);
+
+    let mut tail = attestation_point.to_vec();
+    // Type 6: report of the quoting enclave, which certifies the attestation key.
+    tail.extend_from_slice(&6u16.to_le_bytes());
+    push_sized32(&mut tail, &[&certification]);
+    tail
+}
+
+fn push_sized32(out: &mut Vec<u8>, parts: &[&[u8]]) {
+    let len: usize = parts.iter().map(|part| part.len()).sum();
+    out.extend_from_slice(&(len as u32).to_le_bytes());
+    for part in parts {
+        out.extend_from_slice(part);
+    }
+}

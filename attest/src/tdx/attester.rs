@@ -1,0 +1,121 @@
+//! Everything that turns report data into a quote.
+
+use super::{HEADER_LEN_BYTES, TdMeasurements};
+use crate::{hash::fingerprint, issue_cache::IssueCache, policy::SimulationOnly, sim_pki::SimPlatform};
+use std::sync::Arc;
+
+/// A fake quote is the report data and nothing else (spec §3.7).
+pub const FAKE_QUOTE_LEN_BYTES: usize = 64;
+
+/// Why there is no quote.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+pub enum AttestError {
+    /// The platform's interface failed or is absent.
+    #[error("the platform made no quote: {0}")]
+    Platform(String),
+}
+
+/// A trusted execution environment that can have 64 bytes of its choice signed together with what it is.
+pub trait Attester: Send + Sync {
+    /// A quote over `report_data`.
+    ///
+    /// # Errors
+    /// The platform made none.
+    fn quote(&self, report_data: &[u8; 64]) -> Result<Vec<u8>, AttestError>;
+}
+
+/// A TD on a simulated platform: version 4 quotes in the real format, reproducible byte for byte.
+#[derive(Clone)]
+pub struct SimTdxAttester {
+    platform: Arc<SimPlatform>,
+    measurements: TdMeasurements,
+    cache: Option<Arc<IssueCache>>,
+}
+
+impl SimTdxAttester {
+    /// A TD with these measurements on `platform`.
+    pub fn new(platform: Arc<SimPlatform>, measurements: TdMeasurements) -> Self {
+        Self {
+            platform,
+            measurements,
+            cache: None,
+        }
+    }
+
+    /// Takes quotes that were made before from `cache`. A quote is a pure function of platform, measurements and report
+    /// data, so no observer can tell.
+    #[must_use]
+    pub fn with_cache(mut self, cache: Arc<IssueCache>) -> Self {
+        self.cache = Some(cache);
+        self
+    }
+
+    /// What the TD is.
+    pub fn measurements(&self) -> &TdMeasurements {
+        &self.measurements
+    }
+
+    /// The machine it runs on.
+    pub fn platform(&self) -> &Arc<SimPlatform> {
+        &self.platform
+    }
+
+    /// Header and TD report (spec §3.6), which the attestation key signs.
+    fn signed_part(&self, report_data: &[u8; 64]) -> Vec<u8> {
+        let Self {
+            platform,
+            measurements: td,
+            ..
+        } = self;
+        let mut out = Vec::with_capacity(HEADER_LEN_BYTES + 584);
+        out.extend_from_slice(&4u16.to_le_bytes());
+        // Attestation key type 2 is ECDSA over P-256, TEE type 0x81 is TDX.
+        out.extend_from_slice(&2u16.to_le_bytes());
+        out.extend_from_slice(&0x81u32.to_le_bytes());
+        out.extend_from_slice(&[0; 4]);
+        out.extend_from_slice(&dcap_qvl::INTEL_QE_VENDOR_ID);
+        out.extend_from_slice(&[0; 20]);
+
+        out.extend_from_slice(&platform.tcb().tee_tcb_svn);
+        out.extend_from_slice(&platform.tcb().mr_seam);
+        out.extend_from_slice(&[0; 48 + 8]);
+        out.extend_from_slice(&td.td_attributes);
+        out.extend_from_slice(&td.xfam);
+        for register in [&td.mr_td, &td.mr_config_id, &td.mr_owner, &td.mr_owner_config]
+            .into_iter()
+            .chain(&td.rtmr)
+        {
+            out.extend_from_slice(register);
+        }
+        out.extend_from_slice(report_data);
+        out
+    }
+}
+
+impl Attester for SimTdxAttester {
+    fn quote(&self, report_data: &[u8; 64]) -> Result<Vec<u8>, AttestError> {
+        let signed = self.signed_part(report_data);
+        let make = || self.platform.sign_quote(&signed);
+        Ok(match &self.cache {
+            Some(cache) => cache.quote(fingerprint(&[self.platform.fingerprint(), &signed]), make),
+            None => make(),
+        })
+    }
+}
+
+/// The reference system's test mode (spec §3.7). It authenticates nothing: anybody can make such a quote.
+#[derive(Debug, Clone, Copy)]
+pub struct FakeTdxAttester(());
+
+impl FakeTdxAttester {
+    /// An attester without any security.
+    pub fn new(_: SimulationOnly) -> Self {
+        Self(())
+    }
+}
+
+impl Attester for FakeTdxAttester {
+    fn quote(&self, report_data: &[u8; 64]) -> Result<Vec<u8>, AttestError> {
+        Ok(report_data.to_vec())
+    }
+}

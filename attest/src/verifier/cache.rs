@@ -1,0 +1,128 @@
+//! What verifiers remember.
+
+use super::AttestedPeer;
+use crate::{
+    appraise::{EvidenceId, Verdict},
+    certificate::PublicKey,
+    collateral::{CollateralId, Fmspc},
+    lru::Lru,
+};
+use std::{
+    collections::BTreeMap,
+    sync::{Arc, Mutex, PoisonError},
+};
+
+/// Policies that one cache serves; the least recently asked for is forgotten.
+const MAX_POLICIES: usize = 64;
+
+/// Verdicts that several verifiers may share: all nodes of a world, or all runs of one seed.
+pub struct VerdictCache {
+    capacity_per_policy: usize,
+    by_policy: Mutex<Lru<[u8; 32], Arc<Mutex<Tables>>>>,
+}
+
+impl VerdictCache {
+    /// Remembers this many certificates and as many verdicts for each policy; zero remembers nothing.
+    pub fn new(capacity_per_policy: usize) -> Self {
+        Self {
+            capacity_per_policy,
+            by_policy: Mutex::new(Lru::new(MAX_POLICIES)),
+        }
+    }
+
+    pub(super) fn tables(&self, policy: [u8; 32]) -> Arc<Mutex<Tables>> {
+        let mut by_policy = self.by_policy.lock().unwrap_or_else(PoisonError::into_inner);
+        if let Some(tables) = by_policy.get(&policy) {
+            return tables.clone();
+        }
+        let tables = Arc::new(Mutex::new(Tables::new(self.capacity_per_policy)));
+        by_policy.insert(policy, tables.clone());
+        tables
+    }
+}
+
+/// A certificate that was accepted, and until when that holds.
+pub(super) struct Checked {
+    pub(super) peer: AttestedPeer,
+    pub(super) from_unix_s: u64,
+    pub(super) until_unix_s: u64,
+    pub(super) collateral: Option<(Fmspc, CollateralId)>,
+}
+
+impl Checked {
+    pub(super) fn holds_at(&self, now_unix_s: u64) -> bool {
+        (self.from_unix_s..=self.until_unix_s).contains(&now_unix_s)
+    }
+}
+
+/// A verdict with the one encoding of the evidence that it was given for.
+#[derive(Clone)]
+pub(super) struct RememberedVerdict {
+    pub(super) quote: Arc<[u8]>,
+    pub(super) collateral: CollateralId,
+    pub(super) verdict: Arc<Verdict>,
+}
+
+/// Memory of one policy.
+///
+/// Certificates are found by their bytes rather than by a digest of them: comparing 5 kB that differ early (at the
+/// serial number) takes less than hashing them, and three look-ups are made for each handshake and side.
+pub(super) struct Tables {
+    capacity: usize,
+    certificates: Lru<Arc<[u8]>, Arc<Checked>>,
+    /// The one certificate that is remembered for each key.
+    by_key: BTreeMap<PublicKey, Arc<[u8]>>,
+    verdicts: Lru<EvidenceId, RememberedVerdict>,
+}
+
+impl Tables {
+    fn new(capacity: usize) -> Self {
+        Self {
+            capacity,
+            certificates: Lru::new(capacity),
+            by_key: BTreeMap::new(),
+            verdicts: Lru::new(capacity),
+        }
+    }
+
+    pub(super) fn certificate(&mut self, der: &[u8]) -> Option<Arc<Checked>> {
+        self.certificates.get(der).cloned()
+    }
+
+    pub(super) fn remember_certificate(&mut self, der: &[u8], checked: Checked) {
+        if self.capacity == 0 {
+            return;
+        }
+        let der: Arc<[u8]> = der.into();
+        let key = checked.peer.public_key;
+        if let Some(previous) = self.by_key.insert(key, der.clone()) {
+            self.certificates.remove(&previous);
+        }
+        let evicted = self.certificates.insert(der, Arc::new(checked));
+        if let Some((_, evicted)) = evicted {
+            self.by_key.remove(&evicted.peer.public_key);
+        }
+    }
+
+    pub(super) fn verdict(&mut self, id: EvidenceId) -> Option<RememberedVerdict> {
+        self.verdicts.get(&id).cloned()
+    }
+
+    pub(super) fn remember_verdict(&mut self, remembered: RememberedVerdict) {
+        self.verdicts.insert(remembered.verdict.evidence_id, remembered);
+    }
+
+    pub(super) fn forget(&mut self, der: &[u8], verdict: Option<&Verdict>) {
+        if let Some(checked) = self.certificates.remove(der) {
+            self.by_key.remove(&checked.peer.public_key);
+        }
+        if let Some(verdict) = verdict {
+            self.verdicts.remove(&verdict.evidence_id);
+        }
+    }
+
+    #[cfg(test)]
+    pub(super) fn len(&self) -> (usize, usize, usize) {
+        (self.certificates.len(), self.by_key.len(), self.verdicts.len())
+    }
+}
