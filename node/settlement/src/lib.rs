@@ -13,6 +13,7 @@
 //! | [`ledger`] | accounts of clients and workers at a proxy, reservations, commits, charges |
 //! | [`receipts`] | what a client or a worker remembers of the payments it was given |
 //! | [`keys`] | Ed25519 |
+//! | [`hash`] | SHA-256 |
 //! | [`address`] | account addresses and their text forms |
 //! | [`params`] | the parameters cell that every contract commits to |
 //! | [`contracts`] | contract codes, initial data, derived addresses |
@@ -22,6 +23,7 @@
 pub mod address;
 mod cells;
 pub mod contracts;
+pub mod hash;
 pub mod keys;
 pub mod ledger;
 pub mod params;
@@ -34,6 +36,7 @@ pub mod usage;
 
 pub use address::{Address, AddressError, Network};
 pub use contracts::{ContractCodes, ContractInit};
+pub use hash::{Hash256, sha256};
 pub use keys::{PublicKey, Signature, SigningKey};
 pub use params::Params;
 pub use payment::{PaymentError, PaymentKind, SignedPayment, VerifiedPayment};

@@ -113,6 +113,7 @@ impl UsageTokens {
     /// Adjusts each class on its own and adds up (§2.10, §5.1). A class saturates at
     /// [`MAX_ADJUSTED_TOKENS_PER_CLASS`].
     pub fn adjusted(&self, coefficient: u32, multipliers: &TokenMultipliers) -> AdjustedUsage {
+        // No factor is negative, so the absolute value only changes the type.
         let class = |tokens: u64, multiplier: u32| {
             let tokens = i64::try_from(tokens).unwrap_or(i64::MAX);
             adjust(tokens, coefficient, multiplier)

@@ -186,7 +186,7 @@ impl ClientAccount {
         &self.ledger
     }
 
-    /// For the commits of flushes and states; tokens are only booked by ending a request.
+    /// For the commits of flushes and of states. Tokens are booked only by ending a request.
     pub const fn ledger_mut(&mut self) -> &mut TokenLedger {
         &mut self.ledger
     }

@@ -98,7 +98,7 @@ impl WorkerAccount {
         &self.ledger
     }
 
-    /// For the commits of flushes and states; tokens are only booked from charges.
+    /// For the commits of flushes and of states. Tokens are booked only by charges.
     pub const fn ledger_mut(&mut self) -> &mut TokenLedger {
         &mut self.ledger
     }

@@ -6,9 +6,11 @@
 //! Both are a multiple of eight plus three bits long, because an address is `100`, int8, 256 bits. In a cell's bytes
 //! an incomplete last byte is completed by a one and zeros.
 
-use ring::digest::{SHA256, digest};
-
-use crate::{address::Address, keys::Signature};
+use crate::{
+    address::Address,
+    hash::{Hash256, sha256},
+    keys::Signature,
+};
 
 /// Bits of the signed part.
 pub(super) const SIGNED_BITS: u16 = 32 + 64 + 64 + ADDRESS_BITS;
@@ -98,13 +100,11 @@ impl Envelope {
 }
 
 /// Representation hash of the signed part: what the signature covers.
-pub(super) fn signed_part_hash(signed: &[u8; SIGNED_BYTES]) -> [u8; 32] {
+pub(super) fn signed_part_hash(signed: &[u8; SIGNED_BYTES]) -> Hash256 {
     let mut representation = [0; 2 + SIGNED_BYTES];
     representation[..2].copy_from_slice(&SIGNED_DESCRIPTOR);
     representation[2..].copy_from_slice(signed);
-    let mut hash = [0; 32];
-    hash.copy_from_slice(digest(&SHA256, &representation).as_ref());
-    hash
+    sha256(&representation)
 }
 
 /// The canonical BoC.

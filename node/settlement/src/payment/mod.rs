@@ -5,7 +5,7 @@
 //! signed part, which repeats operation and query id and names the contract. Counts only grow, so a later payment
 //! replaces every earlier one.
 //!
-//! A payment is signed per request, so the fixed layout is written directly ([`layout`]); the tests hold it equal to
+//! A payment is signed per request, so the fixed layout is written directly (`layout`); the tests hold it equal to
 //! what a general cell builder produces.
 
 mod layout;
