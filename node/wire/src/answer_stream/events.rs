@@ -48,7 +48,7 @@ impl EventReader {
             }
             let line_len = rest.iter().position(|byte| matches!(byte, b'\n' | b'\r'));
             let (line, line_end) = rest.split_at(line_len.unwrap_or(rest.len()));
-            if self.pending.len() + line.len() > self.limits.value_bytes {
+            if !line.is_empty() && self.pending.len() + line.len() > self.limits.value_bytes {
                 return Err(AnswerStreamError::ValueTooLong {
                     limit_bytes: self.limits.value_bytes,
                 });

@@ -32,7 +32,7 @@ constructors! {
     }
 
     /// Runs a request, protocol version 1 and above.
-    struct ProxyRunQueryEx = 0xc805_e7e2 "proxy.runQueryEx" => "proxy.QueryAnswerEx" {
+    struct ProxyRunQueryEx = 0xc805_e7e2 "proxy.runQueryEx" => "proxy.QueryAnswer" {
         /// A boxed [`HttpRequest`](super::HttpRequest).
         query: Vec<u8>,
         /// The current payment of the worker.
