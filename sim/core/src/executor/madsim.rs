@@ -1,0 +1,1 @@
+//! madsim's executor.

@@ -1,0 +1,249 @@
+//! The task table: who is ready, who waits, who is to be dropped.
+//!
+//! A wait inside this crate remembers the task itself where it can ([`WakeSlot::Task`]) and a [`Waker`] only where a
+//! combinator brought its own: the first kind costs neither an allocation nor an atomic operation.
+
+use crate::{
+    node::NodeId,
+    slab::{Key, Slab},
+};
+use std::task::{Context, Waker};
+
+/// Names a task over its life.
+pub(crate) type TaskKey = Key;
+
+pub(crate) struct Task {
+    /// Counts the tasks of a run; goes into the schedule's digest.
+    pub(crate) sequence: u64,
+    pub(crate) node: NodeId,
+    pub(crate) label: &'static str,
+    /// Address of the waker's data, by which a poll with the task's own waker is told from one with another.
+    pub(crate) waker_address: usize,
+    /// Set where the executor is not ours: what makes it poll the task.
+    pub(crate) waker: Option<Waker>,
+    queued: bool,
+    paused: bool,
+    dead: bool,
+}
+
+/// Whom to wake.
+#[derive(Debug, Default)]
+pub(crate) enum WakeSlot {
+    #[default]
+    Empty,
+    Task(TaskKey),
+    Waker(Waker),
+}
+
+impl WakeSlot {
+    pub(crate) fn is_empty(&self) -> bool {
+        matches!(self, Self::Empty)
+    }
+}
+
+/// The poll that is going on.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Current {
+    task: TaskKey,
+    waker_address: usize,
+    pub(crate) node: NodeId,
+}
+
+impl Current {
+    /// Puts whoever is being polled with `context` into `slot`. The former waker comes back when it has to be dropped
+    /// outside the lock, because dropping it may run foreign code.
+    #[inline]
+    pub(crate) fn park(&self, context: &Context<'_>, slot: &mut WakeSlot) -> Option<Waker> {
+        if context.waker().data().addr() == self.waker_address {
+            if let WakeSlot::Task(task) = slot
+                && *task == self.task
+            {
+                return None;
+            }
+            return match std::mem::replace(slot, WakeSlot::Task(self.task)) {
+                WakeSlot::Waker(waker) => Some(waker),
+                _ => None,
+            };
+        }
+        if let WakeSlot::Waker(waker) = slot
+            && waker.will_wake(context.waker())
+        {
+            return None;
+        }
+        match std::mem::replace(slot, WakeSlot::Waker(context.waker().clone())) {
+            WakeSlot::Waker(waker) => Some(waker),
+            _ => None,
+        }
+    }
+}
+
+pub(crate) struct Tasks {
+    table: Slab<Task>,
+    spawned: u64,
+    /// Ready tasks of our own executor, in no order: one of them is picked at random.
+    pub(crate) ready: Vec<TaskKey>,
+    /// Wakers to be woken when the lock is released.
+    pub(crate) foreign: Vec<Waker>,
+    /// Killed tasks whose futures are still to be dropped.
+    pub(crate) dead: Vec<TaskKey>,
+    pub(crate) current: Current,
+}
+
+impl Tasks {
+    pub(crate) fn new() -> Self {
+        Self {
+            table: Slab::new(),
+            spawned: 0,
+            ready: Vec::new(),
+            foreign: Vec::new(),
+            dead: Vec::new(),
+            current: Current {
+                task: Key::NONE,
+                waker_address: 0,
+                node: NodeId::CONTROLLER,
+            },
+        }
+    }
+
+    /// Adds a task that is ready.
+    pub(crate) fn add(&mut self, node: NodeId, label: &'static str, paused: bool) -> TaskKey {
+        let sequence = self.spawned;
+        self.spawned += 1;
+        let key = self.table.insert(Task {
+            sequence,
+            node,
+            label,
+            waker_address: 0,
+            waker: None,
+            queued: true,
+            paused,
+            dead: false,
+        });
+        if !paused {
+            self.ready.push(key);
+        }
+        key
+    }
+
+    pub(crate) fn remove(&mut self, key: TaskKey) -> Option<Task> {
+        self.table.remove(key)
+    }
+
+    pub(crate) fn get_mut(&mut self, key: TaskKey) -> Option<&mut Task> {
+        self.table.get_mut(key)
+    }
+
+    pub(crate) fn iter(&self) -> impl Iterator<Item = &Task> {
+        self.table.iter().map(|(_, task)| task)
+    }
+
+    /// Makes whoever is in `slot` ready.
+    #[inline]
+    pub(crate) fn wake(&mut self, slot: &mut WakeSlot) {
+        match std::mem::take(slot) {
+            WakeSlot::Empty => {}
+            WakeSlot::Task(key) => self.wake_task(key),
+            WakeSlot::Waker(waker) => self.foreign.push(waker),
+        }
+    }
+
+    /// Makes a task of our own executor ready.
+    #[inline]
+    pub(crate) fn wake_task(&mut self, key: TaskKey) {
+        if let Some(task) = self.table.get_mut(key)
+            && !task.queued
+            && !task.dead
+        {
+            task.queued = true;
+            if !task.paused {
+                self.ready.push(key);
+            }
+        }
+    }
+
+    /// A task is about to be polled; `None` if it must not be.
+    #[inline]
+    pub(crate) fn enter(&mut self, key: TaskKey) -> Option<&Task> {
+        let task = self.table.get_mut(key)?;
+        if task.dead || task.paused {
+            return None;
+        }
+        task.queued = false;
+        self.current = Current {
+            task: key,
+            waker_address: task.waker_address,
+            node: task.node,
+        };
+        Some(task)
+    }
+
+    /// Nobody is being polled.
+    pub(crate) fn leave(&mut self) {
+        self.current = Current {
+            task: Key::NONE,
+            waker_address: 0,
+            node: NodeId::CONTROLLER,
+        };
+    }
+
+    pub(crate) fn is_dead(&self, key: TaskKey) -> bool {
+        self.table.get(key).is_none_or(|task| task.dead)
+    }
+
+    /// All tasks of `node` are to be dropped.
+    pub(crate) fn kill(&mut self, node: NodeId) {
+        let Self {
+            table, dead, foreign, ..
+        } = self;
+        for (key, task) in table.iter_mut() {
+            if task.node == node && !task.dead {
+                task.dead = true;
+                dead.push(key);
+                foreign.extend(task.waker.clone());
+            }
+        }
+        let table = &self.table;
+        self.ready.retain(|key| table.get(*key).is_some_and(|task| !task.dead));
+    }
+
+    /// The tasks of `node` are no longer polled.
+    pub(crate) fn pause(&mut self, node: NodeId) {
+        for (_, task) in self.table.iter_mut() {
+            if task.node == node {
+                task.paused = true;
+            }
+        }
+        let table = &self.table;
+        self.ready
+            .retain(|key| table.get(*key).is_some_and(|task| !task.paused));
+    }
+
+    /// They are again, those first that were woken meanwhile.
+    pub(crate) fn resume(&mut self, node: NodeId) {
+        let Self {
+            table, ready, foreign, ..
+        } = self;
+        for (key, task) in table.iter_mut() {
+            if task.node == node && task.paused {
+                task.paused = false;
+                if task.queued {
+                    match &task.waker {
+                        Some(waker) => foreign.push(waker.clone()),
+                        None => ready.push(key),
+                    }
+                }
+            }
+        }
+    }
+
+    /// Notes that a paused task was to be polled.
+    pub(crate) fn set_queued(&mut self, key: TaskKey) {
+        if let Some(task) = self.table.get_mut(key) {
+            task.queued = true;
+        }
+    }
+
+    pub(crate) fn is_paused(&self, task: &Task) -> bool {
+        task.paused
+    }
+}
