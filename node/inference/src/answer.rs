@@ -230,20 +230,25 @@ impl<S: TokenSource> Answer<S> {
         self.seat = Some(seat);
     }
 
+    /// Choices that have not ended. When there are none, the slots go to others, even if this answer's last chunks are
+    /// still to be taken.
+    fn live(&mut self) -> u32 {
+        let live = self.choices.iter().filter(|choice| choice.finish.is_none()).count();
+        if live == 0 {
+            self.seat = None;
+        }
+        u32::try_from(live).unwrap_or(u32::MAX)
+    }
+
     /// Generates one token and returns the choice that got it; `None` when all choices have ended.
     async fn advance(&mut self) -> Option<usize> {
         let unfinished = |choice: &Choice| choice.finish.is_none();
-        let live = self.choices.iter().filter(|choice| unfinished(choice)).count();
+        let live = self.live();
         let seat = self.seat.as_mut()?;
-        if live == 0 {
-            // The slots are of use to others, even while this answer's last chunks are still to be taken.
-            self.seat = None;
-            return None;
-        }
         let at = match self.choices[self.cursor..].iter().position(unfinished) {
             Some(offset) => self.cursor + offset,
             None => {
-                seat.shrink(u32::try_from(live).unwrap_or(u32::MAX));
+                seat.shrink(live);
                 seat.step().await;
                 self.choices.iter().position(unfinished)?
             }
@@ -266,6 +271,7 @@ impl<S: TokenSource> Answer<S> {
         }
         if choice.finish.is_some() {
             choice.filter.finish(&mut choice.answer);
+            self.live();
         }
         Some(at)
     }

@@ -49,9 +49,9 @@ impl BaseUrl {
         &self.authority
     }
 
-    /// Request target of `path`, which starts with a slash.
+    /// Request target of `path`: always a path, even where `path` looks like another host's URL.
     pub(crate) fn target(&self, path: &str) -> String {
-        format!("{}{path}", self.prefix)
+        format!("{}/{}", self.prefix, path.trim_start_matches('/'))
     }
 }
 
@@ -143,6 +143,14 @@ mod tests {
         for (text, reason) in refused {
             assert_eq!(parse(text), Err(reason), "{text}");
         }
+    }
+
+    #[test]
+    fn a_target_is_a_path_whatever_it_looks_like() {
+        let url: BaseUrl = "http://127.0.0.1:8000".parse().unwrap();
+        assert_eq!(url.target("v1/models"), "/v1/models");
+        assert_eq!(url.target("//10.0.0.1/v1"), "/10.0.0.1/v1");
+        assert_eq!(url.target("http://10.0.0.1/v1"), "/http://10.0.0.1/v1");
     }
 
     #[test]

@@ -154,8 +154,7 @@ impl SimBackend {
 
     fn prepare(&self, request: &BackendRequest) -> Result<(GenerationRequest, Answer<SimSource>), Refusal> {
         let config = &*self.config;
-        let body = &request.body;
-        let request = GenerationRequest::parse(&request.path, body)?;
+        let request = GenerationRequest::parse(&request.path, &request.body)?;
         if request.model != config.model {
             return Err(Refusal::unknown_model());
         }
@@ -170,10 +169,10 @@ impl SimBackend {
         if longest >= limit || max_tokens > room {
             return Err(Refusal::context(limit, longest, max_tokens));
         }
-        // As with a real model, a greedy answer follows from the request, a sampled one from its seed or from chance.
+        // As with a real model, a greedy answer follows from the prompt, a sampled one from its seed or from chance.
         let draws = match request.sampling.seed {
             Some(seed) => Counter::new(seed),
-            None if request.sampling.temperature == 0.0 => Counter::new(0).text_stream(body),
+            None if request.sampling.temperature == 0.0 => prompt_stream(&request.prompts),
             None => Counter::new(self.env.random_u64()),
         };
         if draws.stream(0).below(0, 1000) < u64::from(lock(&self.state).faults.error_permille) {
@@ -224,6 +223,14 @@ impl fmt::Debug for SimBackend {
             .field("config", &self.config)
             .finish_non_exhaustive()
     }
+}
+
+/// Draws that follow from what is to be continued.
+fn prompt_stream(prompts: &[Prompt]) -> Counter {
+    prompts.iter().fold(Counter::new(0), |draws, prompt| match prompt {
+        Prompt::Text(text) => draws.text_stream(text.as_bytes()),
+        Prompt::Tokens(tokens) => tokens.iter().copied().fold(draws, Counter::stream),
+    })
 }
 
 /// A panic in another holder leaves each of the two parts whole.

@@ -21,7 +21,7 @@ pub(super) fn word(draws: Counter, index: u64, out: &mut String) {
     if index > 0 {
         out.push(' ');
     }
-    // At most 4 + 7 × 4 bits.
+    // At most 4 + 4 × 4 + 3 × 2 bits.
     for place in 0..length {
         let letter = if place % 2 == 0 {
             CONSONANTS[take(4)]

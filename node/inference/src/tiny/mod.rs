@@ -7,6 +7,8 @@ mod decoder;
 mod exact;
 mod model;
 mod sampler;
+#[cfg(test)]
+mod tests;
 mod tokenizer;
 mod weights;
 

@@ -249,6 +249,6 @@ mod tests {
         };
         assert_eq!(run(0.0, 0.0), "aaaaaa");
         assert_eq!(run(0.0, 2.0), "abcaaa");
-        assert_eq!(run(0.6, 0.0), "ababca");
+        assert_eq!(run(0.6, 0.0), "abacba");
     }
 }
