@@ -146,7 +146,7 @@ impl<'a> Quote<'a> {
             image_hash: image_hash(report),
             report: *report,
             valid_from_unix_s: claims.latest_issue_date,
-            expires_unix_s: claims.earliest_expiration_date,
+            expires_unix_s: claims.earliest_expiration_date.min(collateral.expires_unix_s()),
             endorsement: Endorsement::Tdx(TdxEndorsement {
                 anchor: anchors.kind(),
                 platform: PlatformId {
@@ -175,9 +175,9 @@ impl<'a> Quote<'a> {
                 from_unix_s: collateral.issued_unix_s(),
             });
         }
-        if now_unix_s > collateral.next_update_unix_s() {
+        if now_unix_s > collateral.expires_unix_s() {
             return Err(Reason::Expired {
-                at_unix_s: collateral.next_update_unix_s(),
+                at_unix_s: collateral.expires_unix_s(),
             });
         }
         Ok(())

@@ -54,7 +54,7 @@ pub struct Collateral {
     fmspc: Fmspc,
     pce_id: [u8; 2],
     issued_unix_s: u64,
-    next_update_unix_s: u64,
+    expires_unix_s: u64,
 }
 
 impl Collateral {
@@ -109,7 +109,7 @@ impl Collateral {
             fmspc,
             pce_id,
             issued_unix_s: windows.iter().map(|(issued, _)| *issued).max().unwrap_or(u64::MAX),
-            next_update_unix_s: windows.iter().map(|(_, next)| *next).min().unwrap_or(0),
+            expires_unix_s: windows.iter().map(|(_, last)| *last).min().unwrap_or(0),
         })
     }
 
@@ -142,8 +142,8 @@ impl Collateral {
     }
 
     /// Last second at which all of its parts are valid.
-    pub fn next_update_unix_s(&self) -> u64 {
-        self.next_update_unix_s
+    pub fn expires_unix_s(&self) -> u64 {
+        self.expires_unix_s
     }
 
     pub(crate) fn parts(&self) -> &QuoteCollateralV3 {
@@ -157,16 +157,17 @@ impl fmt::Debug for Collateral {
             .field("id", &self.id)
             .field("fmspc", &hex::encode(self.fmspc))
             .field("issued_unix_s", &self.issued_unix_s)
-            .field("next_update_unix_s", &self.next_update_unix_s)
+            .field("expires_unix_s", &self.expires_unix_s)
             .finish_non_exhaustive()
     }
 }
 
 fn revocation_list_window(der: &[u8]) -> Option<(u64, u64)> {
     let list = CertificateList::from_der(der).ok()?.tbs_cert_list;
-    // Without nextUpdate a revocation list would be good for ever.
-    let next = list.next_update?.to_unix_duration().as_secs();
-    Some((list.this_update.to_unix_duration().as_secs(), next))
+    // Without nextUpdate a revocation list would be good for ever. The signature engine counts a list as expired in the
+    // second of nextUpdate, and TCB info and QE identity in the second after theirs.
+    let last = list.next_update?.to_unix_duration().as_secs().checked_sub(1)?;
+    Some((list.this_update.to_unix_duration().as_secs(), last))
 }
 
 /// Where a verifier finds the collateral for a family of platforms, now.

@@ -21,6 +21,7 @@ use crate::{
     collateral::{Collateral, Fmspc},
     policy::{SimulationOnly, TrustAnchors},
 };
+use platform::QuotingEnclave;
 use x509::{CertificateForm, Issuer, SimKey, authority};
 
 /// Processor family of all simulated machines: "SIM" in ASCII, which no processor has.
@@ -110,12 +111,12 @@ impl SimPki {
 
     /// Machine number `n` of this vendor, with the current TCB.
     pub fn platform(&self, n: u64) -> SimPlatform {
-        SimPlatform::new(self, n, PlatformTcb::default())
+        self.platform_with(n, PlatformTcb::default())
     }
 
     /// Machine number `n` with a TCB of its own.
     pub fn platform_with(&self, n: u64, tcb: PlatformTcb) -> SimPlatform {
-        SimPlatform::new(self, n, tcb)
+        SimPlatform::new(self, n, tcb, &QuotingEnclave::default())
     }
 
     /// Collateral issued at `issue_unix_s`, good for 30 days like the real one: all machines are up to date.

@@ -12,13 +12,28 @@ use crate::{
 
 const SGX_EXTENSION: [u64; 7] = [1, 2, 840, 113_741, 1, 13, 1];
 
-/// Measurement of the signer of the simulated quoting enclave.
-pub(super) const QE_SIGNER: [u8; 32] = *b"SIM quoting enclave signer......";
-pub(super) const QE_PRODUCT_ID: u16 = 2;
-pub(super) const QE_SECURITY_VERSION: u16 = 4;
-/// INIT and MODE64BIT; not DEBUG.
-pub(super) const QE_ATTRIBUTES: [u8; 16] = [0x05, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0];
 pub(super) const PCE_ID: [u8; 2] = [0, 0];
+
+/// What the report of a quoting enclave says about it.
+pub(crate) struct QuotingEnclave {
+    pub(crate) signer: [u8; 32],
+    pub(crate) product_id: u16,
+    pub(crate) security_version: u16,
+    pub(crate) attributes: [u8; 16],
+}
+
+impl Default for QuotingEnclave {
+    /// The one that the simulated vendor publishes.
+    fn default() -> Self {
+        Self {
+            signer: *b"SIM quoting enclave signer......",
+            product_id: 2,
+            security_version: 4,
+            // INIT and MODE64BIT; not DEBUG.
+            attributes: [0x05, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0],
+        }
+    }
+}
 
 /// Security versions of a machine's trusted computing base.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -56,7 +71,7 @@ pub struct SimPlatform {
 }
 
 impl SimPlatform {
-    pub(super) fn new(pki: &SimPki, n: u64, tcb: PlatformTcb) -> Self {
+    pub(crate) fn new(pki: &SimPki, n: u64, tcb: PlatformTcb, enclave: &QuotingEnclave) -> Self {
         let id = PlatformId {
             ppid: ppid(pki.seed, n),
             fmspc: SIM_FMSPC,
@@ -68,7 +83,7 @@ impl SimPlatform {
             pki.platform_ca.der.clone(),
             pki.root.der.clone(),
         ];
-        let quote_tail = quote_tail(&tcb, &platform_key, &attestation_key, &chain);
+        let quote_tail = quote_tail(&tcb, enclave, &platform_key, &attestation_key, &chain);
         let fingerprint = fingerprint(&[&quote_tail, &tcb.tee_tcb_svn, &tcb.mr_seam]);
         Self {
             id,
@@ -140,7 +155,7 @@ fn sgx_extension(id: &PlatformId, tcb: &PlatformTcb) -> Vec<u8> {
         .collect();
     levels.push(field(&[2, 17], integer(tcb.pce_svn.into())));
     levels.push(field(&[2, 18], octets(&tcb.cpu_svn)));
-    let flags: Vec<_> = (1..=3).map(|flag| field(&[7, flag], boolean(flag == 3))).collect();
+    let flags: Vec<_> = (1..=3).map(|flag| field(&[7, flag], boolean(true))).collect();
     extension(
         &SGX_EXTENSION,
         false,
@@ -152,23 +167,29 @@ fn sgx_extension(id: &PlatformId, tcb: &PlatformTcb) -> Vec<u8> {
             // Type 1 is "scalable": memory of server size.
             field(&[5], enumerated(1)),
             field(&[6], octets(&id.ppid)),
-            // Dynamic platform, cached keys, multithreading: a server has the last.
+            // Dynamic platform, cached keys, multithreading: genuine servers have all of them set.
             field(&[7], sequence(&flags)),
         ]),
     )
 }
 
-fn quote_tail(tcb: &PlatformTcb, platform_key: &SimKey, attestation_key: &SimKey, chain: &[Vec<u8>]) -> Vec<u8> {
+fn quote_tail(
+    tcb: &PlatformTcb,
+    enclave: &QuotingEnclave,
+    platform_key: &SimKey,
+    attestation_key: &SimKey,
+    chain: &[Vec<u8>],
+) -> Vec<u8> {
     const QE_AUTHENTICATION_DATA: [u8; 32] = *b"SIM QE authentication data......";
     let attestation_point = attestation_key.public_point();
 
     let mut report = [0u8; 384];
     report[..16].copy_from_slice(&tcb.cpu_svn);
-    report[48..64].copy_from_slice(&QE_ATTRIBUTES);
+    report[48..64].copy_from_slice(&enclave.attributes);
     report[64..96].copy_from_slice(&sha256(&[b"SIM quoting enclave"]));
-    report[128..160].copy_from_slice(&QE_SIGNER);
-    report[256..258].copy_from_slice(&QE_PRODUCT_ID.to_le_bytes());
-    report[258..260].copy_from_slice(&QE_SECURITY_VERSION.to_le_bytes());
+    report[128..160].copy_from_slice(&enclave.signer);
+    report[256..258].copy_from_slice(&enclave.product_id.to_le_bytes());
+    report[258..260].copy_from_slice(&enclave.security_version.to_le_bytes());
     report[320..352].copy_from_slice(&sha256(&[&attestation_point, &QE_AUTHENTICATION_DATA]));
 
     let mut certification = Vec::new();

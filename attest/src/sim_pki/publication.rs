@@ -2,13 +2,13 @@
 
 use super::{
     SIM_FMSPC, SimPki, YEAR_S,
-    platform::{PCE_ID, PlatformTcb, QE_ATTRIBUTES, QE_PRODUCT_ID, QE_SECURITY_VERSION, QE_SIGNER, serial},
+    platform::{PCE_ID, PlatformTcb, QuotingEnclave, serial},
     x509::revocation_list,
 };
 use crate::{
     appraise::{TcbStatus, pem_of},
     calendar::rfc3339,
-    collateral::Collateral,
+    collateral::{Collateral, Fmspc},
 };
 use dcap_qvl::{
     QeIdentity, QeTcb, QeTcbLevel, QuoteCollateralV3, Tcb, TcbComponents, TcbInfo, TcbLevel,
@@ -29,6 +29,10 @@ pub struct CollateralOptions {
     pub tcb_evaluation_number: u32,
     /// Number of both revocation lists.
     pub crl_number: u32,
+    /// Processor family that it is for; all simulated machines are of [`SIM_FMSPC`].
+    pub fmspc: Fmspc,
+    /// Provisioning enclave that it is for.
+    pub pce_id: [u8; 2],
     /// Status of machines with the default TCB. Anything but up to date means that a recovery has taken place: a
     /// higher level, which no default machine reaches, is then the current one.
     pub default_tcb_status: TcbStatus,
@@ -49,6 +53,8 @@ impl Default for CollateralOptions {
         Self {
             tcb_evaluation_number: 18,
             crl_number: 1,
+            fmspc: SIM_FMSPC,
+            pce_id: PCE_ID,
             default_tcb_status: TcbStatus::UpToDate,
             advisories: Vec::new(),
             revoked_platforms: BTreeSet::new(),
@@ -143,8 +149,8 @@ fn tcb_info(issue_unix_s: u64, next_update_unix_s: u64, options: &CollateralOpti
         version: 3,
         issue_date: rfc3339(issue_unix_s),
         next_update: rfc3339(next_update_unix_s),
-        fmspc: hex::encode_upper(SIM_FMSPC),
-        pce_id: hex::encode_upper(PCE_ID),
+        fmspc: hex::encode_upper(options.fmspc),
+        pce_id: hex::encode_upper(options.pce_id),
         tcb_type: 0,
         tcb_evaluation_data_number: options.tcb_evaluation_number,
         tcb_levels,
@@ -175,6 +181,7 @@ fn components(svns: &[u8; 16]) -> Vec<TcbComponents> {
 }
 
 fn qe_identity(issue_unix_s: u64, next_update_unix_s: u64, options: &CollateralOptions) -> QeIdentity {
+    let enclave = QuotingEnclave::default();
     QeIdentity {
         id: "TD_QE".to_owned(),
         version: 2,
@@ -183,13 +190,13 @@ fn qe_identity(issue_unix_s: u64, next_update_unix_s: u64, options: &CollateralO
         tcb_evaluation_data_number: options.tcb_evaluation_number,
         miscselect: [0; 4],
         miscselect_mask: [0xff; 4],
-        attributes: QE_ATTRIBUTES,
+        attributes: enclave.attributes,
         attributes_mask: [0xff; 16],
-        mrsigner: QE_SIGNER,
-        isvprodid: QE_PRODUCT_ID,
+        mrsigner: enclave.signer,
+        isvprodid: enclave.product_id,
         tcb_levels: vec![QeTcbLevel {
             tcb: QeTcb {
-                isvsvn: QE_SECURITY_VERSION,
+                isvsvn: enclave.security_version,
             },
             tcb_date: rfc3339(issue_unix_s.saturating_sub(TCB_DATE_BEFORE_ISSUE_S)),
             tcb_status: dcap_qvl::TcbStatus::UpToDate,
