@@ -270,6 +270,7 @@ pub(crate) mod vectors {
 mod tests {
     use tycho_types::{
         cell::{CellBuilder, CellFamily as _, HashBytes},
+        merkle::make_pruned_branch,
         models::StateInit,
     };
 
@@ -362,12 +363,18 @@ mod tests {
         worker_init(&codes, &params, &proxy, &vectors::WORKER_OWNER);
         client_init(&codes, &params, &proxy, &vectors::CLIENT_OWNER);
 
-        let deeper = build(|cell| cell.store_reference(deep));
+        let deeper = build(|cell| cell.store_reference(deep.clone()));
         assert_eq!(
             ContractCodes::new(deeper, Cell::empty_cell(), Cell::empty_cell()),
             Err(CodeError::TooDeep {
                 depth: MAX_CODE_DEPTH + 1
             })
+        );
+        let pruned = make_pruned_branch(deep.as_ref(), 0, Cell::empty_context()).unwrap();
+        let incomplete = build(|cell| cell.store_reference(pruned));
+        assert_eq!(
+            ContractCodes::new(Cell::empty_cell(), Cell::empty_cell(), incomplete),
+            Err(CodeError::Exotic)
         );
         let library = CellBuilder::build_library(&HashBytes([1; 32]));
         assert_eq!(

@@ -339,9 +339,6 @@ impl ClientAccount {
         let outcome = adopt(&mut self.ledger, self.policy.chain_ahead, state.tokens_used)?;
         self.progress.seen(state.tokens_used);
         self.chain = state;
-        if state.status != ClientStatus::Closing {
-            self.refund_sent = false;
-        }
         Ok(outcome)
     }
 

@@ -204,5 +204,6 @@ mod tests {
         assert!(!ledger.commit_to_chain(6));
         assert!(ledger.commit_to_chain(8));
         assert_eq!(marks(&ledger), (100, 100, 100));
+        assert!(!TokenLedger::restored(0, 7).commit_to_chain(7), "nothing moved");
     }
 }

@@ -238,15 +238,10 @@ fn from_other_boc(boc: &[u8]) -> Result<([u8; ENVELOPE_BYTES], [u8; SIGNED_BYTES
     ))
 }
 
-/// A cell's data in the completed form of [`layout`].
+/// A cell's data with its last byte completed, as in [`layout`].
 fn cell_data<const N: usize>(cell: &DynCell, bits: u16, references: u8) -> Result<[u8; N], PaymentError> {
     if cell.is_exotic() || cell.bit_len() != bits || cell.reference_count() != references {
         return Err(PaymentError::Layout);
     }
-    let mut data: [u8; N] = cell.data().try_into().map_err(|_| PaymentError::Layout)?;
-    // Both layouts end three bits into their last byte; whether the library keeps the completing bit is its affair.
-    if let Some(last) = data.last_mut() {
-        *last = *last & 0xe0 | 0x10;
-    }
-    Ok(data)
+    cell.data().try_into().map_err(|_| PaymentError::Layout)
 }

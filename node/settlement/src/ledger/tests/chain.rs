@@ -109,6 +109,14 @@ fn a_client_is_charged_from_the_threshold_one_at_a_time() {
     );
     account.finish_action(ActionOutcome::Succeeded);
     assert_eq!(account.due_action(), None, "expected to be settled");
+    // The client submits an older payment of its own, and that is seen first.
+    account
+        .apply(ClientChainState {
+            tokens_used: 500,
+            ..state(9500, 8000)
+        })
+        .unwrap();
+    assert_eq!(account.due_action(), None, "still expected to be settled");
     account
         .apply(ClientChainState {
             tokens_used: 1500,
