@@ -1,1 +1,35 @@
-//! Client, proxy and worker of a confidential inference network, and the daemon that runs one of them
+//! Client, proxy and worker of a confidential inference network.
+//!
+//! Roles are plain values ([`client::ClientSettings`], …) and one future each. They reach the world through
+//! [`chrysalis_env::Env`] only, so the same code runs on real sockets and in a simulated world.
+//!
+//! | module | holds |
+//! |---|---|
+//! | [`client`] | the OpenAI-compatible endpoint in front of proxies |
+//! | [`proxy`] | routing, reservations, the ledger, signed payments |
+//! | [`worker`] | requests to an inference backend and back |
+//! | [`request_rules`] | which requests are forwarded, and what they may cost |
+//! | [`secure`], [`trust`] | proof of work, mutual TLS with evidence, allowed images |
+//! | [`connection`] | frames, queries and keep-alive on one connection |
+//! | [`receipts`] | what a client or worker knows of its account at a proxy |
+//! | [`telemetry`] | what roles report: identifiers, sizes, codes |
+//! | [`extension`] | messages beside the reference protocol |
+//! | [`shutdown`] | asking a node to stop |
+
+mod body;
+pub mod client;
+pub mod connection;
+mod dialing;
+pub mod extension;
+mod http_server;
+mod outbox;
+pub mod proxy;
+pub mod receipts;
+pub mod request_rules;
+pub mod secure;
+pub mod shutdown;
+pub mod telemetry;
+pub mod trust;
+pub mod worker;
+
+pub use outbox::SendError;

@@ -1,0 +1,157 @@
+//! The proxy's durable ledger: one signed record a client and a worker, in redb on the node's own files.
+//!
+//! A transaction is durable when [`LedgerStore::commit`] returns, and all or nothing whatever happens before. Records
+//! carry the proxy's signature over their key and value: whoever can write the disk cannot invent, swap or edit one
+//! (the reference leaves the key out, spec §4.5). An older copy of the whole file is a matter for the chain (§4.6).
+
+use chrysalis_env::{File, Files, OpenMode};
+use chrysalis_settlement::{PublicKey, Signature, SigningKey};
+use redb::{Database, ReadableDatabase, ReadableTable, TableDefinition};
+use std::{fmt, io, path::Path, sync::Arc};
+
+const TABLE: TableDefinition<'_, &str, &[u8]> = TableDefinition::new("ledger");
+const FILE_NAME: &str = "ledger.redb";
+const DOMAIN: &[u8] = b"chrysalis ledger record 1\0";
+const SIGNATURE_BYTES: usize = 64;
+/// Pages kept in memory; ledgers are small.
+const CACHE_BYTES: usize = 4 * 1024 * 1024;
+
+/// Why the ledger cannot be read or written. A proxy that meets one stops: it must not sign what it cannot keep.
+#[derive(Debug, thiserror::Error)]
+pub enum LedgerError {
+    /// The disk failed.
+    #[error("the ledger file: {0}")]
+    Io(#[from] io::Error),
+    /// The store is damaged or failed.
+    #[error("the ledger store: {0}")]
+    Store(#[from] redb::Error),
+    /// A record is not what this proxy wrote.
+    #[error("the ledger record {key:?} is not signed by this proxy")]
+    Forged {
+        /// The record's key.
+        key: String,
+    },
+    /// A record of another version or a damaged one that is signed all the same.
+    #[error("the ledger record {key:?} cannot be read")]
+    Unreadable {
+        /// The record's key.
+        key: String,
+    },
+}
+
+macro_rules! from_redb {
+    ($($error:ty),*) => {$(
+        impl From<$error> for LedgerError {
+            fn from(error: $error) -> Self {
+                Self::Store(error.into())
+            }
+        }
+    )*};
+}
+from_redb!(redb::DatabaseError, redb::TransactionError, redb::TableError, redb::StorageError, redb::CommitError);
+
+/// See the module.
+pub(crate) struct LedgerStore {
+    database: Database,
+    key: Arc<SigningKey>,
+    public: PublicKey,
+}
+
+impl LedgerStore {
+    /// Opens or creates the ledger of the proxy that holds `key`.
+    pub(crate) fn open(files: &dyn Files, key: Arc<SigningKey>) -> Result<Self, LedgerError> {
+        let path = Path::new(FILE_NAME);
+        let is_new = !files.exists(path);
+        let file = files.open(path, OpenMode::CreateIfMissing)?;
+        let database = Database::builder().set_cache_size(CACHE_BYTES).create_with_backend(Backend(file))?;
+        let transaction = database.begin_write()?;
+        transaction.open_table(TABLE)?;
+        transaction.commit()?;
+        if is_new {
+            files.sync_names(Path::new(""))?;
+        }
+        let public = key.public();
+        Ok(Self { database, key, public })
+    }
+
+    /// Every record, in key order.
+    pub(crate) fn load(&self) -> Result<Vec<(String, Vec<u8>)>, LedgerError> {
+        let transaction = self.database.begin_read()?;
+        let table = transaction.open_table(TABLE)?;
+        let mut records = Vec::new();
+        for entry in table.iter()? {
+            let (key, stored) = entry?;
+            let key = key.value().to_owned();
+            let stored = stored.value();
+            let value = stored
+                .split_last_chunk::<SIGNATURE_BYTES>()
+                .filter(|(value, signature)| self.public.verifies(&signed_bytes(&key, value), &Signature(**signature)))
+                .map(|(value, _)| value.to_vec());
+            match value {
+                Some(value) => records.push((key, value)),
+                None => return Err(LedgerError::Forged { key }),
+            }
+        }
+        Ok(records)
+    }
+
+    /// Writes records in one durable transaction.
+    pub(crate) fn commit(&self, records: &[(String, Vec<u8>)]) -> Result<(), LedgerError> {
+        let mut transaction = self.database.begin_write()?;
+        if cfg!(feature = "planted-ledger-bug") {
+            // The defect: what is signed next does not survive a crash.
+            transaction.set_durability(redb::Durability::None)?;
+        }
+        {
+            let mut table = transaction.open_table(TABLE)?;
+            for (key, value) in records {
+                let mut stored = value.clone();
+                stored.extend_from_slice(self.key.sign(&signed_bytes(key, value)).as_bytes());
+                table.insert(key.as_str(), stored.as_slice())?;
+            }
+        }
+        transaction.commit()?;
+        Ok(())
+    }
+}
+
+fn signed_bytes(key: &str, value: &[u8]) -> Vec<u8> {
+    let mut bytes = Vec::with_capacity(DOMAIN.len() + 8 + key.len() + value.len());
+    bytes.extend_from_slice(DOMAIN);
+    // The length keeps the border between key and value unambiguous.
+    bytes.extend_from_slice(&(key.len() as u64).to_le_bytes());
+    bytes.extend_from_slice(key.as_bytes());
+    bytes.extend_from_slice(value);
+    bytes
+}
+
+/// redb on the files of a node.
+struct Backend(Box<dyn File>);
+
+impl fmt::Debug for Backend {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("Backend")
+    }
+}
+
+impl redb::StorageBackend for Backend {
+    fn len(&self) -> Result<u64, io::Error> {
+        self.0.len_bytes()
+    }
+
+    fn read(&self, offset: u64, out: &mut [u8]) -> Result<(), io::Error> {
+        self.0.read_exact_at(out, offset)
+    }
+
+    fn set_len(&self, length_bytes: u64) -> Result<(), io::Error> {
+        self.0.set_len(length_bytes)
+    }
+
+    fn sync_data(&self) -> Result<(), io::Error> {
+        self.0.sync()
+    }
+
+    fn write(&self, offset: u64, data: &[u8]) -> Result<(), io::Error> {
+        self.0.write_all_at(data, offset)
+    }
+}

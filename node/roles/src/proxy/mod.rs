@@ -1,0 +1,286 @@
+//! The proxy: routes requests from clients to workers, counts what they use, and signs who owes whom (spec §4, §5, §7).
+//!
+//! | module | holds |
+//! |---|---|
+//! | `state` | accounts, sessions and running requests, and the rules that touch several of them |
+//! | `client_session` | what a client may ask and send |
+//! | `worker_session` | what a worker may ask and send |
+//! | `requests` | the life of one request between the two |
+//! | `endings` | how it ends, and what that costs whom |
+//! | `forwarding` | the forms of messages by protocol version |
+//! | `ledger` | writing accounts to disk, and signing only what is there |
+//! | `ledger_store` | the file |
+//! | `selection` | which worker gets a request |
+
+mod client_session;
+mod endings;
+mod forwarding;
+mod ledger;
+mod ledger_store;
+mod requests;
+mod selection;
+mod state;
+mod worker_session;
+
+use crate::{
+    connection::{self, Connection, Handler},
+    shutdown::Shutdown,
+    telemetry::{self, Role},
+    trust::Trust,
+};
+use chrysalis_env::{Either, Env, Listener, race};
+use chrysalis_settlement::{Address, Network, RootSource, SigningKey, ledger::ClientChainState};
+use chrysalis_wire::{connection::Side, keep_alive::KeepAlivePolicy};
+pub use ledger_store::LedgerError;
+use state::Shared;
+use std::{
+    io,
+    net::SocketAddr,
+    sync::{
+        Arc,
+        atomic::{AtomicU64, AtomicUsize, Ordering},
+    },
+    time::Duration,
+};
+
+/// How long running requests may take to end after a request to stop.
+const DRAIN_LIMIT: Duration = Duration::from_secs(30);
+/// Pause after an accept that failed.
+const ACCEPT_PAUSE: Duration = Duration::from_millis(100);
+
+/// What the chain says about accounts. Part of the settlement seam: a static source here, the chain later.
+pub trait ChainSource: Send + Sync + 'static {
+    /// The contract of the client that `owner` has at this proxy.
+    fn client(&self, owner: &Address) -> Option<ClientChainState>;
+    /// Tokens that the contract of the worker's owner has paid out.
+    fn worker_tokens_paid(&self, owner: &Address) -> u64;
+    /// Whether `owner`'s contract registered this nonce (long authorisation, spec §4.2).
+    fn is_registered(&self, owner: &Address, nonce: u64) -> bool;
+}
+
+/// Limits that keep one peer from using up the proxy.
+#[derive(Debug, Clone, Copy)]
+pub struct ProxyLimits {
+    /// Connections on each port, hand-shakes included.
+    pub connections: usize,
+    /// Requests that one client connection may run at once.
+    pub requests_per_client: usize,
+    /// Worker connections of one owner.
+    pub connections_per_owner: usize,
+    /// Requests at once that one worker connection may announce.
+    pub slots_per_worker: u32,
+}
+
+impl Default for ProxyLimits {
+    fn default() -> Self {
+        Self { connections: 16_384, requests_per_client: 1024, connections_per_owner: 256, slots_per_worker: 4096 }
+    }
+}
+
+/// Everything a proxy needs.
+pub struct ProxySettings {
+    /// Owner of the proxy contract.
+    pub owner: Address,
+    /// The proxy's own wallet: where a contract sends what is left over.
+    pub wallet: Address,
+    /// Which network's form addresses have on the wire.
+    pub network: Network,
+    /// Signs payments and ledger records.
+    pub key: Arc<SigningKey>,
+    /// The deployment's test flag.
+    pub is_test: bool,
+    /// Where clients connect.
+    pub clients_listen: SocketAddr,
+    /// Where workers connect.
+    pub workers_listen: SocketAddr,
+    /// The root contract.
+    pub root: Arc<dyn RootSource>,
+    /// Accounts on the chain.
+    pub chain: Arc<dyn ChainSource>,
+    /// Own identity, and what clients must show (usually nothing: spec §3.1).
+    pub client_trust: Trust,
+    /// Own identity, and what workers must show.
+    pub worker_trust: Trust,
+    /// Limits.
+    pub limits: ProxyLimits,
+}
+
+/// Why a proxy cannot run.
+#[derive(Debug, thiserror::Error)]
+pub enum ProxyError {
+    /// A port cannot be opened.
+    #[error("a port cannot be opened: {0}")]
+    Listen(#[from] io::Error),
+    /// The ledger cannot be read.
+    #[error("{0}")]
+    Ledger(#[from] LedgerError),
+}
+
+/// Runs a proxy until it is asked to stop; running requests may finish, and the ledger is written last.
+///
+/// # Errors
+/// The ports or the ledger cannot be opened.
+pub async fn run_proxy(env: Env, settings: ProxySettings, shutdown: Shutdown) -> Result<(), ProxyError> {
+    let clients = env.listen(settings.clients_listen).await?;
+    let workers = env.listen(settings.workers_listen).await?;
+    serve_proxy(env, settings, clients, workers, shutdown).await
+}
+
+/// As [`run_proxy`], on ports that are open already.
+///
+/// # Errors
+/// The ledger cannot be opened.
+pub async fn serve_proxy(
+    env: Env,
+    settings: ProxySettings,
+    clients: Listener,
+    workers: Listener,
+    mut shutdown: Shutdown,
+) -> Result<(), ProxyError> {
+    let shared = Arc::new(Shared::open(env.clone(), settings)?);
+    let next_id = Arc::new(AtomicU64::new(1));
+    let port = |listener, peers| Port { shared: shared.clone(), listener, peers, next_id: next_id.clone() };
+    let ports = [port(clients, Peers::Clients), port(workers, Peers::Workers)];
+    for port in ports {
+        let label = port.peers.label();
+        env.spawn(label, port.accept(shutdown.clone()));
+    }
+    let flushing = ledger::keep_flushing(shared.clone());
+    let mut flushing = Box::pin(flushing);
+    if let Either::Left(()) = race(flushing.as_mut(), shutdown.requested()).await {
+        return Ok(());
+    }
+    shared.stop_accepting();
+    let drained = async {
+        loop {
+            match race(shared.drained(), flushing.as_mut()).await {
+                Either::Left(()) => return,
+                Either::Right(()) => {}
+            }
+        }
+    };
+    if env.timeout(DRAIN_LIMIT, drained).await.is_err() {
+        telemetry::note(&env, Role::Proxy, "requests were still running when the proxy stopped");
+    }
+    drop(flushing);
+    shared.flush()?;
+    Ok(())
+}
+
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Peers {
+    Clients,
+    Workers,
+}
+
+impl Peers {
+    fn label(self) -> &'static str {
+        match self {
+            Self::Clients => "proxy: client port",
+            Self::Workers => "proxy: worker port",
+        }
+    }
+}
+
+struct Port {
+    shared: Arc<Shared>,
+    listener: Listener,
+    peers: Peers,
+    next_id: Arc<AtomicU64>,
+}
+
+impl Port {
+    async fn accept(mut self, mut shutdown: Shutdown) {
+        let env = self.shared.env.clone();
+        let trust = match self.peers {
+            Peers::Clients => &self.shared.settings.client_trust,
+            Peers::Workers => &self.shared.settings.worker_trust,
+        };
+        let acceptor = match trust.acceptor(&env) {
+            Ok(acceptor) => acceptor,
+            Err(error) => {
+                telemetry::note(&env, Role::Proxy, &format!("a port stays closed: {error}"));
+                return;
+            }
+        };
+        let open = Arc::new(AtomicUsize::new(0));
+        loop {
+            let accepted = match race(self.listener.accept(), shutdown.requested()).await {
+                Either::Left(accepted) => accepted,
+                Either::Right(()) => return,
+            };
+            let Ok(stream) = accepted else {
+                env.sleep(ACCEPT_PAUSE).await;
+                continue;
+            };
+            if open.load(Ordering::Relaxed) >= self.shared.settings.limits.connections {
+                // Dropping it resets the connection: the peer tries another proxy or comes back.
+                continue;
+            }
+            let slot = OpenSlot::take(open.clone());
+            let (shared, acceptor, peers) = (self.shared.clone(), acceptor.clone(), self.peers);
+            let id = self.next_id.fetch_add(1, Ordering::Relaxed);
+            env.spawn("proxy: connection", async move {
+                let _slot = slot;
+                let address = stream.peer_address();
+                let kind = match peers {
+                    Peers::Clients => "client",
+                    Peers::Workers => "worker",
+                };
+                let (stream, peer) = match acceptor.accept(&shared.env, stream).await {
+                    Ok(secured) => secured,
+                    Err(error) => {
+                        telemetry::peer(&shared.env, Role::Proxy, kind, false, &error.to_string(), &[0; 32]);
+                        return;
+                    }
+                };
+                let connection = Connection::new(shared.env.clone(), id, peer, address);
+                match peers {
+                    Peers::Clients => {
+                        telemetry::peer(&shared.env, Role::Proxy, kind, true, "", &connection.peer().image_hash);
+                        let handler = client_session::ClientHandler::new(shared.clone(), &connection);
+                        serve(&shared, stream, &connection, handler).await;
+                        shared.client_gone(id);
+                    }
+                    Peers::Workers => {
+                        let allowed = shared.settings.root.current().worker_hashes.clone();
+                        let trust = &shared.settings.worker_trust;
+                        if !trust.allows(&shared.env, Role::Proxy, kind, connection.peer(), &allowed) {
+                            return;
+                        }
+                        let handler = worker_session::WorkerHandler::new(shared.clone(), &connection);
+                        serve(&shared, stream, &connection, handler).await;
+                        shared.worker_gone(id);
+                    }
+                }
+            });
+        }
+    }
+}
+
+async fn serve<S, H>(shared: &Shared, stream: S, connection: &Connection, handler: H)
+where
+    S: tokio::io::AsyncRead + tokio::io::AsyncWrite + Unpin + Send,
+    H: Handler + Unpin,
+{
+    let policy = KeepAlivePolicy::default();
+    let reason =
+        connection::drive(shared.env.clone(), stream, connection.clone(), Side::Acceptor, policy, handler).await;
+    shared.env.observe("connection.closed", &[("role", "proxy".into()), ("reason", reason.to_string().as_str().into())]);
+}
+
+/// Counts an open connection for as long as it lives.
+struct OpenSlot(Arc<AtomicUsize>);
+
+impl OpenSlot {
+    fn take(open: Arc<AtomicUsize>) -> Self {
+        open.fetch_add(1, Ordering::Relaxed);
+        Self(open)
+    }
+}
+
+impl Drop for OpenSlot {
+    fn drop(&mut self) {
+        self.0.fetch_sub(1, Ordering::Relaxed);
+    }
+}

@@ -1,0 +1,193 @@
+//! What a proxy knows: accounts, sessions, running requests. One lock, never held across a wait.
+
+use super::{
+    ProxySettings,
+    ledger::{self, Dirty},
+    ledger_store::{LedgerError, LedgerStore},
+    requests::Running,
+    selection::WorkerLoad,
+};
+use crate::{
+    connection::Connection,
+    telemetry::{self, Role},
+};
+use chrysalis_env::Env;
+use chrysalis_settlement::{
+    Address, PublicKey,
+    contracts::ProxyIdentity,
+    ledger::{ClientAccount, LedgerPolicy, WorkerAccount},
+};
+use chrysalis_wire::{
+    objects::{ProxyParams, ProxySignedPayment, SignedPayment},
+    protocol_version::Version,
+    tl::RequestId,
+};
+use std::{
+    collections::BTreeMap,
+    sync::{Mutex, MutexGuard, PoisonError},
+};
+use tokio::sync::Notify;
+
+pub(super) struct Shared {
+    pub(super) env: Env,
+    pub(super) settings: ProxySettings,
+    /// Own contract and key.
+    pub(super) identity: ProxyIdentity,
+    pub(super) store: Mutex<Option<LedgerStore>>,
+    state: Mutex<State>,
+    idle: Notify,
+}
+
+#[derive(Default)]
+pub(super) struct State {
+    pub(super) clients: BTreeMap<Address, ClientAccount>,
+    pub(super) workers: BTreeMap<Address, WorkerAccount>,
+    pub(super) client_sessions: BTreeMap<u64, ClientSession>,
+    pub(super) worker_sessions: BTreeMap<u64, WorkerSession>,
+    /// Worker connections that completed their hand-shake.
+    pub(super) loads: BTreeMap<u64, WorkerLoad>,
+    /// Running requests by worker connection.
+    pub(super) requests: BTreeMap<(u64, RequestId), Running>,
+    /// Which worker connection has a client connection's request.
+    pub(super) routes: BTreeMap<(u64, RequestId), u64>,
+    pub(super) dirty: Dirty,
+    /// Number of the last flush.
+    pub(super) flush_seqno: u32,
+    /// Set while the ledger cannot be written or the proxy stops: nothing new is begun that could not be kept.
+    pub(super) closed_for: Option<&'static str>,
+}
+
+/// A client connection that is authorised.
+#[derive(Debug, Clone)]
+pub(super) struct ClientSession {
+    pub(super) connection: Connection,
+    pub(super) owner: Address,
+    pub(super) version: Version,
+}
+
+/// A worker connection whose parameters are accepted.
+#[derive(Debug, Clone)]
+pub(super) struct WorkerSession {
+    pub(super) connection: Connection,
+    pub(super) owner: Address,
+    pub(super) version: Version,
+}
+
+impl Shared {
+    /// Opens the ledger and brings accounts back.
+    pub(super) fn open(env: Env, settings: ProxySettings) -> Result<Self, LedgerError> {
+        let root = settings.root.current();
+        let public_key: PublicKey = settings.key.public();
+        let identity =
+            ProxyIdentity { address: root.proxy_address(&settings.owner, &public_key), public_key };
+        let store = LedgerStore::open(&*env.files(), settings.key.clone())?;
+        let mut state = State::default();
+        ledger::restore(&mut state, &store.load()?, &root.params.prices, settings.chain.as_ref())?;
+        for (owner, tokens) in state
+            .clients
+            .values()
+            .map(|account| (account.owner(), account.tokens_used()))
+            .chain(state.workers.values().map(|account| (account.owner(), account.ledger().tokens_max())))
+        {
+            let owner = owner.to_wire(settings.network);
+            env.observe("ledger.restored", &[("owner", owner.as_str().into()), ("tokens", tokens.into())]);
+        }
+        let shared = Self {
+            env,
+            settings,
+            identity,
+            store: Mutex::new(Some(store)),
+            state: Mutex::new(state),
+            idle: Notify::new(),
+        };
+        // What was on disk is covered by a first commit of this session (spec §4.6), so signatures continue at once.
+        shared.flush()?;
+        Ok(shared)
+    }
+
+    pub(super) fn lock(&self) -> MutexGuard<'_, State> {
+        // A panic inside would be a defect of this crate; the maps themselves stay sound.
+        self.state.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// What the proxy says of itself in hand-shakes.
+    pub(super) fn params(&self, version: Version) -> ProxyParams {
+        ProxyParams {
+            proxy_public_key: *self.identity.public_key.as_bytes(),
+            proxy_owner_address: self.settings.owner.to_wire(self.settings.network),
+            proxy_sc_address: self.identity.address.to_wire(self.settings.network),
+            is_test: Some(self.settings.is_test),
+            proto_version: version.to_proxy_params(),
+        }
+    }
+
+    /// The account of `owner`, opened if the chain knows it.
+    pub(super) fn client_account<'a>(&self, state: &'a mut State, owner: &Address) -> Option<&'a mut ClientAccount> {
+        if !state.clients.contains_key(owner) {
+            let chain = self.settings.chain.client(owner)?;
+            let root = self.settings.root.current();
+            let contract = root.client_address(&self.identity, owner);
+            let price = root.params.prices.price_per_token_nanoton;
+            let mut account = ClientAccount::new(*owner, contract, price, LedgerPolicy::default());
+            // A new account is behind nothing: any chain state applies.
+            let _ = account.apply(chain);
+            state.clients.insert(*owner, account);
+        }
+        state.clients.get_mut(owner)
+    }
+
+    /// The account of a worker's owner, opened if need be.
+    pub(super) fn worker_account<'a>(&self, state: &'a mut State, owner: &Address) -> &'a mut WorkerAccount {
+        state.workers.entry(*owner).or_insert_with(|| {
+            let root = self.settings.root.current();
+            let contract = root.worker_address(&self.identity, owner);
+            let fee = root.params.prices.worker_fee_per_token_nanoton;
+            let mut account = WorkerAccount::new(*owner, contract, fee, LedgerPolicy::default());
+            let _ = account.apply(self.settings.chain.worker_tokens_paid(owner));
+            account
+        })
+    }
+
+    /// The client's bill as far as it is durable: payment, tokens in the database, tokens at most.
+    pub(super) fn client_bill(&self, account: &mut ClientAccount) -> (SignedPayment, i64, i64) {
+        let before = account.ledger().committed_to_chain();
+        let payment = account.payment(&self.settings.key, || self.env.random_u64(), &self.settings.wallet);
+        let signed = SignedPayment::Signed(ProxySignedPayment { data: payment.boc.clone() });
+        let contract = account.contract().to_wire(self.settings.network);
+        telemetry::payment(&self.env, Role::Proxy, "client_charge", &contract, u64::try_from(before).unwrap_or(0));
+        (signed, account.ledger().committed_to_db(), account.ledger().tokens_max())
+    }
+
+    /// As [`Self::client_bill`], for a worker.
+    pub(super) fn worker_bill(&self, account: &mut WorkerAccount) -> (SignedPayment, i64, i64) {
+        let before = account.ledger().committed_to_chain();
+        let payment = account.payment(&self.settings.key, || self.env.random_u64(), &self.settings.wallet);
+        let signed = SignedPayment::Signed(ProxySignedPayment { data: payment.boc.clone() });
+        let contract = account.contract().to_wire(self.settings.network);
+        telemetry::payment(&self.env, Role::Proxy, "worker_payout", &contract, u64::try_from(before).unwrap_or(0));
+        (signed, account.ledger().committed_to_db(), account.ledger().tokens_max())
+    }
+
+    /// Refuses new requests from now on.
+    pub(super) fn stop_accepting(&self) {
+        self.lock().closed_for = Some("the proxy is stopping");
+    }
+
+    /// Tells those who wait that a request ended.
+    pub(super) fn request_ended(&self, state: &State) {
+        if state.requests.is_empty() {
+            self.idle.notify_waiters();
+        }
+    }
+
+    /// Waits until no request runs.
+    pub(super) async fn drained(&self) {
+        loop {
+            let notified = self.idle.notified();
+            if self.lock().requests.is_empty() {
+                return;
+            }
+            notified.await;
+        }
+    }
+}

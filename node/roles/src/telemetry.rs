@@ -1,0 +1,98 @@
+//! What roles report about requests, payments and peers. Identifiers, sizes and codes only: never a prompt, never an
+//! answer. One function a kind, so that every observer (run store, metrics, log) finds the same fields.
+
+use chrysalis_env::{Env, Value};
+
+/// Which role speaks.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Role {
+    /// Client.
+    Client,
+    /// Proxy.
+    Proxy,
+    /// Worker.
+    Worker,
+}
+
+impl Role {
+    /// Lower-case name, as in field `role`.
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::Client => "client",
+            Self::Proxy => "proxy",
+            Self::Worker => "worker",
+        }
+    }
+}
+
+/// A step in the life of a request: kind `request.stage`.
+pub(crate) fn stage(env: &Env, role: Role, request: &[u8; 32], stage: &'static str) {
+    env.observe(
+        "request.stage",
+        &[("request", request.into()), ("role", role.name().into()), ("stage", stage.into())],
+    );
+}
+
+/// A piece of an answer that passed a role: kind `request.part`.
+pub(crate) fn part(env: &Env, role: Role, request: &[u8; 32], bytes: usize) {
+    env.observe("request.part", &[("request", request.into()), ("role", role.name().into()), ("bytes", bytes.into())]);
+}
+
+/// How a request ended for a role: kind `request.end`. `code` is 0 for success, else of spec §1.6.
+pub(crate) fn end(env: &Env, role: Role, request: &[u8; 32], code: i32, usage: &Usage) {
+    env.observe(
+        "request.end",
+        &[
+            ("request", request.into()),
+            ("role", role.name().into()),
+            ("code", code.into()),
+            ("prompt_tokens", usage.prompt.into()),
+            ("cached_tokens", usage.cached.into()),
+            ("completion_tokens", usage.completion.into()),
+            ("reasoning_tokens", usage.reasoning.into()),
+            ("adjusted_tokens", usage.total.into()),
+        ],
+    );
+}
+
+/// Adjusted tokens of a request (spec §5.1).
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub(crate) struct Usage {
+    pub(crate) prompt: u64,
+    pub(crate) cached: u64,
+    pub(crate) completion: u64,
+    pub(crate) reasoning: u64,
+    pub(crate) total: u64,
+}
+
+/// A peer was accepted or refused: kind `peer`.
+pub(crate) fn peer(env: &Env, role: Role, peer_kind: &'static str, accepted: bool, reason: &str, image_hash: &[u8; 32]) {
+    env.observe(
+        "peer",
+        &[
+            ("role", role.name().into()),
+            ("peer_kind", peer_kind.into()),
+            ("accepted", accepted.into()),
+            ("reason", Value::Text(reason)),
+            ("image_hash", image_hash.into()),
+        ],
+    );
+}
+
+/// A signed payment was made or taken: kind `payment`.
+pub(crate) fn payment(env: &Env, role: Role, payment: &'static str, owner: &str, tokens: u64) {
+    env.observe(
+        "payment",
+        &[
+            ("role", role.name().into()),
+            ("payment", payment.into()),
+            ("owner", owner.into()),
+            ("tokens", tokens.into()),
+        ],
+    );
+}
+
+/// Something that an operator should know: kind `note`. `text` comes from this program, not from a peer.
+pub(crate) fn note(env: &Env, role: Role, text: &str) {
+    env.observe("note", &[("role", role.name().into()), ("text", Value::Text(text))]);
+}
