@@ -1,2 +1,95 @@
-//! The project's chores.
-fn main() {}
+//! The project's chores: `cargo xtask <command>`. Each prints what it runs and stops at the first failure.
+#![expect(clippy::print_stdout, clippy::print_stderr, reason = "a command for people")]
+
+mod tidy;
+
+use std::{
+    path::PathBuf,
+    process::{Command, ExitCode},
+};
+
+const USAGE: &str = "usage: cargo xtask <command>
+
+  test    every test of the workspace (cargo nextest where it is installed, cargo test otherwise)
+  tidy    walls between crates, paths of a machine, overlong files
+  gate    the determinism gate over every scenario
+  schema  writes scenarios/schema.json anew
+  lint    fmt, clippy and documentation, as CI runs them
+  ci      everything that CI runs";
+
+type Outcome = Result<(), String>;
+
+fn main() -> ExitCode {
+    let mut arguments = std::env::args().skip(1);
+    let command = arguments.next().unwrap_or_default();
+    let rest: Vec<String> = arguments.collect();
+    let outcome = match command.as_str() {
+        "test" => test(&rest),
+        "tidy" => tidy::check(&root()),
+        "gate" => gate(&rest),
+        "schema" => schema(),
+        "lint" => lint(),
+        "ci" => lint().and_then(|()| tidy::check(&root())).and_then(|()| test(&[])).and_then(|()| gate(&[])),
+        _ => {
+            eprintln!("{USAGE}");
+            return ExitCode::from(2);
+        }
+    };
+    match outcome {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(message) => {
+            eprintln!("xtask {command}: {message}");
+            ExitCode::FAILURE
+        }
+    }
+}
+
+fn root() -> PathBuf {
+    // The manifest of this package is one folder below the workspace.
+    PathBuf::from(env!("CARGO_MANIFEST_DIR")).join("..")
+}
+
+fn cargo(arguments: &[&str]) -> Outcome {
+    println!("$ cargo {}", arguments.join(" "));
+    let status = Command::new(env!("CARGO"))
+        .args(arguments)
+        .current_dir(root())
+        .status()
+        .map_err(|error| format!("cargo cannot be started: {error}"))?;
+    if status.success() { Ok(()) } else { Err(format!("`cargo {}` failed", arguments.join(" "))) }
+}
+
+fn has_nextest() -> bool {
+    Command::new(env!("CARGO")).args(["nextest", "--version"]).output().is_ok_and(|output| output.status.success())
+}
+
+fn test(rest: &[String]) -> Outcome {
+    let mut arguments = if has_nextest() { vec!["nextest", "run", "--workspace"] } else { vec!["test", "--workspace"] };
+    arguments.extend(rest.iter().map(String::as_str));
+    cargo(&arguments)
+}
+
+fn gate(rest: &[String]) -> Outcome {
+    let mut arguments = vec!["run", "--quiet", "--package", "chrysalis", "--", "gate", "scenarios"];
+    arguments.extend(rest.iter().map(String::as_str));
+    cargo(&arguments)
+}
+
+fn schema() -> Outcome {
+    let output = Command::new(env!("CARGO"))
+        .args(["run", "--quiet", "--package", "chrysalis", "--", "schema"])
+        .current_dir(root())
+        .output()
+        .map_err(|error| format!("cargo cannot be started: {error}"))?;
+    if !output.status.success() {
+        return Err(String::from_utf8_lossy(&output.stderr).into_owned());
+    }
+    let path = root().join("scenarios/schema.json");
+    std::fs::write(&path, output.stdout).map_err(|error| format!("{}: {error}", path.display()))
+}
+
+fn lint() -> Outcome {
+    cargo(&["fmt", "--all", "--check"])?;
+    cargo(&["clippy", "--workspace", "--all-targets"])?;
+    cargo(&["doc", "--workspace", "--no-deps", "--document-private-items"])
+}

@@ -1,0 +1,389 @@
+//! What all nodes of a plan agree on: root configuration, accounts, identities, trust.
+//!
+//! Everything here follows from names in the plan, not from the seed: a node has the same key in every seed, so that
+//! certificates, quotes and their verdicts, all pure functions, are made once for thousands of runs ([`Workshop`]).
+
+use crate::plan::{AttestationPlan, BackendPlan, Plan, TeeKind, TinySize};
+use chrysalis_attest::{
+    AllowList, Attester, CollateralStore, FakeTdxAttester, Identity, PeerPolicy, PeerVerifier,
+    SimTdxAttester, SimulationOnly, TdMeasurements, TrustAnchors, VerdictCache,
+    certificate::{IdentityKey, IssueError},
+    issue_cache::IssueCache,
+    policy::{AnchorError, AppraisalRules},
+    tdx::TdReport,
+};
+use chrysalis_env::Env;
+use chrysalis_inference::{
+    Backend,
+    service::{Machine, ServiceTime},
+    sim::{SimBackend, SimConfig},
+    tiny::{TinyBackend, TinyConfig, TinyModel, TinyOptions},
+};
+use chrysalis_node::{
+    client::ClientSettings,
+    proxy::{ChainSource, ProxyLimits, ProxySettings},
+    secure::SecureLimits,
+    trust::Trust,
+    worker::WorkerSettings,
+};
+use chrysalis_settlement::{
+    Address, ContractCodes, Network, Params, Prices, RootConfig, SigningKey, StaticRoot, TokenMultipliers, base_name,
+    ledger::{ClientChainState, ClientStatus},
+    model_hash,
+    params::StructVersion,
+};
+use chrysalis_wire::proof_of_work::Difficulty;
+use sha2::{Digest, Sha256};
+use std::{
+    collections::{BTreeMap, BTreeSet},
+    net::SocketAddr,
+    num::NonZeroU32,
+    sync::{Arc, Mutex, PoisonError},
+};
+
+/// Seed of the simulated TEE vendor: one for all runs, so that its certificates are made once.
+const VENDOR_SEED: u64 = 0x4348_5259_5341_4c49;
+/// Certificates and quotes kept.
+const ISSUE_CAPACITY: usize = 4096;
+const VERDICT_CAPACITY: usize = 16_384;
+/// Certificates begin this much before the run, so that clocks may differ.
+const BACKDATE_S: u64 = 3600;
+/// Seed of the embedded models' weights.
+const WEIGHTS_SEED: u64 = 1;
+
+/// Why a plan cannot be set up.
+#[derive(Debug, thiserror::Error)]
+pub enum DeployError {
+    /// A certificate or its evidence cannot be made.
+    #[error("an identity cannot be issued: {0}")]
+    Issue(#[from] IssueError),
+    /// The simulated vendor's root is no anchor.
+    #[error("the simulated vendor: {0}")]
+    Anchor(#[from] AnchorError),
+    /// Proof of work out of range.
+    #[error("proof of work: {0}")]
+    ProofOfWork(#[from] chrysalis_wire::proof_of_work::ProofOfWorkError),
+    /// A port on this machine cannot be opened.
+    #[error("a port cannot be opened: {0}")]
+    Listen(#[from] std::io::Error),
+}
+
+/// What runs may share: results of pure functions, nothing else.
+#[derive(Clone)]
+pub struct Workshop {
+    issue: Arc<IssueCache>,
+    verdicts: VerdictCache,
+    models: Arc<Mutex<BTreeMap<TinySize, Arc<TinyModel>>>>,
+    pub(crate) answers: Arc<Mutex<BTreeMap<[u8; 32], String>>>,
+}
+
+impl Default for Workshop {
+    fn default() -> Self {
+        Self {
+            issue: Arc::new(IssueCache::new(ISSUE_CAPACITY)),
+            verdicts: VerdictCache::new(VERDICT_CAPACITY),
+            models: Arc::default(),
+            answers: Arc::default(),
+        }
+    }
+}
+
+impl Workshop {
+    /// The embedded model of a size.
+    pub(crate) fn model(&self, size: TinySize) -> Arc<TinyModel> {
+        let mut models = self.models.lock().unwrap_or_else(PoisonError::into_inner);
+        let config = match size {
+            TinySize::Nano => TinyConfig::nano(),
+            TinySize::Tiny => TinyConfig::tiny(),
+        };
+        models.entry(size).or_insert_with(|| Arc::new(TinyModel::generate(config, WEIGHTS_SEED))).clone()
+    }
+}
+
+/// Accounts as the chain would have them (part 2 replaces this).
+#[derive(Debug)]
+struct StaticChain {
+    clients: BTreeMap<Address, ClientChainState>,
+}
+
+impl ChainSource for StaticChain {
+    fn client(&self, owner: &Address) -> Option<ClientChainState> {
+        self.clients.get(owner).copied()
+    }
+
+    fn worker_tokens_paid(&self, _owner: &Address) -> u64 {
+        0
+    }
+
+    fn is_registered(&self, _owner: &Address, _nonce: u64) -> bool {
+        false
+    }
+}
+
+/// How nodes prove what they are, and to whom.
+struct Evidence {
+    attestation: AttestationPlan,
+    attested_policy: PeerPolicy,
+    verdicts: VerdictCache,
+    issue: Arc<IssueCache>,
+    not_before_unix_s: u64,
+    limits: SecureLimits,
+}
+
+/// See the module.
+pub(crate) struct Deployment {
+    pub(crate) plan: Arc<Plan>,
+    root: Arc<StaticRoot>,
+    chain: Arc<StaticChain>,
+    evidence: Evidence,
+    workshop: Workshop,
+}
+
+/// The network's form of addresses: these are not real coins.
+pub(crate) const NETWORK: Network = Network::from_is_testnet(true);
+
+fn named_hash(kind: &str, name: &str) -> [u8; 32] {
+    Sha256::new().chain_update("chrysalis ").chain_update(kind).chain_update([0]).chain_update(name).finalize().into()
+}
+
+/// The account that belongs to a name.
+pub(crate) fn address_of(kind: &str, name: &str) -> Address {
+    Address::new(0, named_hash(kind, name))
+}
+
+const PROXY_IMAGE: &str = "chrysalis proxy";
+const WORKER_IMAGE: &str = "chrysalis worker";
+
+impl Deployment {
+    pub(crate) fn new(plan: Arc<Plan>, workshop: &Workshop, start_unix_s: u64) -> Result<Self, DeployError> {
+        let evidence = Evidence::new(plan.attestation.clone(), workshop, start_unix_s)?;
+        let economy = &plan.economy;
+        let prices = Prices {
+            price_per_token_nanoton: economy.price_per_token_nanoton,
+            worker_fee_per_token_nanoton: economy.worker_fee_per_token_nanoton,
+            multipliers: TokenMultipliers {
+                prompt: economy.prompt_multiplier,
+                cached: economy.cached_multiplier,
+                completion: economy.completion_multiplier,
+                reasoning: economy.reasoning_multiplier,
+            },
+        };
+        let root = RootConfig {
+            root_address: address_of("root", ""),
+            owner: address_of("root owner", ""),
+            version: 1,
+            proxy_hashes: BTreeSet::from([evidence.image_hash(PROXY_IMAGE)]),
+            worker_hashes: BTreeSet::from([evidence.image_hash(WORKER_IMAGE)]),
+            model_hashes: plan.workers.iter().map(|worker| model_hash(&worker.model)).collect(),
+            registered_proxies: BTreeMap::new(),
+            last_proxy_seqno: 0,
+            params: Params {
+                struct_version: StructVersion::default(),
+                params_version: 1,
+                unique_id: 13,
+                is_test: true,
+                prices,
+                proxy_delay_s: 86_400,
+                client_delay_s: 43_200,
+                min_proxy_stake_nanoton: 1_000_000_000,
+                min_client_stake_nanoton: economy.client_stake_nanoton,
+            },
+            codes: ContractCodes::nominal(),
+        };
+        let clients = plan
+            .clients
+            .iter()
+            .map(|client| {
+                let state = ClientChainState {
+                    status: ClientStatus::Normal,
+                    balance_nanoton: economy.client_balance_nanoton.into(),
+                    stake_nanoton: economy.client_stake_nanoton.into(),
+                    tokens_used: 0,
+                    secret_hash: Sha256::digest(client.secret.as_bytes()).into(),
+                };
+                (address_of("client", &client.node.name), state)
+            })
+            .collect();
+        Ok(Self {
+            plan,
+            root: Arc::new(StaticRoot::new(root)),
+            chain: Arc::new(StaticChain { clients }),
+            evidence,
+            workshop: workshop.clone(),
+        })
+    }
+
+    /// Settings of a proxy that listens on the two addresses.
+    pub(crate) fn proxy(
+        &self,
+        index: usize,
+        clients_listen: SocketAddr,
+        workers_listen: SocketAddr,
+    ) -> Result<ProxySettings, DeployError> {
+        let name = &self.plan.proxies[index].node.name;
+        let identity = self.evidence.identity(name, Some(PROXY_IMAGE), index as u64)?;
+        Ok(ProxySettings {
+            owner: address_of("proxy owner", name),
+            wallet: address_of("proxy wallet", name),
+            network: NETWORK,
+            key: Arc::new(SigningKey::from_seed(&named_hash("proxy key", name))),
+            is_test: true,
+            clients_listen,
+            workers_listen,
+            root: self.root.clone(),
+            chain: self.chain.clone(),
+            client_trust: self.evidence.trust(identity.clone(), false),
+            worker_trust: self.evidence.trust(identity, true),
+            limits: ProxyLimits::default(),
+        })
+    }
+
+    /// Settings of a worker that dials `proxies`.
+    pub(crate) fn worker(
+        &self,
+        index: usize,
+        env: &Env,
+        proxies: Vec<SocketAddr>,
+    ) -> Result<WorkerSettings, DeployError> {
+        let plan = &self.plan.workers[index];
+        let platform = (self.plan.proxies.len() + index) as u64;
+        let identity = self.evidence.identity(&plan.node.name, Some(WORKER_IMAGE), platform)?;
+        Ok(WorkerSettings {
+            owner: address_of("worker owner", &plan.node.name),
+            network: NETWORK,
+            model: plan.model.clone(),
+            coefficient: plan.coefficient,
+            max_active_requests: plan.max_active_requests,
+            is_test: true,
+            proxies,
+            root: self.root.clone(),
+            trust: self.evidence.trust(identity, true),
+            backend: self.backend(&plan.model, &plan.backend, env),
+        })
+    }
+
+    /// Settings of a client that dials `proxies`. Clients may run outside a TEE: theirs is a plain certificate.
+    pub(crate) fn client(
+        &self,
+        index: usize,
+        http_listen: SocketAddr,
+        proxies: Vec<SocketAddr>,
+    ) -> Result<ClientSettings, DeployError> {
+        let plan = &self.plan.clients[index];
+        let identity = self.evidence.identity(&plan.node.name, None, 0)?;
+        Ok(ClientSettings {
+            owner: address_of("client", &plan.node.name),
+            network: NETWORK,
+            secret: plan.secret.clone(),
+            is_test: true,
+            proxies,
+            proxy_connections: plan.proxy_connections as usize,
+            root: self.root.clone(),
+            trust: self.evidence.trust(identity, true),
+            http_listen,
+        })
+    }
+
+    fn backend(&self, model: &str, plan: &BackendPlan, env: &Env) -> Arc<dyn Backend> {
+        let base = base_name(model);
+        let at_least_one = |number: u32| NonZeroU32::new(number).unwrap_or(NonZeroU32::MIN);
+        match plan {
+            BackendPlan::Tiny { size, step_ns, prefill_token_ns } => {
+                let time = ServiceTime {
+                    prefill_base_ns: 0,
+                    prefill_per_token_ns: *prefill_token_ns,
+                    decode_base_ns: *step_ns,
+                    decode_per_sequence_ns: 0,
+                };
+                let machine = Machine { time, max_batch: at_least_one(256) };
+                let options = TinyOptions { machine: Some(machine), ..TinyOptions::default() };
+                Arc::new(TinyBackend::new(env.clone(), base, self.workshop.model(*size), options))
+            }
+            BackendPlan::ServiceTime { step_base_ns, step_per_sequence_ns, prefill_token_ns, max_batch } => {
+                let time = ServiceTime {
+                    prefill_base_ns: 0,
+                    prefill_per_token_ns: *prefill_token_ns,
+                    decode_base_ns: *step_base_ns,
+                    decode_per_sequence_ns: *step_per_sequence_ns,
+                };
+                let machine = Machine { time, max_batch: at_least_one(*max_batch) };
+                let config = SimConfig {
+                    machine,
+                    // The request's own limit decides how long an answer is.
+                    answer_tokens: chrysalis_inference::sim::TokenRange::between(u32::MAX, u32::MAX),
+                    ..SimConfig::new(base)
+                };
+                Arc::new(SimBackend::new(env.clone(), config))
+            }
+        }
+    }
+}
+
+impl Evidence {
+    fn new(attestation: AttestationPlan, workshop: &Workshop, start_unix_s: u64) -> Result<Self, DeployError> {
+        let marker = SimulationOnly::accept_no_security();
+        let not_before_unix_s = start_unix_s.saturating_sub(BACKDATE_S);
+        let attested_policy = match attestation.tee {
+            TeeKind::None => PeerPolicy::Any,
+            TeeKind::FakeTdx => PeerPolicy::fake_tdx(marker, AllowList::NotChecked),
+            TeeKind::SimulatedTdx => {
+                let vendor = workshop.issue.pki(VENDOR_SEED, not_before_unix_s);
+                let store = CollateralStore::new();
+                store.insert(workshop.issue.collateral(&vendor, not_before_unix_s));
+                let anchors = TrustAnchors::simulation(marker, vendor.root_der())?;
+                PeerPolicy::tdx(anchors, Arc::new(store), AppraisalRules::default())
+            }
+        };
+        let asked_difficulty = Difficulty::new(attestation.proof_of_work_bits)?;
+        Ok(Self {
+            attestation,
+            attested_policy,
+            verdicts: workshop.verdicts.clone(),
+            issue: workshop.issue.clone(),
+            not_before_unix_s,
+            limits: SecureLimits { asked_difficulty, ..SecureLimits::default() },
+        })
+    }
+
+    fn image_hash(&self, image: &str) -> [u8; 32] {
+        match self.attestation.tee {
+            TeeKind::SimulatedTdx => TdMeasurements::of_image(image).image_hash(),
+            TeeKind::FakeTdx => chrysalis_attest::image_hash(&TdReport::fake([0; 64])),
+            TeeKind::None => [0; 32],
+        }
+    }
+
+    fn identity(&self, name: &str, image: Option<&str>, platform: u64) -> Result<Arc<Identity>, DeployError> {
+        let key = IdentityKey::from_seed(named_hash("identity", name));
+        let mut serial = [0; 16];
+        serial.copy_from_slice(&named_hash("serial", name)[..16]);
+        let now = self.not_before_unix_s;
+        let attester: Option<Box<dyn Attester>> = match (self.attestation.tee, image) {
+            (TeeKind::SimulatedTdx, Some(image)) => {
+                let vendor = self.issue.pki(VENDOR_SEED, self.not_before_unix_s);
+                let platform = self.issue.platform(&vendor, platform);
+                let attester = SimTdxAttester::new(platform, TdMeasurements::of_image(image));
+                Some(Box::new(attester.with_cache(self.issue.clone())))
+            }
+            (TeeKind::FakeTdx, Some(_)) => {
+                Some(Box::new(FakeTdxAttester::new(SimulationOnly::accept_no_security())))
+            }
+            (TeeKind::None, _) | (_, None) => None,
+        };
+        Ok(Arc::new(match attester {
+            Some(attester) => Identity::attested(key, &*attester, now, serial)?,
+            None => Identity::plain(key, now, serial),
+        }))
+    }
+
+    fn trust(&self, identity: Arc<Identity>, peers_are_attested: bool) -> Trust {
+        let policy = if peers_are_attested { self.attested_policy.clone() } else { PeerPolicy::Any };
+        Trust {
+            identity,
+            verifier: Arc::new(PeerVerifier::with_cache(policy, &self.verdicts)),
+            limits: self.limits,
+            check_image_hash: peers_are_attested && self.attestation.tee != TeeKind::None,
+        }
+    }
+}
+
