@@ -203,3 +203,111 @@ const fn check_len(length_bytes: usize) -> Result<(), AttestationRecordError> {
         Ok(())
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn record(attestation: Option<TdxAttestation>) -> AttestationRecord {
+        AttestationRecord {
+            attestation,
+            public_key: [0x11; 32],
+            source: Endpoint {
+                ip: "10.0.0.1".into(),
+                port: 40_000,
+            },
+            destination: Endpoint {
+                ip: "10.0.0.2".into(),
+                port: 11_001,
+            },
+        }
+    }
+
+    fn attestation() -> TdxAttestation {
+        TdxAttestation {
+            mr_td: [1; 48],
+            mr_config_id: [2; 48],
+            mr_owner: [3; 48],
+            mr_owner_config: [4; 48],
+            rtmr: [[5; 48], [6; 48], [7; 48], [8; 48]],
+            report_data: [9; 64],
+            collateral_root_id: [10; 48],
+        }
+    }
+
+    #[test]
+    fn layout_is_that_of_the_description() {
+        let bytes = record(Some(attestation())).encode().unwrap();
+        let mut expected = vec![0x3c, 2, 0, 0, 1, 0, 0, 0, 0, 0, 0, 0];
+        for register in 1..=8 {
+            expected.extend_from_slice(&[register; 48]);
+        }
+        expected.extend_from_slice(&[9; 64]);
+        expected.extend_from_slice(&[10; 48]);
+        expected.push(0x20);
+        expected.extend_from_slice(&[0x11; 32]);
+        expected.extend_from_slice(&[0, 0, 0]);
+        for (ip, port) in [("10.0.0.1", 40_000_i32), ("10.0.0.2", 11_001)] {
+            expected.push(8);
+            expected.extend_from_slice(ip.as_bytes());
+            expected.extend_from_slice(&[0, 0, 0]);
+            expected.extend_from_slice(&port.to_le_bytes());
+        }
+        assert_eq!(hex::encode(&bytes), hex::encode(&expected));
+        let len = AttestationRecord::decode_len([bytes[0], bytes[1], bytes[2], bytes[3]]).unwrap();
+        assert_eq!(len, bytes.len() - 4);
+    }
+
+    #[test]
+    fn both_forms_survive() {
+        for record in [record(None), record(Some(attestation()))] {
+            assert_eq!(AttestationRecord::decode(&record.encode().unwrap()[4..]), Ok(record));
+        }
+    }
+
+    #[test]
+    fn other_forms_are_named() {
+        let good = record(Some(attestation())).encode().unwrap()[4..].to_vec();
+        let with = |at: usize, byte: u8| {
+            let mut bytes = good.clone();
+            bytes[at] = byte;
+            AttestationRecord::decode(&bytes)
+        };
+        assert_eq!(with(0, 2), Err(AttestationRecordError::UnsupportedForm { form: 2 }));
+        assert_eq!(
+            with(4, 1),
+            Err(AttestationRecordError::UnsupportedVariant { variant: 1 })
+        );
+        let port_at = good.len() - 4;
+        assert_eq!(
+            with(port_at + 2, 1),
+            Err(AttestationRecordError::WrongPort { port: 76_537 })
+        );
+        assert!(matches!(
+            with(good.len() - 5, 1),
+            Err(AttestationRecordError::Field(DecodeError::NonZeroPadding))
+        ));
+        assert!(AttestationRecord::decode(&good[..good.len() - 1]).is_err());
+        assert!(AttestationRecord::decode(&[good.as_slice(), &[0]].concat()).is_err());
+
+        let mut short_key = vec![0; 4];
+        short_key.extend_from_slice(&[2, 1, 1, 0]);
+        assert_eq!(
+            AttestationRecord::decode(&short_key),
+            Err(AttestationRecordError::WrongKeyLength { length_bytes: 2 })
+        );
+    }
+
+    #[test]
+    fn length_is_bounded_both_ways() {
+        let mut record = record(None);
+        record.source.ip = "1".repeat(MAX_RECORD_BYTES);
+        assert!(matches!(record.encode(), Err(AttestationRecordError::TooLong { .. })));
+        assert!(AttestationRecord::decode_len(u32::to_le_bytes(16_536)).is_ok());
+        assert_eq!(
+            AttestationRecord::decode_len(u32::to_le_bytes(16_537)),
+            Err(AttestationRecordError::TooLong { length_bytes: 16_537 })
+        );
+        assert!(AttestationRecord::decode(&vec![0; MAX_RECORD_BYTES + 1]).is_err());
+    }
+}

@@ -135,3 +135,103 @@ impl Connection {
         }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::packet::{TcpPacket, TcpPing};
+
+    fn ready_pair() -> (Connection, Connection) {
+        let (mut dialer, hello) = Connection::dial(7);
+        let mut acceptor = Connection::accept();
+        assert!(!dialer.is_ready() && !acceptor.is_ready());
+        assert_eq!(hello, Packet::Connect(TcpConnect { id: 7 }));
+        let Ok(Received::Ready { reply: Some(reply) }) = acceptor.receive(hello) else {
+            panic!("the acceptor is not ready");
+        };
+        assert_eq!(dialer.receive(reply), Ok(Received::Ready { reply: None }));
+        assert!(dialer.is_ready() && acceptor.is_ready());
+        (dialer, acceptor)
+    }
+
+    #[test]
+    fn both_ends_become_ready_and_sort_packets() {
+        let (mut dialer, acceptor) = ready_pair();
+        assert_eq!(
+            dialer.receive(TcpPing { id: 3 }.into()),
+            Ok(Received::Reply(Packet::Pong(TcpPong { id: 3 })))
+        );
+        for mut connection in [dialer, acceptor] {
+            for ignored in [
+                TcpConnect { id: 1 }.into(),
+                TcpConnected { id: 1 }.into(),
+                Packet::Pong(TcpPong { id: 1 }),
+            ] {
+                assert_eq!(connection.receive(ignored), Ok(Received::Nothing));
+            }
+            let message = TcpPacket { data: vec![1] };
+            assert_eq!(connection.receive(message.into()), Ok(Received::Message(vec![1])));
+            let query = TcpQuery { id: 1, data: vec![2] };
+            assert_eq!(connection.receive(query.clone().into()), Ok(Received::Query(query)));
+            let answer = TcpQueryAnswer { id: 1, data: vec![3] };
+            assert_eq!(
+                connection.receive(answer.clone().into()),
+                Ok(Received::QueryAnswer(answer))
+            );
+            let error = TcpQueryError {
+                id: 1,
+                code: 602,
+                message: "no".into(),
+            };
+            assert_eq!(
+                connection.receive(error.clone().into()),
+                Ok(Received::QueryError(error))
+            );
+        }
+    }
+
+    #[test]
+    fn nothing_is_taken_before_the_handshake() {
+        let premature: [Packet; 7] = [
+            TcpPing { id: 1 }.into(),
+            TcpPong { id: 1 }.into(),
+            TcpPacket { data: Vec::new() }.into(),
+            TcpQuery {
+                id: 1,
+                data: Vec::new(),
+            }
+            .into(),
+            TcpQueryAnswer {
+                id: 1,
+                data: Vec::new(),
+            }
+            .into(),
+            TcpQueryError {
+                id: 1,
+                code: 0,
+                message: String::new(),
+            }
+            .into(),
+            TcpConnected { id: 1 }.into(),
+        ];
+        for packet in premature {
+            let mut acceptor = Connection::accept();
+            let found = packet.name();
+            assert_eq!(
+                acceptor.receive(packet.clone()),
+                Err(ConnectionError::WrongFirstPacket {
+                    found,
+                    expected: "tcp.connect"
+                })
+            );
+            assert!(!acceptor.is_ready());
+            let (mut dialer, _) = Connection::dial(2);
+            assert!(dialer.receive(packet).is_err());
+        }
+        let (mut dialer, _) = Connection::dial(2);
+        assert_eq!(
+            dialer.receive(TcpConnected { id: 1 }.into()),
+            Err(ConnectionError::WrongConnectId { expected: 2, found: 1 })
+        );
+    }
+}

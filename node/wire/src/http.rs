@@ -192,3 +192,149 @@ fn legal_value(value: &[u8]) -> Option<&str> {
         .all(|byte| byte == b'\t' || !byte.is_ascii_control())
         .then_some(text)
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const TIMES: HopTimes = HopTimes {
+        hop: Hop::Worker,
+        start_unix_ns: 1_765_000_000_123_456_789,
+        end_unix_ns: 1_765_000_001_000_000_999,
+    };
+
+    fn names_and_values(headers: &[HttpHeader]) -> Vec<(&str, &str)> {
+        headers
+            .iter()
+            .map(|header| (header.name.as_str(), header.value.as_str()))
+            .collect()
+    }
+
+    /// The reference drops these only in one spelling.
+    #[test]
+    fn headers_of_the_hop_are_dropped_in_any_spelling() {
+        for name in [
+            "Content-Length",
+            "content-length",
+            "CONTENT-LENGTH",
+            "Content-length",
+            "Transfer-encoding",
+            "TE",
+        ] {
+            assert!(end_to_end([(name, "5")]).is_empty(), "{name}");
+        }
+        let kept = end_to_end([("Content-Lengths", "5"), ("x-te", "1")]);
+        assert_eq!(names_and_values(&kept), [("Content-Lengths", "5"), ("x-te", "1")]);
+    }
+
+    #[test]
+    fn nominated_headers_are_dropped() {
+        let headers = [("X-Session", "1"), ("Connection", "close, x-session"), ("X-Kept", "2")];
+        assert_eq!(names_and_values(&end_to_end(headers)), [("X-Kept", "2")]);
+    }
+
+    #[test]
+    fn illegal_headers_are_dropped() {
+        let headers: [(&str, &[u8]); 6] = [
+            ("", b"no name"),
+            ("with space", b"1"),
+            ("X-Split", b"1\r\nContent-Length: 0"),
+            ("X-Zero", b"\0"),
+            ("X-Latin", b"\xe9"),
+            ("X-Kept", "é\t".as_bytes()),
+        ];
+        assert_eq!(names_and_values(&end_to_end(headers)), [("X-Kept", "é\t")]);
+    }
+
+    #[test]
+    fn a_request_has_a_length_if_it_has_a_body() {
+        let headers = [
+            ("Host", "x"),
+            ("content-length", "999"),
+            ("transfer-encoding", "chunked"),
+        ];
+        let with_body = request("POST", "/v1/completions?a=b", "HTTP/1.1", headers, b"{}".to_vec());
+        assert_eq!(
+            names_and_values(&with_body.headers),
+            [("Host", "x"), ("Content-Length", "2")]
+        );
+        assert_eq!(
+            (with_body.method.as_str(), with_body.url.as_str()),
+            ("POST", "/v1/completions?a=b")
+        );
+        assert_eq!(with_body.payload, b"{}");
+        let without = request("GET", "/v1/models", "HTTP/1.0", headers, Vec::new());
+        assert_eq!(names_and_values(&without.headers), [("Host", "x")]);
+        assert_eq!(without.http_version, "HTTP/1.0");
+    }
+
+    #[test]
+    fn a_response_carries_times_and_framing() {
+        let headers = [
+            ("Content-Type", "application/json"),
+            ("CONTENT-LENGTH", "1"),
+            ("Connection", "close"),
+        ];
+        let head = response("HTTP/1.1", 200, "OK", headers, TIMES, ResponseBody::Follows);
+        let times = [
+            ("X-Cocoon-Worker-Start", "1765000000.123456"),
+            ("X-Cocoon-Worker-End", "1765000001.000000"),
+        ];
+        assert_eq!(
+            names_and_values(&head.headers),
+            [
+                ("Content-Type", "application/json"),
+                times[0],
+                times[1],
+                ("Transfer-Encoding", "chunked")
+            ]
+        );
+        assert!(head.payload.is_empty());
+
+        let complete = response(
+            "HTTP/1.1",
+            204,
+            "No Content",
+            headers,
+            TIMES,
+            ResponseBody::Complete(vec![1; 3]),
+        );
+        assert_eq!(
+            names_and_values(&complete.headers).last(),
+            Some(&("Content-Length", "3"))
+        );
+        assert_eq!((complete.status_code, complete.payload), (204, vec![1; 3]));
+    }
+
+    #[test]
+    fn hops_name_themselves() {
+        for (hop, start) in [
+            (Hop::Proxy, "X-Cocoon-Proxy-Start"),
+            (Hop::Client, "X-Cocoon-Client-Start"),
+        ] {
+            assert_eq!(HopTimes { hop, ..TIMES }.to_headers()[0].name, start);
+        }
+    }
+
+    #[test]
+    fn times_are_exact_decimals() {
+        assert_eq!(unix_seconds(0), "0.000000");
+        assert_eq!(unix_seconds(999), "0.000000");
+        assert_eq!(unix_seconds(1_000), "0.000001");
+        assert_eq!(unix_seconds(1_999_999_999), "1.999999");
+        assert_eq!(unix_seconds(u64::MAX), "18446744073.709551");
+    }
+
+    #[test]
+    fn a_backend_is_not_asked_to_compress() {
+        let request = request(
+            "POST",
+            "/",
+            "HTTP/1.1",
+            [("accept-encoding", "gzip"), ("Accept", "*/*")],
+            Vec::new(),
+        );
+        assert_eq!(find_header(&request.headers, "Accept-Encoding"), Some("gzip"));
+        assert_eq!(names_and_values(&backend_headers(&request)), [("Accept", "*/*")]);
+    }
+}

@@ -303,3 +303,146 @@ fn write_string(text: &str, out: &mut Vec<u8>) {
     }
     out.push(b'"');
 }
+
+#[cfg(test)]
+mod tests {
+    use proptest::{prelude::any, prop_assert_eq, proptest};
+
+    use super::*;
+
+    fn compact(text: &str) -> Result<String, JsonError> {
+        Value::parse(text.as_bytes()).map(|value| value.to_string())
+    }
+
+    #[test]
+    fn numbers_stay_as_they_were_written() {
+        for number in [
+            "0",
+            "-0",
+            "1.0",
+            "1.10",
+            "1e5",
+            "1E+5",
+            "0.1000000000000000055511151231257827",
+            "18446744073709551616",
+            "1e400",
+            "-12345678901234567890123456789",
+        ] {
+            assert_eq!(compact(number).as_deref(), Ok(number));
+            assert_eq!(
+                compact(&format!("[{number} , {number}]")).unwrap(),
+                format!("[{number},{number}]")
+            );
+        }
+        for wrong in ["01", "+1", ".5", "1.", "0x1", "NaN", "1e", "--1", "1_000"] {
+            assert_eq!(compact(wrong), Err(JsonError::Syntax), "{wrong}");
+        }
+    }
+
+    #[test]
+    fn numbers_are_read_by_kind() {
+        let number = |text: &str| Value::parse(text.as_bytes()).unwrap().as_number().unwrap().clone();
+        assert_eq!(number("18446744073709551615").as_u64(), Some(u64::MAX));
+        assert_eq!(number("18446744073709551616").as_u64(), None);
+        assert_eq!((number("-1").as_u64(), number("-1").as_i64()), (None, Some(-1)));
+        assert_eq!((number("1.0").as_i64(), number("1.0").as_f64()), (None, Some(1.0)));
+        assert_eq!(number("1e400").as_f64(), None);
+        assert_eq!(Number::unix_seconds(1_500_000_000).as_str(), "1.500000");
+    }
+
+    #[test]
+    fn strings_are_escaped_only_where_they_must_be() {
+        assert_eq!(compact(r#""\u00e9 \ud83e\udd8b \/ é 🦋""#).unwrap(), "\"é 🦋 / é 🦋\"");
+        assert_eq!(
+            compact(r#""\"\\\b\f\n\r\t\u0000\u001f\u007f""#).unwrap(),
+            "\"\\\"\\\\\\b\\f\\n\\r\\t\\u0000\\u001f\u{7f}\""
+        );
+        for wrong in ["\"\n\"", r#""\ud800""#, r#""\x""#, "\"", "'a'"] {
+            assert_eq!(compact(wrong), Err(JsonError::Syntax), "{wrong}");
+        }
+        assert_eq!(Value::parse(b"\"\xff\""), Err(JsonError::Syntax));
+    }
+
+    #[test]
+    fn keys_are_sorted_and_the_last_duplicate_wins() {
+        assert_eq!(
+            compact(r#"{"b":1,"a":{"z":1,"y":2},"b":2,"":3}"#).unwrap(),
+            r#"{"":3,"a":{"y":2,"z":1},"b":2}"#
+        );
+        assert_eq!(compact(r#"{"é":1,"\u00e9":2,"z":3}"#).unwrap(), r#"{"z":3,"é":2}"#);
+    }
+
+    #[test]
+    fn exactly_one_value() {
+        assert_eq!(compact(" \t\r\n{} \n").as_deref(), Ok("{}"));
+        for wrong in [
+            "",
+            " ",
+            "{} {}",
+            "1 2",
+            "[1,]",
+            "{\"a\":1,}",
+            "{a:1}",
+            "[1 2]",
+            "nul",
+            "[",
+            "{\"a\"}",
+            "// x\n1",
+        ] {
+            assert_eq!(compact(wrong), Err(JsonError::Syntax), "{wrong}");
+        }
+    }
+
+    #[test]
+    fn depth_is_bounded() {
+        let nested = |depth: usize| format!("{}1{}", "[{\"a\":".repeat(depth), "}]".repeat(depth));
+        assert!(compact(&nested(MAX_DEPTH / 2)).is_ok());
+        assert_eq!(compact(&nested(MAX_DEPTH / 2 + 1)), Err(JsonError::TooDeep));
+        let abyss = "[".repeat(1 << 20) + &"]".repeat(1 << 20);
+        assert_eq!(compact(&abyss), Err(JsonError::TooDeep));
+    }
+
+    #[test]
+    fn members_are_reached_and_changed() {
+        let mut value = Value::parse(br#"{"a":{"b":[true,"x"]}}"#).unwrap();
+        let inner = value
+            .get("a")
+            .and_then(|a| a.get("b"))
+            .and_then(Value::as_array)
+            .unwrap();
+        assert_eq!((inner[0].as_bool(), inner[1].as_str()), (Some(true), Some("x")));
+        value
+            .get_mut("a")
+            .and_then(Value::as_object_mut)
+            .unwrap()
+            .insert("c".into(), 5_u64.into());
+        assert_eq!(value.to_string(), r#"{"a":{"b":[true,"x"],"c":5}}"#);
+        assert_eq!(value.get("b"), None);
+        assert_eq!(Value::Null.get("a"), None);
+    }
+
+    proptest! {
+        /// An independent reader agrees on what is JSON and on what it says, up to the precision of its numbers.
+        #[test]
+        fn agrees_with_serde_json(text in r#"[\[\]{}",:0-9a-c\\ .eE+\-tnu]{0,24}"#) {
+            let ours = compact(&text).ok();
+            let theirs: Option<serde_json::Value> = serde_json::from_str(&text).ok();
+            // Its numbers are doubles, so it refuses those beyond their range.
+            if !text.contains(['e', 'E']) {
+                prop_assert_eq!(ours.is_some(), theirs.is_some(), "{}", text);
+            }
+            if let (Some(ours), Some(theirs)) = (ours, theirs) {
+                let again: serde_json::Value = serde_json::from_str(&ours).unwrap();
+                prop_assert_eq!(again, theirs);
+            }
+        }
+
+        #[test]
+        fn strings_survive(text in any::<String>()) {
+            let value = Value::from(text);
+            prop_assert_eq!(Value::parse(&value.to_compact()), Ok(value.clone()));
+            let theirs: serde_json::Value = serde_json::from_slice(&value.to_compact()).unwrap();
+            prop_assert_eq!(theirs.as_str(), value.as_str());
+        }
+    }
+}

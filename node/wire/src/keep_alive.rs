@@ -105,3 +105,91 @@ impl KeepAlive {
         }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::{KeepAliveAction::*, *};
+
+    const S: u64 = 1_000_000_000;
+
+    fn keep_alive(side: Side) -> KeepAlive {
+        KeepAlive::new(side, KeepAlivePolicy::default(), 100 * S)
+    }
+
+    /// Polls whenever the state machine asks to be polled, until it closes.
+    fn run(mut keep_alive: KeepAlive) -> Vec<(u64, KeepAliveAction)> {
+        let mut now_ns = 100 * S;
+        let mut actions = Vec::new();
+        loop {
+            match keep_alive.poll(now_ns) {
+                Wait { until_ns } => {
+                    assert!(until_ns > now_ns, "a wait that does not wait");
+                    assert_eq!(until_ns, keep_alive.next_deadline_ns());
+                    now_ns = until_ns;
+                }
+                action => {
+                    actions.push((now_ns / S - 100, action));
+                    if action == Close {
+                        return actions;
+                    }
+                }
+            }
+        }
+    }
+
+    #[test]
+    fn silence_at_the_dialer() {
+        assert_eq!(run(keep_alive(Side::Dialer)), [(10, SendPing), (20, Close)]);
+    }
+
+    #[test]
+    fn silence_at_the_acceptor() {
+        assert_eq!(run(keep_alive(Side::Acceptor)), [(60, Close)]);
+    }
+
+    #[test]
+    fn a_dialer_with_more_patience_pings_more_than_once() {
+        let policy = KeepAlivePolicy {
+            dialer_idle_ns: 35 * S,
+            ..KeepAlivePolicy::default()
+        };
+        let keep_alive = KeepAlive::new(Side::Dialer, policy, 100 * S);
+        assert_eq!(
+            run(keep_alive),
+            [(10, SendPing), (20, SendPing), (30, SendPing), (35, Close)]
+        );
+    }
+
+    #[test]
+    fn a_frame_puts_everything_off() {
+        let mut keep_alive = keep_alive(Side::Dialer);
+        keep_alive.received(109 * S);
+        assert_eq!(keep_alive.poll(110 * S), Wait { until_ns: 119 * S });
+        assert_eq!(keep_alive.poll(119 * S), SendPing);
+        assert_eq!(
+            keep_alive.poll(119 * S),
+            Wait { until_ns: 129 * S },
+            "one ping is enough"
+        );
+        keep_alive.received(120 * S);
+        assert_eq!(
+            keep_alive.poll(129 * S),
+            Wait { until_ns: 130 * S },
+            "the pong saved the connection"
+        );
+        assert_eq!(keep_alive.poll(200 * S), Close);
+    }
+
+    #[test]
+    fn a_clock_that_steps_back_does_no_harm() {
+        let mut keep_alive = keep_alive(Side::Acceptor);
+        keep_alive.received(50 * S);
+        assert_eq!(keep_alive.poll(99 * S), Wait { until_ns: 160 * S });
+    }
+
+    #[test]
+    fn deadlines_at_the_end_of_time_do_not_wrap() {
+        let mut keep_alive = KeepAlive::new(Side::Dialer, KeepAlivePolicy::default(), u64::MAX - S);
+        assert_eq!(keep_alive.poll(u64::MAX - S), Wait { until_ns: u64::MAX });
+    }
+}

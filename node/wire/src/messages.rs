@@ -121,3 +121,106 @@ one_of! {
         GetProxyPrivateKeys(KeyManagerGetProxyPrivateKeys),
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use std::collections::BTreeSet;
+
+    use proptest::{prop_assert, prop_assert_eq, proptest};
+
+    use super::*;
+    use crate::tl::{Boxed, DecodeError};
+
+    /// Which of the seven sets take these bytes.
+    fn accepting_sets(bytes: &[u8]) -> BTreeSet<&'static str> {
+        fn accept<T: Boxed>(bytes: &[u8]) -> Option<&'static str> {
+            T::decode(bytes).is_ok().then_some(T::TYPE)
+        }
+        [
+            accept::<ClientToProxyMessage>(bytes),
+            accept::<ProxyToClientMessage>(bytes),
+            accept::<WorkerToProxyMessage>(bytes),
+            accept::<ProxyToWorkerMessage>(bytes),
+            accept::<ClientQuery>(bytes),
+            accept::<WorkerQuery>(bytes),
+            accept::<KeyManagerQuery>(bytes),
+        ]
+        .into_iter()
+        .flatten()
+        .collect()
+    }
+
+    /// A message is legal in its own direction only; a payment by itself is legal to clients and to workers.
+    fn check<T: Boxed>(message: &T, name: &str) -> Result<(), proptest::test_runner::TestCaseError> {
+        let bytes = message.encode();
+        prop_assert_eq!(bytes.len(), message.boxed_len());
+        let accepting = accepting_sets(&bytes);
+        prop_assert!(accepting.contains(T::TYPE));
+        prop_assert_eq!(
+            accepting.len(),
+            if name == "proxy.signedPayment" { 2 } else { 1 },
+            "{}",
+            name
+        );
+        let id = u32::from_le_bytes([bytes[0], bytes[1], bytes[2], bytes[3]]);
+        prop_assert_eq!(crate::objects::constructor_name(id), Some(name));
+        Ok(())
+    }
+
+    proptest! {
+        #[test]
+        fn client_to_proxy(message: ClientToProxyMessage) {
+            check(&message, message.name())?;
+            prop_assert_eq!(ClientToProxyMessage::decode(&message.encode()), Ok(message));
+        }
+
+        #[test]
+        fn proxy_to_client(message: ProxyToClientMessage) {
+            check(&message, message.name())?;
+            prop_assert_eq!(ProxyToClientMessage::decode(&message.encode()), Ok(message));
+        }
+
+        #[test]
+        fn worker_to_proxy(message: WorkerToProxyMessage) {
+            check(&message, message.name())?;
+            prop_assert_eq!(WorkerToProxyMessage::decode(&message.encode()), Ok(message));
+        }
+
+        #[test]
+        fn proxy_to_worker(message: ProxyToWorkerMessage) {
+            check(&message, message.name())?;
+            prop_assert_eq!(ProxyToWorkerMessage::decode(&message.encode()), Ok(message));
+        }
+
+        #[test]
+        fn client_query(query: ClientQuery) {
+            check(&query, query.name())?;
+            prop_assert_eq!(ClientQuery::decode(&query.encode()), Ok(query));
+        }
+
+        #[test]
+        fn worker_query(query: WorkerQuery) {
+            check(&query, query.name())?;
+            prop_assert_eq!(WorkerQuery::decode(&query.encode()), Ok(query));
+        }
+
+        #[test]
+        fn key_manager_query(query: KeyManagerQuery) {
+            check(&query, query.name())?;
+            prop_assert_eq!(KeyManagerQuery::decode(&query.encode()), Ok(query));
+        }
+    }
+
+    #[test]
+    fn errors_name_the_direction() {
+        let refresh = ClientUpdatePaymentStatus {}.encode();
+        let error = WorkerQuery::decode(&refresh).unwrap_err();
+        assert_eq!(
+            error,
+            DecodeError::UnknownConstructor {
+                id: 0x9ed1_c697,
+                expected: "query from worker to proxy"
+            }
+        );
+    }
+}

@@ -153,3 +153,107 @@ impl VersionRange {
         })
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn range(min: i32, max: i32) -> VersionRange {
+        VersionRange::new(min, max).unwrap()
+    }
+
+    #[test]
+    fn the_highest_common_version_is_chosen() {
+        for (local, remote, chosen) in [
+            (VersionRange::PROXY, VersionRange::CLIENT_AND_WORKER, 2),
+            (VersionRange::PROXY, range(0, 0), 0),
+            (VersionRange::PROXY, range(1, 1), 1),
+            (VersionRange::PROXY, range(1, 4), 2),
+            (VersionRange::PROXY, range(2, 9), 2),
+            (range(0, 4), range(3, 4), 4),
+        ] {
+            assert_eq!(
+                local.negotiate(remote).map(Version::number),
+                Ok(chosen),
+                "{local:?} {remote:?}"
+            );
+        }
+    }
+
+    /// A worker of the later reference speaks 3 to 4 only.
+    #[test]
+    fn ranges_that_do_not_meet_are_refused() {
+        for (local, remote) in [
+            (VersionRange::PROXY, range(3, 4)),
+            (VersionRange::CLIENT_AND_WORKER, range(0, 0)),
+            (VersionRange::PROXY, range(-3, -1)),
+        ] {
+            assert!(
+                matches!(local.negotiate(remote), Err(VersionError::NoneCommon { .. })),
+                "{local:?} {remote:?}"
+            );
+        }
+    }
+
+    #[test]
+    fn announcements() {
+        let protocol = ProtocolRange {
+            min_proto_version: 1,
+            max_proto_version: 2,
+        };
+        assert_eq!(
+            VersionRange::announced(Some(&protocol)),
+            Ok(VersionRange::CLIENT_AND_WORKER)
+        );
+        assert_eq!(VersionRange::CLIENT_AND_WORKER.to_announcement(), protocol);
+        assert_eq!(VersionRange::announced(None), Ok(range(0, 0)));
+        let empty = ProtocolRange {
+            min_proto_version: 5,
+            max_proto_version: 1,
+        };
+        assert_eq!(
+            VersionRange::announced(Some(&empty)),
+            Err(VersionError::EmptyRange { min: 5, max: 1 })
+        );
+    }
+
+    fn proxy_params(proto_version: Option<i32>) -> ProxyParams {
+        ProxyParams {
+            proxy_public_key: [0; 32],
+            proxy_owner_address: String::new(),
+            proxy_sc_address: String::new(),
+            is_test: None,
+            proto_version,
+        }
+    }
+
+    #[test]
+    fn a_dialer_takes_only_what_it_announced() {
+        let dialer = VersionRange::CLIENT_AND_WORKER;
+        for chosen in [1, 2] {
+            assert_eq!(
+                dialer.accept(&proxy_params(Some(chosen))).map(Version::number),
+                Ok(chosen)
+            );
+        }
+        for chosen in [None, Some(0), Some(3), Some(-1)] {
+            assert!(dialer.accept(&proxy_params(chosen)).is_err(), "{chosen:?}");
+        }
+        assert_eq!(range(0, 2).accept(&proxy_params(None)), Ok(Version::ZERO));
+    }
+
+    #[test]
+    fn what_a_version_means() {
+        let meaning = |number| {
+            let version = range(number, number).negotiate(range(number, number)).unwrap();
+            (
+                version.uses_extended_forms(),
+                version.carries_times(),
+                version.to_proxy_params(),
+            )
+        };
+        assert_eq!(meaning(0), (false, false, None));
+        assert_eq!(meaning(1), (true, false, Some(1)));
+        assert_eq!(meaning(2), (true, true, Some(2)));
+    }
+}

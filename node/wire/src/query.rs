@@ -100,3 +100,20 @@ answers! {
     KeyManagerGetWorkerPrivateKeys => KeyManagerPrivateKeys, Keys;
     KeyManagerGetProxyPrivateKeys => KeyManagerPrivateKeys, Keys;
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn time_outs_are_those_of_the_reference() {
+        fn timeout_s<Q: Query>() -> u64 {
+            QueryTimeouts::default().of(Q::PURPOSE) / 1_000_000_000
+        }
+        assert_eq!(timeout_s::<ClientConnectToProxy>(), 30);
+        assert_eq!(timeout_s::<WorkerProxyHandshakeComplete>(), 30);
+        assert_eq!(timeout_s::<ClientAuthorizeWithProxyLong>(), 300);
+        assert_eq!(timeout_s::<ClientGetWorkerTypesV2>(), 10);
+        assert_eq!(timeout_s::<WorkerUpdatePaymentStatus>(), 60);
+    }
+}

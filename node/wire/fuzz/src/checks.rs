@@ -16,8 +16,8 @@ use chrysalis_wire::{
     proof_of_work::{CHALLENGE_BYTES, Challenge, RESPONSE_BYTES, Response},
 };
 
-/// A check of one decoder.
-pub(crate) type Check = fn(&[u8]);
+/// A check of one decoder; tells whether the decoder accepted the input.
+pub(crate) type Check = fn(&[u8]) -> bool;
 
 /// All checks, under the names of their fuzz targets.
 pub(crate) const CHECKS: [(&str, Check); 14] = [
@@ -38,8 +38,8 @@ pub(crate) const CHECKS: [(&str, Check); 14] = [
 ];
 
 /// Whatever is accepted is written again as it was read.
-pub(crate) fn recode<T: Boxed>(bytes: &[u8]) {
-    decode_canonical::<T>(bytes);
+pub(crate) fn recode<T: Boxed>(bytes: &[u8]) -> bool {
+    decode_canonical::<T>(bytes).is_some()
 }
 
 fn decode_canonical<T: Boxed>(bytes: &[u8]) -> Option<T> {
@@ -54,43 +54,59 @@ fn decode_canonical<T: Boxed>(bytes: &[u8]) -> Option<T> {
 }
 
 /// Messages from clients, and the HTTP request within.
-pub(crate) fn client_to_proxy(bytes: &[u8]) {
-    match decode_canonical::<ClientToProxyMessage>(bytes) {
-        Some(ClientToProxyMessage::RunQuery(message)) => recode::<HttpRequest>(&message.query),
-        Some(ClientToProxyMessage::RunQueryEx(message)) => recode::<HttpRequest>(&message.query),
-        None => {}
-    }
+fn client_to_proxy(bytes: &[u8]) -> bool {
+    let Some(message) = decode_canonical::<ClientToProxyMessage>(bytes) else {
+        return false;
+    };
+    match message {
+        ClientToProxyMessage::RunQuery(message) => recode::<HttpRequest>(&message.query),
+        ClientToProxyMessage::RunQueryEx(message) => recode::<HttpRequest>(&message.query),
+    };
+    true
 }
 
 /// Messages to workers, and the HTTP request within.
-pub(crate) fn proxy_to_worker(bytes: &[u8]) {
-    match decode_canonical::<ProxyToWorkerMessage>(bytes) {
-        Some(ProxyToWorkerMessage::RunQuery(message)) => recode::<HttpRequest>(&message.query),
-        Some(ProxyToWorkerMessage::RunQueryEx(message)) => recode::<HttpRequest>(&message.query),
-        _ => {}
-    }
+fn proxy_to_worker(bytes: &[u8]) -> bool {
+    let Some(message) = decode_canonical::<ProxyToWorkerMessage>(bytes) else {
+        return false;
+    };
+    match message {
+        ProxyToWorkerMessage::RunQuery(message) => recode::<HttpRequest>(&message.query),
+        ProxyToWorkerMessage::RunQueryEx(message) => recode::<HttpRequest>(&message.query),
+        _ => true,
+    };
+    true
 }
 
 /// Messages from workers, and the HTTP response within.
-pub(crate) fn worker_to_proxy(bytes: &[u8]) {
-    match decode_canonical::<WorkerToProxyMessage>(bytes) {
-        Some(WorkerToProxyMessage::Answer(message)) => recode::<HttpResponse>(&message.answer),
-        Some(WorkerToProxyMessage::AnswerEx(message)) => recode::<HttpResponse>(&message.answer),
-        _ => {}
-    }
+fn worker_to_proxy(bytes: &[u8]) -> bool {
+    let Some(message) = decode_canonical::<WorkerToProxyMessage>(bytes) else {
+        return false;
+    };
+    match message {
+        WorkerToProxyMessage::Answer(message) => recode::<HttpResponse>(&message.answer),
+        WorkerToProxyMessage::AnswerEx(message) => recode::<HttpResponse>(&message.answer),
+        _ => true,
+    };
+    true
 }
 
 /// Messages to clients, and the HTTP response within.
-pub(crate) fn proxy_to_client(bytes: &[u8]) {
-    match decode_canonical::<ProxyToClientMessage>(bytes) {
-        Some(ProxyToClientMessage::Answer(message)) => recode::<HttpResponse>(&message.answer),
-        Some(ProxyToClientMessage::AnswerEx(message)) => recode::<HttpResponse>(&message.answer),
-        _ => {}
-    }
+fn proxy_to_client(bytes: &[u8]) -> bool {
+    let Some(message) = decode_canonical::<ProxyToClientMessage>(bytes) else {
+        return false;
+    };
+    match message {
+        ProxyToClientMessage::Answer(message) => recode::<HttpResponse>(&message.answer),
+        ProxyToClientMessage::AnswerEx(message) => recode::<HttpResponse>(&message.answer),
+        _ => true,
+    };
+    true
 }
 
 /// Every constructor of the scheme by itself: answers to queries are among them.
-pub(crate) fn object(bytes: &[u8]) {
+fn object(bytes: &[u8]) -> bool {
+    let mut accepting = 0;
     for constructor in objects::constructors() {
         if let Ok(recoded) = constructor.recode(bytes) {
             assert!(
@@ -98,27 +114,36 @@ pub(crate) fn object(bytes: &[u8]) {
                 "{} accepts a form that it would not write",
                 constructor.name
             );
+            accepting += 1;
         }
     }
+    assert!(accepting <= 1, "two constructors accept the same bytes");
+    accepting == 1
 }
 
 /// Packets, and whatever they carry in any direction.
-pub(crate) fn packet(bytes: &[u8]) {
-    match decode_canonical::<Packet>(bytes) {
-        Some(Packet::Packet(packet)) => {
+fn packet(bytes: &[u8]) -> bool {
+    let Some(packet) = decode_canonical::<Packet>(bytes) else {
+        return false;
+    };
+    match packet {
+        Packet::Packet(packet) => {
             client_to_proxy(&packet.data);
             proxy_to_client(&packet.data);
             worker_to_proxy(&packet.data);
             proxy_to_worker(&packet.data);
         }
-        Some(Packet::Query(query)) => {
+        Packet::Query(query) => {
             recode::<ClientQuery>(&query.data);
             recode::<WorkerQuery>(&query.data);
             recode::<KeyManagerQuery>(&query.data);
         }
-        Some(Packet::QueryAnswer(answer)) => object(&answer.data),
+        Packet::QueryAnswer(answer) => {
+            object(&answer.data);
+        }
         _ => {}
     }
+    true
 }
 
 /// Cuts `bytes` into pieces of 1 to 64 bytes whose sizes follow from `seed`.
@@ -156,52 +181,62 @@ fn read_frames<'a>(pieces: impl IntoIterator<Item = &'a [u8]>) -> (Vec<Vec<u8>>,
 }
 
 /// A stream of frames; the first byte of the input says how the rest is cut.
-pub(crate) fn frame(bytes: &[u8]) {
+fn frame(bytes: &[u8]) -> bool {
     let Some((seed, stream)) = bytes.split_first() else {
-        return;
+        return false;
     };
-    let whole = read_frames([stream]);
-    assert_eq!(read_frames(pieces(stream, *seed)), whole, "pieces matter");
+    let (payloads, end) = read_frames([stream]);
+    assert_eq!(
+        read_frames(pieces(stream, *seed)),
+        (payloads.clone(), end),
+        "pieces matter"
+    );
 
     let mut writer = FrameWriter::new();
     let mut written = Vec::new();
-    for payload in &whole.0 {
+    for payload in &payloads {
         writer.encode(payload, &mut written).unwrap();
     }
     assert!(
         stream.starts_with(&written),
         "frames are read that would not be written"
     );
+    end.is_none()
 }
 
 /// Challenges and responses.
-pub(crate) fn proof_of_work(bytes: &[u8]) {
+fn proof_of_work(bytes: &[u8]) -> bool {
     if let Ok(bytes) = <&[u8; CHALLENGE_BYTES]>::try_from(bytes)
         && let Ok(challenge) = Challenge::decode(bytes)
     {
         assert_eq!(challenge.encode(), *bytes);
         let response = challenge.search(0..8);
         assert!(response.is_none_or(|response| challenge.verify(response).is_ok()));
+        return true;
     }
     if let Ok(bytes) = <&[u8; RESPONSE_BYTES]>::try_from(bytes)
         && let Ok(response) = Response::decode(bytes)
     {
         assert_eq!(response.encode(), *bytes);
+        return true;
     }
+    false
 }
 
 /// The router's record, without its length.
-pub(crate) fn attestation_record(bytes: &[u8]) {
-    if let Ok(record) = AttestationRecord::decode(bytes) {
-        assert_eq!(record.encode().unwrap()[4..], *bytes);
-    }
+fn attestation_record(bytes: &[u8]) -> bool {
+    let Ok(record) = AttestationRecord::decode(bytes) else {
+        return false;
+    };
+    assert_eq!(record.encode().unwrap()[4..], *bytes);
+    true
 }
 
-/// JSON values: compact form is a fixed point.
-pub(crate) fn json(bytes: &[u8]) {
-    let Ok(value) = Value::parse(bytes) else { return };
-    let compact = value.to_compact();
-    assert_eq!(Value::parse(&compact), Ok(value));
+/// JSON values: the compact form is a fixed point.
+fn json(bytes: &[u8]) -> bool {
+    let Ok(value) = Value::parse(bytes) else { return false };
+    assert_eq!(Value::parse(&value.to_compact()), Ok(value));
+    true
 }
 
 /// A price under which every token shows.
@@ -233,9 +268,9 @@ pub(crate) fn transform<'a>(
 }
 
 /// A body; the first byte of the input says its kind, its limit and how it is cut.
-pub(crate) fn answer_stream(bytes: &[u8]) {
+fn answer_stream(bytes: &[u8]) -> bool {
     let Some((seed, body)) = bytes.split_first() else {
-        return;
+        return false;
     };
     let kind = if seed & 1 == 0 {
         BodyKind::Values
@@ -249,22 +284,18 @@ pub(crate) fn answer_stream(bytes: &[u8]) {
     };
     let (out, end) = transform(kind, limits, [body]);
     assert_eq!(
-        (&out, &end),
-        (
-            &transform(kind, limits, pieces(body, *seed)).0,
-            &transform(kind, limits, pieces(body, *seed)).1
-        )
+        transform(kind, limits, pieces(body, *seed)),
+        (out.clone(), end),
+        "pieces matter"
     );
 
-    // What was sent on is metered alike by the next one to read it.
+    // Whoever reads what was sent on counts the same tokens.
     if let Ok(summary) = end
-        && limits == AnswerLimits::default()
+        && let (_, Ok(again)) = transform(kind, AnswerLimits::default(), [out.as_slice()])
     {
-        let (_, again) = transform(kind, limits, [out.as_slice()]);
-        if let Ok(again) = again {
-            assert_eq!(again.usage, summary.usage);
-        }
+        assert_eq!(again.usage, summary.usage);
     }
     let mut part = out;
     debug::attach_debug(kind, &mut part, Value::from("fact"));
+    end.is_ok_and(|summary| summary.unparsed_bytes == 0)
 }

@@ -8,7 +8,9 @@ pub use libfuzzer_sys;
 #[macro_export]
 macro_rules! fuzz_check {
     ($name:literal) => {
-        $crate::libfuzzer_sys::fuzz_target!(|bytes: &[u8]| $crate::check($name)(bytes));
+        $crate::libfuzzer_sys::fuzz_target!(|bytes: &[u8]| {
+            $crate::check($name)(bytes);
+        });
     };
 }
 
@@ -16,7 +18,7 @@ macro_rules! fuzz_check {
 ///
 /// # Panics
 /// There is none: the target is misnamed.
-pub fn check(name: &str) -> fn(&[u8]) {
+pub fn check(name: &str) -> fn(&[u8]) -> bool {
     let found = checks::CHECKS.into_iter().find(|(candidate, _)| *candidate == name);
     found.unwrap_or_else(|| panic!("no check is named {name}")).1
 }

@@ -106,3 +106,61 @@ fn last_event_data(part: &[u8]) -> Option<(usize, usize, Value)> {
     }
     last
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn attached(kind: BodyKind, part: &str) -> String {
+        let mut part = part.as_bytes().to_vec();
+        attach_debug(kind, &mut part, Value::from([("worker", Value::from("w"))]));
+        String::from_utf8(part).unwrap()
+    }
+
+    #[test]
+    fn the_last_value_takes_the_key() {
+        let values = |part| attached(BodyKind::Values, part);
+        assert_eq!(
+            values("{\"a\":1}\n{\"z\":2}\n"),
+            "{\"a\":1}\n{\"debug\":{\"worker\":\"w\"},\"z\":2}\n"
+        );
+        assert_eq!(values("{\"z\":2}"), "{\"debug\":{\"worker\":\"w\"},\"z\":2}");
+        assert_eq!(values("{\"debug\":1}\n\n"), "{\"debug\":{\"worker\":\"w\"}}\n\n");
+    }
+
+    #[test]
+    fn what_does_not_end_in_an_object_gets_a_value_of_its_own() {
+        let addition = "{\"debug\":{\"worker\":\"w\"}}\n";
+        for part in ["", "\n", "{\"a\":1}\n[1]\n", "{\"a\":1} oops", "{\"a\":", "{\"a\":}"] {
+            assert_eq!(attached(BodyKind::Values, part), format!("{part}{addition}"));
+        }
+    }
+
+    #[test]
+    fn events_take_the_key_before_the_end_mark() {
+        let events = |part| attached(BodyKind::Events, part);
+        assert_eq!(
+            events("data: {\"a\":1}\n\nevent: x\ndata: {\"z\":2}\n\ndata: [DONE]\n\n"),
+            "data: {\"a\":1}\n\nevent: x\ndata: {\"debug\":{\"worker\":\"w\"},\"z\":2}\n\ndata: [DONE]\n\n"
+        );
+        assert_eq!(
+            events("data: [DONE]\n\n"),
+            "data: [DONE]\n\ndata: {\"debug\":{\"worker\":\"w\"}}\n\n"
+        );
+    }
+
+    #[test]
+    fn stats_are_json_with_decimal_times() {
+        let stats = DebugStats {
+            hop: Hop::Proxy,
+            start_unix_ns: 1_500_000_000,
+            answer_receive_start_unix_ns: 2_000_000_000,
+            answer_receive_end_unix_ns: 2_000_001_000,
+        };
+        assert_eq!(
+            stats.to_json().to_string(),
+            r#"{"answer_receive_end_at":2.000001,"answer_receive_start_at":2.000000,"start_time":1.500000,"type":"proxy_stats"}"#
+        );
+        assert_eq!(Value::parse(NO_DEBUG.as_bytes()), Ok(Value::from([])));
+    }
+}

@@ -19,6 +19,8 @@ pub mod error;
 pub(crate) mod field;
 pub mod reader;
 pub mod scalars;
+#[cfg(test)]
+mod tests;
 pub mod writer;
 
 pub use constructor::Constructor;

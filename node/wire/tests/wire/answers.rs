@@ -313,11 +313,7 @@ fn what_exceeds_the_limit_is_an_error_and_not_served_unmetered() {
     let limits = AnswerLimits { value_bytes: 16 };
     let too_long = Err(AnswerStreamError::ValueTooLong { limit_bytes: 16 });
     for (kind, fits, exceeds) in [
-        (
-            BodyKind::Values,
-            "[1]   {\"a\":\"12345\"}",
-            "[1]   {\"a\":\"123456\"}",
-        ),
+        (BodyKind::Values, "[1]   {\"a\":\"12345\"}", "[1]   {\"a\":\"123456\"}"),
         (
             BodyKind::Events,
             "data: 1\n\ndata: 1234567890\n\n",
