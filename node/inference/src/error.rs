@@ -47,6 +47,9 @@ pub enum BackendError {
         /// The limit.
         limit_bytes: usize,
     },
+    /// The machine is down.
+    #[error("the machine is down")]
+    Unavailable,
     /// The upstream answered the probe, but not with success.
     #[error("the upstream answered the probe with status {status}")]
     Probe {

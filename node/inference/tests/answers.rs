@@ -4,8 +4,8 @@
 mod support;
 
 use chrysalis_inference::{
-    Backend, SimBackend, SimConfig, SimFaults, StreamFormat, TinyBackend, TinyConfig, TinyModel, TinyOptions,
-    TokenRange, Usage,
+    Backend, BackendError, SimBackend, SimConfig, SimFaults, StreamFormat, TinyBackend, TinyConfig, TinyModel,
+    TinyOptions, TokenRange, Usage, tiny::TinyShape,
 };
 use serde_json::{Value, json};
 use std::sync::Arc;
@@ -49,6 +49,7 @@ fn a_greedy_answer_has_the_golden_text() {
     assert_eq!(answer["created"], START_UNIX_S);
     assert_eq!(answer["object"], "text_completion");
     let system_fingerprint = answer["system_fingerprint"].as_str().unwrap();
+    assert_eq!(system_fingerprint, "tiny-845edd8a");
     // Another model says so, and something else.
     let model = Arc::new(TinyModel::generate(TinyConfig::nano(), 43));
     let other = TinyBackend::new(world.env(), "nano", model, TinyOptions::default());
@@ -358,14 +359,26 @@ fn refusals_say_what_was_wrong() {
 #[test]
 fn a_prompt_that_just_fits_is_answered_to_the_end_of_the_context() {
     let world = World::new(1);
-    let backend = tiny(&world);
-    let context = TinyConfig::nano().shape().max_context_tokens;
-    let prompt = "x".repeat(context - 1 - 8);
-    let mut body = json!({"model": "nano", "prompt": prompt, "max_tokens": 8, "ignore_eos": true});
-    let (status, answer) = world.run(ask(&backend, COMPLETIONS, body.clone()));
-    assert_eq!((status, usage(&answer).completion_tokens), (200, 8));
-    body["max_tokens"] = 9.into();
-    assert_eq!(world.run(ask(&backend, COMPLETIONS, body.clone())).0, 400);
+    let shape = TinyShape {
+        max_context_tokens: 50,
+        ..*TinyConfig::nano().shape()
+    };
+    let model = Arc::new(TinyModel::generate(TinyConfig::new(shape).unwrap(), 1));
+    let backend = TinyBackend::new(world.env(), "nano", model, TinyOptions::default());
+    let prompt = "x".repeat(50 - 1 - 8);
+    let mut body = json!({"model": "nano", "messages": [], "prompt": prompt, "ignore_eos": true});
+    for (max_tokens, status) in [(8, 200), (9, 400)] {
+        body["max_tokens"] = max_tokens.into();
+        let (actual, answer) = world.run(ask(&backend, COMPLETIONS, body.clone()));
+        assert_eq!(actual, status);
+        if status == 200 {
+            assert_eq!(usage(&answer).completion_tokens, 8);
+        }
+    }
+    // A chat without a limit has what is left: here, of "<|user|>\n\n<|assistant|>\n" and the beginning, 50 - 25.
+    let chat = json!({"model": "nano", "messages": [{"role": "user"}], "ignore_eos": true});
+    let (_, answer) = world.run(ask(&backend, CHAT, chat));
+    assert_eq!(usage(&answer), Usage::new(25, 0, 25, 0));
 }
 
 #[test]
@@ -385,6 +398,24 @@ fn machines_fail_as_often_as_they_are_told_to() {
     assert_eq!(failures(1000), 300);
     let some = failures(300);
     assert!((50..130).contains(&some), "{some}");
+}
+
+#[test]
+fn a_machine_that_is_down_is_not_reached() {
+    let world = World::new(1);
+    let backend = sim(&world);
+    assert!(world.run(backend.probe()).is_ok());
+    let down = SimFaults {
+        down: true,
+        ..SimFaults::default()
+    };
+    backend.set_faults(down);
+    let request = support::request(COMPLETIONS, &json!({"model": "sim", "prompt": PROMPT, "max_tokens": 1}));
+    assert!(matches!(world.run(backend.probe()), Err(BackendError::Unavailable)));
+    let result = world.run(backend.call(request.clone()));
+    assert!(matches!(result, Err(BackendError::Unavailable)));
+    backend.set_faults(SimFaults::default());
+    assert_eq!(world.run(backend.call(request)).unwrap().status, 200);
 }
 
 #[test]

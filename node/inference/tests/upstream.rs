@@ -105,8 +105,9 @@ fn serve<F: Future<Output = ()> + Send>(
 /// A server that answers each request with these bytes and closes.
 fn serve_bytes(env: &Env, listener: Listener, response: &'static [u8]) {
     serve(env, listener, move |mut stream, _| async move {
-        stream.write_all(response).await.unwrap();
-        stream.shutdown().await.unwrap();
+        // The client may close as soon as it has seen enough.
+        let _ = stream.write_all(response).await;
+        let _ = stream.shutdown().await;
     });
 }
 
@@ -281,16 +282,19 @@ async fn a_body_that_breaks_off_is_an_error_after_what_was_there() {
 
 #[tokio::test]
 async fn a_head_that_makes_no_sense_is_an_error() {
-    for bytes in [
-        &b""[..],
-        b"HTTP/1.1 2",
-        b"SSH-2.0-x\r\n\r\n",
-        b"HTTP/1.1 200 OK\r\nno colon\r\n\r\n",
-    ] {
+    let long: &'static str = format!("HTTP/1.1 200 OK\r\nx: {}\r\n\r\n", "y".repeat(100_000)).leak();
+    let heads = [
+        "",
+        "HTTP/1.1 2",
+        "SSH-2.0-x\r\n\r\n",
+        "HTTP/1.1 200 OK\r\nno colon\r\n\r\n",
+        long,
+    ];
+    for head in heads {
         let env = env();
         let listener = listen(&env).await;
         let backend = backend(&env, &listener, patient());
-        serve_bytes(&env, listener, bytes);
+        serve_bytes(&env, listener, head.as_bytes());
         let error = backend.call(request()).await.unwrap_err();
         assert!(matches!(error, BackendError::Head(_)), "{error:?}");
     }

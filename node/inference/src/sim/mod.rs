@@ -48,6 +48,8 @@ pub struct SimFaults {
     pub slowdown_permille: u32,
     /// Thousandths of the requests that are answered with status 500.
     pub error_permille: u32,
+    /// Probes and new requests find nobody; answers under way go on.
+    pub down: bool,
 }
 
 impl Default for SimFaults {
@@ -55,6 +57,7 @@ impl Default for SimFaults {
         Self {
             slowdown_permille: 1000,
             error_permille: 0,
+            down: false,
         }
     }
 }
@@ -152,6 +155,13 @@ impl SimBackend {
         lock(&self.state).faults = faults;
     }
 
+    fn reach(&self) -> Result<(), BackendError> {
+        if lock(&self.state).faults.down {
+            return Err(BackendError::Unavailable);
+        }
+        Ok(())
+    }
+
     fn prepare(&self, request: &BackendRequest) -> Result<(GenerationRequest, Answer<SimSource>), Refusal> {
         let config = &*self.config;
         let request = GenerationRequest::parse(&request.path, &request.body)?;
@@ -203,11 +213,12 @@ impl Backend for SimBackend {
     }
 
     fn probe(&self) -> BoxFuture<'_, Result<(), BackendError>> {
-        Box::pin(async { Ok(()) })
+        Box::pin(async { self.reach() })
     }
 
     fn call(&self, request: BackendRequest) -> BoxFuture<'_, Result<BackendResponse, BackendError>> {
         Box::pin(async move {
+            self.reach()?;
             Ok(match self.prepare(&request) {
                 Err(refusal) => refusal.into_response(),
                 Ok((request, answer)) if request.stream => answer.into_stream(),

@@ -4,7 +4,7 @@ use super::{
     exact,
     model::{Layer, TinyModel},
     tokenizer::Token,
-    weights::{PANEL, multiply_panel},
+    weights::{PANEL, Row, multiply_panel},
 };
 use std::{fmt, sync::Arc};
 
@@ -34,9 +34,9 @@ pub struct Decoder {
 #[derive(Clone)]
 struct Cache {
     /// For each [`PANEL`] positions a panel whose inputs are the head's dimensions and whose outputs are positions.
-    keys: Vec<[f32; PANEL]>,
+    keys: Vec<Row>,
     /// For each [`PANEL`] dimensions a panel whose inputs are positions and whose outputs are dimensions.
-    values: Vec<Vec<[f32; PANEL]>>,
+    values: Vec<Vec<Row>>,
     positions: usize,
 }
 
@@ -115,7 +115,7 @@ impl Decoder {
             }
             for (number, layer) in model.layers.iter().enumerate() {
                 self.attention(&model, number, layer);
-                self.feed_forward(layer, hidden);
+                self.feed_forward(layer);
             }
             self.position += chunk.len();
         }
@@ -169,9 +169,8 @@ impl Decoder {
         add(&mut scratch.residual, &scratch.added);
     }
 
-    fn feed_forward(&mut self, layer: &Layer, hidden: usize) {
+    fn feed_forward(&mut self, layer: &Layer) {
         let scratch = &mut self.scratch;
-        debug_assert_eq!(layer.feed_forward_norm.len(), hidden);
         norm_rows(&scratch.residual, &layer.feed_forward_norm, &mut scratch.normed);
         layer.gate.multiply(&scratch.normed, &mut scratch.gate);
         layer.up.multiply(&scratch.normed, &mut scratch.up);
@@ -193,13 +192,13 @@ impl Cache {
     fn append(&mut self, key: &[f32], value: &[f32]) {
         let (block, place) = (self.positions / PANEL, self.positions % PANEL);
         if place == 0 {
-            self.keys.resize(self.keys.len() + key.len(), [0.0; PANEL]);
+            self.keys.resize(self.keys.len() + key.len(), Row::ZERO);
         }
         for (positions, element) in self.keys[block * key.len()..].iter_mut().zip(key) {
-            positions[place] = *element;
+            positions.0[place] = *element;
         }
         for (panel, part) in self.values.iter_mut().zip(value.as_chunks::<PANEL>().0) {
-            panel.push(*part);
+            panel.push(Row(*part));
         }
         self.positions += 1;
     }

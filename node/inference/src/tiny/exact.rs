@@ -105,7 +105,9 @@ fn fold(lanes: [f32; LANES]) -> f32 {
 
 /// Turns scores into weights that sum to 1.
 pub(super) fn softmax(scores: &mut [f32]) {
-    let highest = scores.iter().copied().fold(f32::MIN, f32::max);
+    // A comparison, not `f32::max`, which may pick either of two zeros.
+    let higher = |best: f32, next: f32| if next > best { next } else { best };
+    let highest = scores.iter().copied().fold(f32::MIN, higher);
     for score in scores.iter_mut() {
         *score = exp(*score - highest);
     }

@@ -1,7 +1,7 @@
 //! A model: weights that follow from a shape and a seed.
 
 use super::{
-    config::TinyConfig,
+    config::{TinyConfig, TinyShape},
     exact,
     tokenizer::Token,
     weights::{Matrix, Tensor, WeightSource},
@@ -103,8 +103,16 @@ impl TinyModel {
     /// What identifies the model: a hash of the definition, the shape and the seed, from which every bit of every
     /// logit follows.
     pub fn identity(&self) -> [u8; 32] {
-        let shape = self.config.shape();
-        Sha256::digest(format!("{DEFINITION} {shape:?} {}", self.seed)).into()
+        let TinyShape {
+            hidden,
+            layers,
+            heads,
+            kv_heads,
+            intermediate,
+            max_context_tokens,
+        } = self.config.shape();
+        let shape = format!("{hidden} {layers} {heads} {kv_heads} {intermediate} {max_context_tokens}");
+        Sha256::digest(format!("{DEFINITION} {shape} {}", self.seed)).into()
     }
 
     /// SHA-256 over all weights (little-endian f32), layer by layer, matrices row by row: what a copy on another
@@ -160,7 +168,6 @@ fn rotations(head_dim: usize, positions: usize) -> Vec<(f32, f32)> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::tiny::config::TinyShape;
 
     #[test]
     fn sizes_are_those_of_the_architecture() {

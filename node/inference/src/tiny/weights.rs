@@ -5,6 +5,15 @@ use crate::counter::Counter;
 /// Outputs that are worked out side by side; each has one accumulator and adds its terms in the order of the inputs.
 pub(super) const PANEL: usize = 16;
 
+/// The weights of one input in a panel, aligned to a cache line so that a load never straddles two.
+#[derive(Debug, Clone, Copy, PartialEq)]
+#[repr(align(64))]
+pub(super) struct Row(pub(super) [f32; PANEL]);
+
+impl Row {
+    pub(super) const ZERO: Row = Row([0.0; PANEL]);
+}
+
 /// The tensors of a model. A number is part of the definition of the weights: never renumber.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Tensor {
@@ -73,7 +82,7 @@ impl WeightSource {
 /// A matrix in panels of [`PANEL`] outputs, each panel input by input; missing outputs of the last panel are zero.
 #[derive(Debug, Clone, PartialEq)]
 pub(super) struct Matrix {
-    panels: Vec<[f32; PANEL]>,
+    panels: Vec<Row>,
     outputs: usize,
     inputs: usize,
 }
@@ -81,10 +90,10 @@ pub(super) struct Matrix {
 impl Matrix {
     /// From elements row by row, one row for each output.
     fn from_rows(outputs: usize, inputs: usize, elements: impl Iterator<Item = f32>) -> Self {
-        let mut panels = vec![[0.0; PANEL]; outputs.div_ceil(PANEL) * inputs];
+        let mut panels = vec![Row::ZERO; outputs.div_ceil(PANEL) * inputs];
         for (index, element) in elements.take(outputs * inputs).enumerate() {
             let (output, input) = (index / inputs, index % inputs);
-            panels[output / PANEL * inputs + input][output % PANEL] = element;
+            panels[output / PANEL * inputs + input].0[output % PANEL] = element;
         }
         Self {
             panels,
@@ -97,7 +106,7 @@ impl Matrix {
     pub(super) fn rows(&self) -> impl Iterator<Item = f32> {
         (0..self.outputs * self.inputs).map(|index| {
             let (output, input) = (index / self.inputs, index % self.inputs);
-            self.panels[output / PANEL * self.inputs + input][output % PANEL]
+            self.panels[output / PANEL * self.inputs + input].0[output % PANEL]
         })
     }
 
@@ -116,12 +125,23 @@ impl Matrix {
 }
 
 /// Multiplies a vector with one panel, which has a row of outputs for each input.
-pub(super) fn multiply_panel(panel: &[[f32; PANEL]], x: &[f32]) -> [f32; PANEL] {
+pub(super) fn multiply_panel(panel: &[Row], x: &[f32]) -> [f32; PANEL] {
     let mut sums = [0.0; PANEL];
-    for (weights, x) in panel.iter().zip(x) {
-        for (sum, weight) in sums.iter_mut().zip(weights) {
+    let mut add = |row: &Row, x: f32| {
+        for (sum, weight) in sums.iter_mut().zip(&row.0) {
             *sum += weight * x;
         }
+    };
+    let inputs = panel.len().min(x.len());
+    // Two rows a round, for the compiler to interleave; each sum still adds them one after the other.
+    let (rows, last_row) = panel[..inputs].as_chunks::<2>();
+    let (pairs, last_x) = x[..inputs].as_chunks::<2>();
+    for ([row_a, row_b], [a, b]) in rows.iter().zip(pairs) {
+        add(row_a, *a);
+        add(row_b, *b);
+    }
+    for (row, x) in last_row.iter().zip(last_x) {
+        add(row, *x);
     }
     sums
 }
