@@ -72,7 +72,7 @@ pub enum DeployError {
 #[derive(Clone)]
 pub struct Workshop {
     issue: Arc<IssueCache>,
-    verdicts: VerdictCache,
+    verdicts: Arc<VerdictCache>,
     models: Arc<Mutex<BTreeMap<TinySize, Arc<TinyModel>>>>,
     pub(crate) answers: Arc<Mutex<BTreeMap<[u8; 32], String>>>,
 }
@@ -81,7 +81,7 @@ impl Default for Workshop {
     fn default() -> Self {
         Self {
             issue: Arc::new(IssueCache::new(ISSUE_CAPACITY)),
-            verdicts: VerdictCache::new(VERDICT_CAPACITY),
+            verdicts: Arc::new(VerdictCache::new(VERDICT_CAPACITY)),
             models: Arc::default(),
             answers: Arc::default(),
         }
@@ -124,7 +124,7 @@ impl ChainSource for StaticChain {
 struct Evidence {
     attestation: AttestationPlan,
     attested_policy: PeerPolicy,
-    verdicts: VerdictCache,
+    verdicts: Arc<VerdictCache>,
     issue: Arc<IssueCache>,
     not_before_unix_s: u64,
     limits: SecureLimits,

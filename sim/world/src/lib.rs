@@ -3,5 +3,28 @@
 //! | module | holds |
 //! |---|---|
 //! | [`plan`] | everything that one run does, as plain data |
+//! | [`run`](mod@run) | running a plan in a simulated world |
+//! | [`live`] | running a plan on loopback sockets, and keeping a network up |
+//! | `deployment` | what all nodes of a plan agree on: root configuration, accounts, identities |
+//! | `users` | who sends requests, and what comes back |
+//! | `faults` | faults as small steps |
+//! | [`recorder`] | what nodes and network report, as rows |
+//! | [`properties`] | what must hold, and how it is judged |
+//! | [`outcome`] | requests, rows, verdicts, digests |
 
+mod deployment;
+mod faults;
+pub mod live;
+pub mod outcome;
 pub mod plan;
+pub mod properties;
+pub mod recorder;
+pub mod run;
+mod users;
+
+pub use chrysalis_sim::{EngineKind, MADSIM_AVAILABLE};
+pub use deployment::{DeployError, Workshop};
+pub use outcome::{Outcome, RunStats};
+pub use recorder::Detail;
+pub use run::{RunError, RunOptions, run};
+pub use users::RequestRecord;

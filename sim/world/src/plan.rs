@@ -214,7 +214,7 @@ pub enum BackendPlan {
 }
 
 /// Sizes of the embedded decoder.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
 pub enum TinySize {
     /// 64 wide, 2 layers.
     Nano,

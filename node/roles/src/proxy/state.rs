@@ -83,13 +83,11 @@ impl Shared {
         let store = LedgerStore::open(&*env.files(), settings.key.clone())?;
         let mut state = State::default();
         ledger::restore(&mut state, &store.load()?, &root.params.prices, settings.chain.as_ref())?;
-        for (owner, tokens) in state
-            .clients
-            .values()
-            .map(|account| (account.owner(), account.tokens_used()))
-            .chain(state.workers.values().map(|account| (account.owner(), account.ledger().tokens_max())))
-        {
-            let owner = owner.to_wire(settings.network);
+        env.observe("ledger.opened", &[]);
+        let found = state.clients.values().map(|account| (account.contract(), account.tokens_used()));
+        let found = found.chain(state.workers.values().map(|account| (account.contract(), account.ledger().tokens_max())));
+        for (contract, tokens) in found {
+            let owner = contract.to_wire(settings.network);
             env.observe("ledger.restored", &[("owner", owner.as_str().into()), ("tokens", tokens.into())]);
         }
         let shared = Self {

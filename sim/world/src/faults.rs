@@ -1,0 +1,205 @@
+//! Faults of a plan, as a schedule of small steps: each fault that mends itself is two of them.
+
+use crate::{
+    plan::{FaultAction, FaultPlan, LinkPlan, LinkRule, NetworkPlan, Place, SpanNs},
+    recorder::Recorder,
+};
+use chrysalis_sim::{ClockSpec, Distribution, KillMode, LinkSpec, Network, NodeHandle, disk::DiskFault};
+use std::{collections::BTreeMap, num::NonZeroU64};
+
+/// A node of the world, with what faults need to know of it.
+#[derive(Clone)]
+pub(crate) struct Target {
+    pub(crate) handle: NodeHandle,
+    pub(crate) region: String,
+    pub(crate) clock: ClockSpec,
+}
+
+pub(crate) type Targets = BTreeMap<String, Target>;
+
+/// One step.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) enum Step {
+    Kill { node: String, power: bool },
+    Restart { node: String, wipe: bool },
+    Pause { node: String },
+    Resume { node: String },
+    Cut { left: Vec<Place>, right: Vec<Place>, one_way: bool },
+    Heal { left: Vec<Place>, right: Vec<Place>, one_way: bool },
+    Link { from: Place, to: Place, one_way: bool, link: Option<LinkPlan> },
+    ClockJump { node: String, by_ns: i64 },
+    DiskFull { node: String, full: bool },
+}
+
+/// Steps by time, in the order of the plan where times are equal.
+pub(crate) fn schedule(faults: &[FaultPlan]) -> Vec<(u64, Step)> {
+    let mut steps = Vec::new();
+    for fault in faults {
+        let at = fault.at_ns;
+        let after = |span: &Option<u64>| span.map(|span| at.saturating_add(span));
+        match &fault.action {
+            FaultAction::Kill { node, restart_after_ns } => {
+                steps.push((at, Step::Kill { node: node.clone(), power: false }));
+                steps.extend(after(restart_after_ns).map(|at| (at, Step::Restart { node: node.clone(), wipe: false })));
+            }
+            FaultAction::PowerLoss { node, restart_after_ns, wipe } => {
+                steps.push((at, Step::Kill { node: node.clone(), power: true }));
+                let restart = |at| (at, Step::Restart { node: node.clone(), wipe: *wipe });
+                steps.extend(after(restart_after_ns).map(restart));
+            }
+            FaultAction::Pause { node, length_ns } => {
+                steps.push((at, Step::Pause { node: node.clone() }));
+                steps.push((at.saturating_add(*length_ns), Step::Resume { node: node.clone() }));
+            }
+            FaultAction::Partition { left, right, one_way, length_ns } => {
+                let (left, right, one_way) = (left.clone(), right.clone(), *one_way);
+                let heal = Step::Heal { left: left.clone(), right: right.clone(), one_way };
+                steps.push((at, Step::Cut { left, right, one_way }));
+                steps.extend(after(length_ns).map(|at| (at, heal)));
+            }
+            FaultAction::Link { from, to, one_way, link, length_ns } => {
+                let step = |link| Step::Link { from: from.clone(), to: to.clone(), one_way: *one_way, link };
+                steps.push((at, step(Some(link.clone()))));
+                steps.extend(after(length_ns).map(|at| (at, step(None))));
+            }
+            FaultAction::ClockJump { node, by_ns } => {
+                steps.push((at, Step::ClockJump { node: node.clone(), by_ns: *by_ns }));
+            }
+            FaultAction::DiskFull { node, length_ns } => {
+                steps.push((at, Step::DiskFull { node: node.clone(), full: true }));
+                steps.extend(after(length_ns).map(|at| (at, Step::DiskFull { node: node.clone(), full: false })));
+            }
+        }
+    }
+    // A stable sort keeps the plan's order among equal times.
+    steps.sort_by_key(|(at, _)| *at);
+    steps
+}
+
+/// Carries out a step and notes it.
+pub(crate) fn apply(step: &Step, at_ns: u64, targets: &mut Targets, network: &Network, plan: &NetworkPlan, recorder: &Recorder) {
+    match step {
+        Step::Kill { node, power } => {
+            let (kind, mode) = if *power { ("power_loss", KillMode::PowerLoss) } else { ("kill", KillMode::Process) };
+            on(targets, node, kind, at_ns, recorder, |target| target.handle.kill(mode));
+        }
+        Step::Restart { node, wipe } => on(targets, node, "restart", at_ns, recorder, |target| {
+            if *wipe {
+                target.handle.wipe_disk();
+            }
+            target.handle.restart();
+        }),
+        Step::Pause { node } => on(targets, node, "pause", at_ns, recorder, |target| target.handle.pause()),
+        Step::Resume { node } => on(targets, node, "resume", at_ns, recorder, |target| target.handle.resume()),
+        Step::ClockJump { node, by_ns } => on(targets, node, "clock_jump", at_ns, recorder, |target| {
+            target.clock.skew_ns = target.clock.skew_ns.saturating_add(*by_ns);
+            target.handle.set_clock(target.clock);
+        }),
+        Step::DiskFull { node, full } => {
+            let kind = if *full { "disk_full" } else { "disk_mended" };
+            let fault = if *full { DiskFault::Full } else { DiskFault::None };
+            on(targets, node, kind, at_ns, recorder, |target| target.handle.set_disk_fault(fault));
+        }
+        Step::Cut { left, right, one_way } => {
+            recorder.fault(at_ns, "partition", format!("{} | {}", names(left), names(right)));
+            for (a, b) in pairs(targets, left, right) {
+                if *one_way { network.cut_one_way(&a, &b) } else { network.cut(&a, &b) }
+            }
+        }
+        Step::Heal { left, right, one_way } => {
+            recorder.fault(at_ns, "heal", format!("{} | {}", names(left), names(right)));
+            for (a, b) in pairs(targets, left, right) {
+                if *one_way { network.heal_one_way(&a, &b) } else { network.heal(&a, &b) }
+            }
+        }
+        Step::Link { from, to, one_way, link } => {
+            let (from, to) = (std::slice::from_ref(from), std::slice::from_ref(to));
+            let kind = if link.is_some() { "link" } else { "link_restored" };
+            recorder.fault(at_ns, kind, format!("{} - {}", names(from), names(to)));
+            for (a, b) in pairs(targets, from, to) {
+                let spec = |a: &NodeHandle, b: &NodeHandle| match link {
+                    Some(link) => link_spec(link),
+                    None => planned_link(plan, targets, a, b),
+                };
+                network.set_link_one_way(&a, &b, spec(&a, &b));
+                if !one_way {
+                    network.set_link_one_way(&b, &a, spec(&b, &a));
+                }
+            }
+        }
+    }
+}
+
+fn on(
+    targets: &mut Targets,
+    node: &str,
+    kind: &str,
+    at_ns: u64,
+    recorder: &Recorder,
+    action: impl FnOnce(&mut Target),
+) {
+    recorder.fault(at_ns, kind, node.to_owned());
+    // Names were checked when the scenario was read; a plan made by hand may name nobody.
+    if let Some(target) = targets.get_mut(node) {
+        action(target);
+    }
+}
+
+fn names(places: &[Place]) -> String {
+    let names: Vec<&str> = places
+        .iter()
+        .map(|place| match place {
+            Place::Node(name) | Place::Region(name) => name.as_str(),
+        })
+        .collect();
+    names.join(", ")
+}
+
+fn pairs(targets: &Targets, left: &[Place], right: &[Place]) -> Vec<(NodeHandle, NodeHandle)> {
+    let members = |places: &[Place]| -> Vec<NodeHandle> {
+        targets
+            .iter()
+            .filter(|(name, target)| places.iter().any(|place| is_in(place, name, &target.region)))
+            .map(|(_, target)| target.handle.clone())
+            .collect()
+    };
+    let right = members(right);
+    members(left)
+        .iter()
+        .flat_map(|a| right.iter().filter(|b| a.id() != b.id()).map(|b| (a.clone(), b.clone())))
+        .collect()
+}
+
+fn is_in(place: &Place, name: &str, region: &str) -> bool {
+    match place {
+        Place::Node(node) => node == name,
+        Place::Region(other) => other == region,
+    }
+}
+
+/// The link that the plan has from `a` to `b`.
+pub(crate) fn planned_link(plan: &NetworkPlan, targets: &Targets, a: &NodeHandle, b: &NodeHandle) -> LinkSpec {
+    let region = |handle: &NodeHandle| targets.get(handle.name()).map_or("", |target| target.region.as_str());
+    let fits = |rule: &LinkRule, a: &NodeHandle, b: &NodeHandle| {
+        is_in(&rule.from, a.name(), region(a)) && is_in(&rule.to, b.name(), region(b))
+    };
+    let rule = plan.rules.iter().find(|rule| fits(rule, a, b) || (!rule.one_way && fits(rule, b, a)));
+    link_spec(rule.map_or(&plan.default_link, |rule| &rule.link))
+}
+
+pub(crate) fn link_spec(link: &LinkPlan) -> LinkSpec {
+    LinkSpec {
+        latency: match link.latency_ns {
+            SpanNs::Constant(ns) => Distribution::Constant(ns),
+            SpanNs::Uniform { low_ns, high_ns } => Distribution::Uniform { low: low_ns, high: high_ns },
+            SpanNs::Normal { mean_ns, deviation_ns } => {
+                Distribution::Normal { mean: mean_ns, deviation: deviation_ns }
+            }
+            SpanNs::Exponential { mean_ns } => Distribution::Exponential { mean: mean_ns },
+        },
+        loss_ppm: link.loss_ppm,
+        bandwidth_bytes_per_s: link.bandwidth_bytes_per_s.and_then(NonZeroU64::new),
+        socket_buffer_bytes: link.socket_buffer_bytes as usize,
+        ..LinkSpec::default()
+    }
+}

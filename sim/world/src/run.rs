@@ -1,0 +1,281 @@
+//! Running a plan in a simulated world.
+
+use crate::{
+    deployment::{DeployError, Deployment, Workshop},
+    faults::{self, Target, Targets},
+    outcome::{Outcome, RunStats},
+    plan::{NodePlan, Plan},
+    properties,
+    recorder::{Detail, Recorder},
+    users::{self, Diary},
+};
+use chrysalis_env::Env;
+use chrysalis_node::{client, proxy, shutdown::shutdown_pair, worker};
+use chrysalis_sim::{
+    AddNodeError, ClockSpec, CryptoMode, EngineKind, EventLog, LinkSpec, Limits, NodeHandle, NodeSpec, Recording, Sim,
+    SimConfig, SimError,
+};
+use std::{
+    net::{Ipv4Addr, SocketAddr},
+    sync::Arc,
+    time::Duration,
+};
+
+/// Ports of simulated nodes (spec §9.3).
+const CLIENT_HTTP_PORT: u16 = 10_000;
+const PROXY_WORKERS_PORT: u16 = 11_001;
+const PROXY_CLIENTS_PORT: u16 = 11_002;
+/// Time between a user and the client on the same machine, one way.
+const SAME_MACHINE_NS: u64 = 20_000;
+/// After the last answer the world goes on this long, so that ledgers are written and bills arrive.
+const SETTLE: Duration = Duration::from_secs(5);
+/// Polls that may pass without time moving before a run counts as stuck.
+const STUCK_POLLS: u64 = 5_000_000;
+
+/// Why a plan cannot be run to its end.
+#[derive(Debug, thiserror::Error)]
+pub enum RunError {
+    /// The plan cannot be set up.
+    #[error("{0}")]
+    Deploy(#[from] DeployError),
+    /// Two nodes have one name, or the like.
+    #[error("a node cannot be added: {0}")]
+    Node(#[from] AddNodeError),
+    /// The world stopped: deadlock, a limit, or a panic in node code.
+    #[error("{0}")]
+    World(#[from] SimError),
+}
+
+/// How a plan is run.
+#[derive(Debug, Clone, Copy)]
+pub struct RunOptions {
+    /// Which executor.
+    pub engine: EngineKind,
+    /// How much is kept.
+    pub detail: Detail,
+    /// Whether the event log is kept, for [`EventLog::first_divergence`].
+    pub record_events: bool,
+    /// TLS on the operating system's entropy: the negative control of the determinism gate.
+    pub leak_entropy: bool,
+}
+
+impl RunOptions {
+    /// The cheapest: verdicts only.
+    pub fn verdicts(engine: EngineKind) -> Self {
+        Self { engine, detail: Detail::Verdicts, record_events: false, leak_entropy: false }
+    }
+}
+
+/// Runs a plan. The same plan, engine and options give the same outcome, to the byte.
+///
+/// # Errors
+/// The plan cannot be set up, or the world stopped before its end. A request that fails is no error: it is an outcome.
+pub fn run(plan: &Arc<Plan>, options: RunOptions, workshop: &Workshop) -> Result<Outcome, RunError> {
+    let deployment = Arc::new(Deployment::new(plan.clone(), workshop, plan.start_unix_s)?);
+    let config = SimConfig {
+        start_unix_s: plan.start_unix_s,
+        crypto: if options.leak_entropy { CryptoMode::StockRing } else { CryptoMode::Deterministic },
+        recording: if options.record_events { Recording::Full } else { Recording::Off },
+        limits: Limits { polls_at_one_instant: STUCK_POLLS, ..Limits::default() },
+        ..SimConfig::new(plan.seed)
+    };
+    let recorder = Arc::new(Recorder::new(options.detail));
+    let diary = Arc::new(Diary::default());
+    let (task_plan, task_recorder, task_diary, task_workshop) =
+        (plan.clone(), recorder.clone(), diary.clone(), workshop.clone());
+    let (result, report) = chrysalis_sim::run(options.engine, config, move |sim| async move {
+        let world = Assembly { sim, deployment, plan: task_plan, recorder: task_recorder, diary: task_diary };
+        let env = world.sim.env();
+        world.play().await?;
+        Ok::<_, RunError>(properties::expected_answers(&world.plan, &env, &task_workshop).await)
+    })?;
+    let expected_answers = result?;
+    let rows = recorder.take();
+    let requests = properties::with_lost(plan, diary.take());
+    let stats = RunStats {
+        virtual_ns: report.virtual_ns,
+        polls: report.polls,
+        events: report.events,
+        world_digest: report.digest,
+    };
+    Ok(Outcome::new(plan, requests, rows, stats, &expected_answers, report.log))
+}
+
+/// The first place where two runs of a plan differ, in words; `None` if they do not.
+pub fn first_divergence(a: Option<&EventLog>, b: Option<&EventLog>) -> Option<String> {
+    let (a, b) = (a?, b?);
+    EventLog::first_divergence(a, b).map(|divergence| divergence.to_string())
+}
+
+struct Assembly {
+    sim: Sim,
+    deployment: Arc<Deployment>,
+    plan: Arc<Plan>,
+    recorder: Arc<Recorder>,
+    diary: Arc<Diary>,
+}
+
+impl Assembly {
+    async fn play(&self) -> Result<(), RunError> {
+        self.sim.set_tap(self.recorder.clone());
+        let network = self.sim.network();
+        network.set_default_link(faults::link_spec(&self.plan.network.default_link));
+        let mut targets = Targets::new();
+        let handles = self.add_nodes(&mut targets)?;
+        self.set_links(&targets);
+        self.start_nodes(&handles);
+        self.start_users(&handles)?;
+
+        let mut steps = faults::schedule(&self.plan.faults).into_iter();
+        let env = self.sim.env();
+        let (sim, plan, recorder) = (self.sim.clone(), self.plan.clone(), self.recorder.clone());
+        let _faults = env
+            .spawn("controller: faults", async move {
+                let env = sim.env();
+                for (at_ns, step) in steps.by_ref() {
+                    env.sleep_until(at_ns).await;
+                    faults::apply(&step, sim.now_ns(), &mut targets, &sim.network(), &plan.network, &recorder);
+                }
+            })
+            .abort_on_drop();
+        let limit = Duration::from_nanos(self.plan.duration_ns);
+        // Whoever has no answer then has lost a request; the diary shows it.
+        let _ = env.timeout(limit, self.diary.all_finished(self.plan.users.len())).await;
+        env.sleep(SETTLE).await;
+        Ok(())
+    }
+
+    fn add(&self, targets: &mut Targets, node: &NodePlan, kind: u8, index: usize) -> Result<NodeHandle, RunError> {
+        let [high, low] = u16::try_from(index).unwrap_or(u16::MAX).to_be_bytes();
+        let clock = ClockSpec { skew_ns: node.clock_skew_ns, drift_ppb: node.clock_drift_ppb };
+        let mut spec = NodeSpec::new(node.name.clone(), Ipv4Addr::new(10, kind, high, low)).in_region(node.region.clone());
+        spec.clock = clock;
+        let handle = self.sim.add_node(spec)?;
+        self.recorder.name(handle.id(), &node.name);
+        let target = Target { handle: handle.clone(), region: node.region.clone(), clock };
+        targets.insert(node.name.clone(), target);
+        Ok(handle)
+    }
+
+    fn add_nodes(&self, targets: &mut Targets) -> Result<Handles, RunError> {
+        let plan = &self.plan;
+        let mut handles = Handles::default();
+        for (index, proxy) in plan.proxies.iter().enumerate() {
+            handles.proxies.push(self.add(targets, &proxy.node, 1, index)?);
+        }
+        for (index, worker) in plan.workers.iter().enumerate() {
+            handles.workers.push(self.add(targets, &worker.node, 2, index)?);
+        }
+        for (index, client) in plan.clients.iter().enumerate() {
+            handles.clients.push(self.add(targets, &client.node, 3, index)?);
+        }
+        Ok(handles)
+    }
+
+    /// Links follow the plan for each ordered pair that can talk: clients and workers with proxies.
+    fn set_links(&self, targets: &Targets) {
+        let network = self.sim.network();
+        if self.plan.network.rules.is_empty() {
+            return;
+        }
+        for a in targets.values() {
+            for b in targets.values() {
+                if a.handle.id() != b.handle.id() {
+                    let spec = faults::planned_link(&self.plan.network, targets, &a.handle, &b.handle);
+                    network.set_link_one_way(&a.handle, &b.handle, spec);
+                }
+            }
+        }
+    }
+
+    fn start_nodes(&self, handles: &Handles) {
+        for (index, handle) in handles.proxies.iter().enumerate() {
+            let (deployment, recorder, sim) = (self.deployment.clone(), self.recorder.clone(), self.sim.clone());
+            let ip = handle.ip();
+            handle.start(move |env| {
+                let settings = deployment.proxy(
+                    index,
+                    (ip, PROXY_CLIENTS_PORT).into(),
+                    (ip, PROXY_WORKERS_PORT).into(),
+                );
+                let (recorder, sim) = (recorder.clone(), sim.clone());
+                async move {
+                    let name = env.node_name().to_owned();
+                    let (_trigger, shutdown) = shutdown_pair();
+                    let result = match settings {
+                        Ok(settings) => proxy::run_proxy(env, settings, shutdown).await.map_err(|e| e.to_string()),
+                        Err(error) => Err(error.to_string()),
+                    };
+                    if let Err(error) = result {
+                        recorder.stopped(sim.now_ns(), &name, error);
+                    }
+                }
+            });
+        }
+        let proxy_addresses = |chosen: &[usize], port: u16| -> Vec<SocketAddr> {
+            let all = 0..handles.proxies.len();
+            let chosen: Vec<usize> = if chosen.is_empty() { all.collect() } else { chosen.to_vec() };
+            chosen.iter().filter_map(|index| Some((handles.proxies.get(*index)?.ip(), port).into())).collect()
+        };
+        for (index, handle) in handles.workers.iter().enumerate() {
+            let (deployment, recorder, sim) = (self.deployment.clone(), self.recorder.clone(), self.sim.clone());
+            let proxies = proxy_addresses(&self.plan.workers[index].proxies, PROXY_WORKERS_PORT);
+            handle.start(move |env| {
+                let settings = deployment.worker(index, &env, proxies.clone());
+                let (recorder, sim) = (recorder.clone(), sim.clone());
+                async move {
+                    let name = env.node_name().to_owned();
+                    let (_trigger, shutdown) = shutdown_pair();
+                    match settings {
+                        Ok(settings) => worker::run_worker(env, settings, shutdown).await,
+                        Err(error) => recorder.stopped(sim.now_ns(), &name, error.to_string()),
+                    }
+                }
+            });
+        }
+        for (index, handle) in handles.clients.iter().enumerate() {
+            let (deployment, recorder, sim) = (self.deployment.clone(), self.recorder.clone(), self.sim.clone());
+            let proxies = proxy_addresses(&self.plan.clients[index].proxies, PROXY_CLIENTS_PORT);
+            let ip = handle.ip();
+            handle.start(move |env| {
+                let settings = deployment.client(index, (ip, CLIENT_HTTP_PORT).into(), proxies.clone());
+                let (recorder, sim) = (recorder.clone(), sim.clone());
+                async move {
+                    let name = env.node_name().to_owned();
+                    let (_trigger, shutdown) = shutdown_pair();
+                    let result = match settings {
+                        Ok(settings) => client::run_client(env, settings, shutdown).await.map_err(|e| e.to_string()),
+                        Err(error) => Err(error.to_string()),
+                    };
+                    if let Err(error) = result {
+                        recorder.stopped(sim.now_ns(), &name, error);
+                    }
+                }
+            });
+        }
+    }
+
+    /// Each user is a node beside its client: a crash of the client is not one of its user.
+    fn start_users(&self, handles: &Handles) -> Result<(), RunError> {
+        let network = self.sim.network();
+        let origin_unix_ns = self.plan.start_unix_s.saturating_mul(1_000_000_000);
+        for (index, user) in self.plan.users.iter().enumerate() {
+            let [high, low] = u16::try_from(index).unwrap_or(u16::MAX).to_be_bytes();
+            let handle = self.sim.add_node(NodeSpec::new(user.name.clone(), Ipv4Addr::new(10, 4, high, low)))?;
+            self.recorder.name(handle.id(), &user.name);
+            let Some(client) = handles.clients.get(user.client) else { continue };
+            network.set_link(&handle, client, LinkSpec::constant(SAME_MACHINE_NS));
+            let address: SocketAddr = (client.ip(), CLIENT_HTTP_PORT).into();
+            let (user, diary) = (Arc::new(user.clone()), self.diary.clone());
+            handle.start(move |env: Env| users::live(env, user.clone(), address, origin_unix_ns, diary.clone()));
+        }
+        Ok(())
+    }
+}
+
+#[derive(Default)]
+struct Handles {
+    proxies: Vec<NodeHandle>,
+    workers: Vec<NodeHandle>,
+    clients: Vec<NodeHandle>,
+}
