@@ -234,6 +234,8 @@ pub(crate) fn http_request(request: &RequestPlan) -> (&'static str, Vec<u8>) {
     };
     body["model"] = request.model.as_str().into();
     body["max_tokens"] = request.max_tokens.into();
+    // Greedy, so that the right answer is known.
+    body["temperature"] = 0.into();
     body["timeout"] = timeout.map_or(serde_json::Value::Null, serde_json::Value::Number);
     if request.stream {
         body["stream"] = true.into();
