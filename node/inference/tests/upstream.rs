@@ -1,115 +1,25 @@
-//! The HTTP backend against servers on this machine's loopback: a proper one, and ones that break off, lie or sleep.
+//! The HTTP backend against servers on this machine's loopback: a proper one, and ones that break off or lie.
 #![expect(
     clippy::unwrap_used,
     clippy::panic,
     reason = "a test has nothing better to do than to fail"
 )]
 
+#[path = "support/loopback.rs"]
+mod loopback;
+
 use bytes::Bytes;
-use chrysalis_env::{Env, Listener, Stream, http::HyperIo, tokio_engine::TokioNode};
+use chrysalis_env::http::HyperIo;
 use chrysalis_inference::{
-    Backend, BackendError, BackendRequest, HttpBackend, HttpConfig, HttpLimits, TinyBackend, TinyConfig, TinyModel,
-    TinyOptions,
+    Backend, BackendError, BackendRequest, HttpLimits, TinyBackend, TinyConfig, TinyModel, TinyOptions,
 };
 use futures_util::StreamExt as _;
 use http_body_util::{BodyExt as _, StreamBody};
 use hyper::{Request, Response, body::Frame, body::Incoming, server::conn::http1, service::service_fn};
+use loopback::{CHAT, SHORT, backend, env, listen, patient, request, serve, serve_bytes, serve_channel};
 use serde_json::{Value, json};
-use std::{
-    convert::Infallible,
-    sync::{
-        Arc,
-        atomic::{AtomicUsize, Ordering::Relaxed},
-    },
-    time::Duration,
-};
-use tokio::{
-    io::{AsyncReadExt as _, AsyncWriteExt as _},
-    sync::mpsc,
-};
-
-const CHAT: &str = "/v1/chat/completions";
-/// Longer than any healthy exchange on loopback takes, also on a busy machine; short enough to wait for.
-const SHORT: Duration = Duration::from_millis(400);
-const LONG: Duration = Duration::from_secs(30);
-
-fn env() -> Env {
-    TokioNode {
-        name: "test".to_owned(),
-        data_directory: std::env::temp_dir(),
-        sink: Arc::new(|_, _, _| {}),
-    }
-    .into_env()
-}
-
-async fn listen(env: &Env) -> Listener {
-    env.listen("127.0.0.1:0".parse().unwrap()).await.unwrap()
-}
-
-fn backend(env: &Env, listener: &Listener, limits: HttpLimits) -> HttpBackend {
-    let config = HttpConfig {
-        base_url: format!("http://{}", listener.local_address()).parse().unwrap(),
-        models: vec!["m".to_owned()],
-        limits,
-    };
-    HttpBackend::new(env.clone(), config)
-}
-
-fn patient() -> HttpLimits {
-    HttpLimits {
-        head: LONG,
-        body: LONG,
-        silence: LONG,
-        ..HttpLimits::default()
-    }
-}
-
-fn request() -> BackendRequest {
-    BackendRequest::json(CHAT, r#"{"model":"m"}"#)
-}
-
-/// Reads a request to its end: all of the head and as much of a body as it announces.
-async fn read_request(stream: &mut Stream) -> String {
-    let mut bytes = Vec::new();
-    loop {
-        let text = String::from_utf8_lossy(&bytes);
-        if let Some((head, body)) = text.split_once("\r\n\r\n") {
-            let announced = head.lines().find_map(|line| line.strip_prefix("content-length: "));
-            if body.len() >= announced.map_or(0, |length| length.parse().unwrap()) {
-                return text.into_owned();
-            }
-        }
-        assert_ne!(
-            stream.read_buf(&mut bytes).await.unwrap(),
-            0,
-            "the request is cut short"
-        );
-    }
-}
-
-/// Accepts connections one after the other, reads a request from each, and leaves the rest to `serve`.
-fn serve<F: Future<Output = ()> + Send>(
-    env: &Env,
-    mut listener: Listener,
-    mut serve: impl FnMut(Stream, String) -> F + Send + 'static,
-) {
-    env.spawn("server", async move {
-        loop {
-            let mut stream = listener.accept().await.unwrap();
-            let request = read_request(&mut stream).await;
-            serve(stream, request).await;
-        }
-    });
-}
-
-/// A server that answers each request with these bytes and closes.
-fn serve_bytes(env: &Env, listener: Listener, response: &'static [u8]) {
-    serve(env, listener, move |mut stream, _| async move {
-        // The client may close as soon as it has seen enough.
-        let _ = stream.write_all(response).await;
-        let _ = stream.shutdown().await;
-    });
-}
+use std::{convert::Infallible, sync::Arc};
+use tokio::{io::AsyncWriteExt as _, sync::mpsc};
 
 #[tokio::test]
 async fn request_and_response_pass_untouched() {
@@ -142,30 +52,6 @@ async fn request_and_response_pass_untouched() {
     assert_eq!(response.body.next().await.unwrap().unwrap(), &b"{\xff\0}\n"[..]);
     assert!(response.body.next().await.is_none());
     assert!(response.body.next().await.is_none());
-}
-
-/// A proper server whose body is what the test sends.
-fn serve_channel(env: &Env, mut listener: Listener) -> mpsc::Sender<Bytes> {
-    let (sender, receiver) = mpsc::channel::<Bytes>(1);
-    let receiver = Arc::new(tokio::sync::Mutex::new(receiver));
-    env.spawn("server", async move {
-        let stream = listener.accept().await.unwrap();
-        let service = service_fn(move |request: Request<Incoming>| {
-            let receiver = receiver.clone();
-            async move {
-                request.into_body().collect().await.unwrap();
-                let chunks = futures_util::stream::unfold(receiver, |receiver| async move {
-                    let chunk = receiver.lock().await.recv().await?;
-                    Some((Ok::<_, Infallible>(Frame::data(chunk)), receiver))
-                });
-                let response = Response::builder().header("content-type", "text/event-stream");
-                Ok::<_, Infallible>(response.body(StreamBody::new(chunks)).unwrap())
-            }
-        });
-        // The client may close at any time.
-        let _ = http1::Builder::new().serve_connection(HyperIo(stream), service).await;
-    });
-    sender
 }
 
 #[tokio::test]
@@ -318,211 +204,6 @@ async fn nothing_listens() {
             }
             other => panic!("{other:?}"),
         }
-    }
-}
-
-/// A server that takes its time: before the head, then before each of three bytes.
-fn serve_slowly(env: &Env, listener: Listener, head: Duration, byte: Duration) {
-    let clock = env.clone();
-    serve(env, listener, move |mut stream, _| {
-        let clock = clock.clone();
-        async move {
-            clock.sleep(head).await;
-            // The client may have had enough at any point.
-            let _ = stream.write_all(b"HTTP/1.1 200 OK\r\ncontent-length: 3\r\n\r\n").await;
-            for _ in 0..3 {
-                clock.sleep(byte).await;
-                let _ = stream.write_all(b"x").await;
-            }
-        }
-    });
-}
-
-/// The outcome of a call and of reading its body against a server of these delays.
-async fn slow(
-    limits: HttpLimits,
-    timeout: Option<Duration>,
-    head: Duration,
-    byte: Duration,
-) -> Result<Bytes, BackendError> {
-    let env = env();
-    let listener = listen(&env).await;
-    let backend = backend(&env, &listener, limits);
-    serve_slowly(&env, listener, head, byte);
-    let request = BackendRequest { timeout, ..request() };
-    backend.call(request).await?.body.collect(100).await
-}
-
-#[tokio::test]
-async fn a_slow_head_is_given_up() {
-    let limits = HttpLimits {
-        head: SHORT,
-        ..patient()
-    };
-    let result = slow(limits, None, SHORT * 3, Duration::ZERO).await;
-    assert!(
-        matches!(result, Err(BackendError::HeadTimeout { limit: SHORT })),
-        "{result:?}"
-    );
-    // A request's own limit narrows, and never widens.
-    let result = slow(patient(), Some(SHORT), SHORT * 3, Duration::ZERO).await;
-    assert!(
-        matches!(result, Err(BackendError::HeadTimeout { limit: SHORT })),
-        "{result:?}"
-    );
-    let result = slow(limits, Some(LONG), SHORT * 3, Duration::ZERO).await;
-    assert!(
-        matches!(result, Err(BackendError::HeadTimeout { limit: SHORT })),
-        "{result:?}"
-    );
-    assert_eq!(slow(patient(), None, SHORT * 2, Duration::ZERO).await.unwrap(), "xxx");
-}
-
-#[tokio::test]
-async fn a_slow_body_is_given_up() {
-    let limits = HttpLimits {
-        body: SHORT,
-        ..patient()
-    };
-    let result = slow(limits, None, Duration::ZERO, SHORT / 2).await;
-    assert!(
-        matches!(result, Err(BackendError::BodyTimeout { limit: SHORT })),
-        "{result:?}"
-    );
-    let result = slow(patient(), Some(SHORT), Duration::ZERO, SHORT / 2).await;
-    assert!(
-        matches!(result, Err(BackendError::BodyTimeout { limit: SHORT })),
-        "{result:?}"
-    );
-    // Silence is not the same as slowness.
-    let limits = HttpLimits {
-        silence: SHORT,
-        ..patient()
-    };
-    assert_eq!(slow(limits, None, Duration::ZERO, SHORT / 2).await.unwrap(), "xxx");
-    let result = slow(limits, None, Duration::ZERO, SHORT * 2).await;
-    assert!(
-        matches!(result, Err(BackendError::BodyStalled { limit: SHORT })),
-        "{result:?}"
-    );
-}
-
-#[tokio::test]
-async fn a_slow_consumer_is_not_a_silent_upstream() {
-    let env = env();
-    let listener = listen(&env).await;
-    let limits = HttpLimits {
-        silence: SHORT,
-        ..patient()
-    };
-    let backend = backend(&env, &listener, limits);
-    let sender = serve_channel(&env, listener);
-    let mut response = backend.call(request()).await.unwrap();
-    sender.send(Bytes::from_static(b"a")).await.unwrap();
-    assert_eq!(response.body.next().await.unwrap().unwrap(), "a");
-    sender.send(Bytes::from_static(b"b")).await.unwrap();
-    env.sleep(SHORT * 2).await;
-    assert_eq!(response.body.next().await.unwrap().unwrap(), "b");
-    // Now the upstream is silent, with the consumer waiting.
-    let silence = response.body.next().await.unwrap();
-    assert!(matches!(silence, Err(BackendError::BodyStalled { .. })), "{silence:?}");
-}
-
-#[tokio::test]
-async fn dropping_a_body_or_a_call_closes_the_connection() {
-    let env = env();
-    let listener = listen(&env).await;
-    let backend = backend(&env, &listener, patient());
-    let (closed, mut closures) = mpsc::unbounded_channel();
-    let with_head = Arc::new(AtomicUsize::new(1));
-    let heads = with_head.clone();
-    serve(&env, listener, move |mut stream, _| {
-        let (closed, heads) = (closed.clone(), heads.load(Relaxed));
-        async move {
-            if heads > 0 {
-                stream
-                    .write_all(b"HTTP/1.1 200 OK\r\ntransfer-encoding: chunked\r\n\r\n1\r\nx\r\n")
-                    .await
-                    .unwrap();
-            }
-            let end = stream.read(&mut [0; 16]).await;
-            closed.send(matches!(end, Ok(0) | Err(_))).unwrap();
-        }
-    });
-    let mut response = backend.call(request()).await.unwrap();
-    response.body.next().await.unwrap().unwrap();
-    assert!(
-        env.timeout(SHORT, closures.recv()).await.is_err(),
-        "open while it is held"
-    );
-    drop(response);
-    assert_eq!(closures.recv().await, Some(true));
-
-    with_head.store(0, Relaxed);
-    assert!(env.timeout(SHORT, backend.call(request())).await.is_err());
-    assert_eq!(closures.recv().await, Some(true));
-}
-
-#[tokio::test]
-async fn an_upstream_is_not_read_ahead_of_the_consumer() {
-    const CHUNK_BYTES: usize = 256 * 1024;
-    let env = env();
-    let listener = listen(&env).await;
-    let backend = backend(&env, &listener, patient());
-    let sender = serve_channel(&env, listener);
-    let sent = Arc::new(AtomicUsize::new(0));
-    let count = sent.clone();
-    env.spawn("producer", async move {
-        while sender.send(Bytes::from(vec![7; CHUNK_BYTES])).await.is_ok() {
-            count.fetch_add(1, Relaxed);
-        }
-    });
-    let mut response = backend.call(request()).await.unwrap();
-    response.body.next().await.unwrap().unwrap();
-    env.sleep(SHORT).await;
-    let before = sent.load(Relaxed);
-    env.sleep(SHORT).await;
-    assert_eq!(
-        sent.load(Relaxed),
-        before,
-        "what the sockets hold is full, and the producer waits"
-    );
-    // It goes on as the consumer does.
-    let mut taken_bytes = 0;
-    while taken_bytes < (before + 10) * CHUNK_BYTES {
-        taken_bytes += response.body.next().await.unwrap().unwrap().len();
-    }
-    assert!(sent.load(Relaxed) > before);
-}
-
-#[tokio::test]
-async fn requests_beyond_the_connections_wait_for_one() {
-    for (connections, waits) in [(1, true), (2, false)] {
-        let env = env();
-        let listener = listen(&env).await;
-        let limits = HttpLimits {
-            connections,
-            ..patient()
-        };
-        let backend = backend(&env, &listener, limits);
-        serve_bytes(&env, listener, b"HTTP/1.1 200 OK\r\ncontent-length: 1\r\n\r\nx");
-        let mut first = backend.call(request()).await.unwrap();
-        let narrow = BackendRequest {
-            timeout: Some(SHORT),
-            ..request()
-        };
-        let second = backend.call(narrow.clone()).await;
-        assert_eq!(
-            matches!(second, Err(BackendError::HeadTimeout { .. })),
-            waits,
-            "{second:?}"
-        );
-        drop(second);
-        // A probe does not wait.
-        backend.probe().await.unwrap();
-        // The end of the body frees the connection, even while the body is still held.
-        while first.body.next().await.is_some() {}
-        assert!(backend.call(narrow).await.is_ok());
     }
 }
 
