@@ -11,6 +11,9 @@
 //! The reference reads events as text that is no JSON: it holds the stream back until the end and counts nothing, so
 //! streams cost nothing (spec §10.2). Here both kinds are read as they arrive. What comes out, taken together, depends
 //! only on the body and not on how it was cut into chunks. Nothing is kept but one incomplete value.
+//!
+//! Whoever needs the reference's unmetered streams, to show what they cost, reads every body as [`BodyKind::Values`]:
+//! events are no JSON and pass as they are. They pass at once, where the reference holds them back to the end.
 
 pub mod debug;
 mod events;
