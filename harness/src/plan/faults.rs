@@ -1,0 +1,78 @@
+//! Times and lengths of faults.
+
+use chrysalis_world::plan::{FaultAction, FaultPlan, SpanNs};
+
+use super::sampling::span_ns;
+use super::streams::{Stream, Streams};
+use crate::scenario::model::{ActionTemplate, FaultTemplate};
+
+/// The faults of a run, ordered by time; those of the same time as in the file.
+pub(super) fn faults(templates: &[FaultTemplate], streams: &Streams) -> Vec<FaultPlan> {
+    let mut faults: Vec<FaultPlan> = templates
+        .iter()
+        .map(|template| {
+            let mut stream = streams.stream(&format!("plan/fault/{}", template.label));
+            FaultPlan {
+                at_ns: span_ns(template.at, &mut stream),
+                action: action(&template.action, &mut stream),
+            }
+        })
+        .collect();
+    faults.sort_by_key(|fault| fault.at_ns);
+    faults
+}
+
+fn action(template: &ActionTemplate, stream: &mut Stream) -> FaultAction {
+    let draw = |span: &Option<SpanNs>, stream: &mut Stream| span.map(|span| span_ns(span, stream));
+    match template {
+        ActionTemplate::Kill { node, restart_after } => FaultAction::Kill {
+            node: node.clone(),
+            restart_after_ns: draw(restart_after, stream),
+        },
+        ActionTemplate::PowerLoss {
+            node,
+            restart_after,
+            wipe,
+        } => FaultAction::PowerLoss {
+            node: node.clone(),
+            restart_after_ns: draw(restart_after, stream),
+            wipe: *wipe,
+        },
+        ActionTemplate::Pause { node, length } => FaultAction::Pause {
+            node: node.clone(),
+            length_ns: span_ns(*length, stream),
+        },
+        ActionTemplate::Partition {
+            left,
+            right,
+            one_way,
+            length,
+        } => FaultAction::Partition {
+            left: left.clone(),
+            right: right.clone(),
+            one_way: *one_way,
+            length_ns: draw(length, stream),
+        },
+        ActionTemplate::Link {
+            from,
+            to,
+            one_way,
+            link,
+            length,
+        } => FaultAction::Link {
+            from: from.clone(),
+            to: to.clone(),
+            one_way: *one_way,
+            link: link.clone(),
+            length_ns: draw(length, stream),
+        },
+        ActionTemplate::ClockJump { node, by_ns } => FaultAction::ClockJump {
+            node: node.clone(),
+            by_ns: *by_ns,
+        },
+        ActionTemplate::DiskFull { node, length } => FaultAction::DiskFull {
+            node: node.clone(),
+            length_ns: draw(length, stream),
+        },
+    }
+}

@@ -1,0 +1,51 @@
+//! A scenario and a seed give a plan: everything that one run does, drawn before the world starts.
+//!
+//! | module | holds |
+//! |---|---|
+//! | [`streams`] | one independent entropy stream for each label |
+//! | [`sampling`] | integer sampling: spans of time, exponential gaps |
+//! | [`prompts`] | texts of random words |
+//! | [`workload`] | arrivals and requests of a group |
+//! | [`faults`] | times and lengths of faults |
+//! | [`digest`] | the hash that identifies a plan |
+//!
+//! Each group of users and each fault draws from streams of its own, named after it. Adding, removing or changing one
+//! leaves what the others draw as it was, so that a scenario can be edited and a failing plan made smaller.
+
+pub mod digest;
+mod faults;
+mod prompts;
+pub mod sampling;
+pub mod streams;
+mod workload;
+
+use chrysalis_world::plan::Plan;
+
+use crate::scenario::Scenario;
+use streams::Streams;
+
+/// Draws the plan of one run. The same scenario and seed give the same plan on every machine.
+#[must_use]
+pub fn plan(scenario: &Scenario, seed: u64) -> Plan {
+    let streams = Streams::new(seed);
+    Plan {
+        scenario: scenario.name.clone(),
+        seed,
+        start_unix_s: scenario.start_unix_s,
+        duration_ns: scenario.duration_ns,
+        network: scenario.network.clone(),
+        economy: scenario.economy.clone(),
+        attestation: scenario.attestation.clone(),
+        proxies: scenario.proxies.clone(),
+        workers: scenario.workers.clone(),
+        clients: scenario.clients.clone(),
+        users: scenario
+            .workload
+            .iter()
+            .flat_map(|group| workload::users(group, &streams))
+            .collect(),
+        faults: faults::faults(&scenario.faults, &streams),
+        expectations: scenario.expectations.clone(),
+        race: scenario.race.clone(),
+    }
+}

@@ -1,0 +1,510 @@
+//! The scenario file as it is written: version 1 of the scenario language.
+//!
+//! Everything here is what a person may type, with its place in the file; nothing is checked yet beyond its shape. The
+//! comments are the documentation that an editor shows, by way of the JSON Schema.
+//!
+//! Enums are externally tagged and nothing is flattened or untagged, because the YAML reader then knows the exact place
+//! of every mistake.
+
+use chrysalis_world::plan::{Endpoint, TeeKind, TinySize};
+use schemars::JsonSchema;
+use serde::Deserialize;
+
+use super::located::{At, Key, Text};
+use super::scalar::{
+    Bandwidth, Bits, Choice, Coins, Count, Distribution, Drift, Duration, Factor, LatencyBound, Line, Loss, ModelName,
+    Name, Prompt, Rate, RequestBound, Seed, SeedRange, Share, SignedDuration, Size, WallClock,
+};
+
+/// A list of single values.
+pub type List<T> = Key<Vec<At<Text<T>>>>;
+
+/// A scenario: a small world, people who use it, what goes wrong, and what must hold all the same.
+#[derive(Debug, Clone, Default, Deserialize, JsonSchema)]
+#[serde(default, deny_unknown_fields)]
+#[schemars(title = "Chrysalis scenario, version 1", extend("required" = ["version", "name", "description", "duration", "workload", "expect"]))]
+pub struct ScenarioFile {
+    /// Version of the scenario language: 1.
+    pub version: Key<Text<Count>>,
+    /// Name of the scenario; runs are stored under it.
+    pub name: Key<Text<Name>>,
+    /// What the scenario shows, in a sentence or two.
+    pub description: Key<Text<Line>>,
+    /// Words to select scenarios by.
+    pub tags: List<Name>,
+    /// The one seed to run. Default: 0.
+    pub seed: Key<Text<Seed>>,
+    /// The seeds to run: `0..100` (without 100), or `100` for the same.
+    pub seeds: Key<Text<SeedRange>>,
+    /// Wall clock at the start. Default: 2026-01-01T00:00:00Z.
+    pub start: Key<Text<WallClock>>,
+    /// When the run is over at the latest; requests without an answer are then lost.
+    pub duration: Key<Text<Duration>>,
+    /// Nodes, links, models, prices. Default: one client, one proxy, one worker.
+    pub world: Key<WorldFile>,
+    /// Groups of users and what they send.
+    pub workload: Key<Vec<At<GroupFile>>>,
+    /// What goes wrong, and when.
+    pub faults: Key<Vec<At<FaultFile>>>,
+    /// What must hold.
+    pub expect: Key<ExpectFile>,
+    /// Why the outcome legitimately depends on the order of simultaneous events. Leave it out unless it does.
+    pub race: Key<Text<Line>>,
+}
+
+/// Nodes, links, models, prices.
+#[derive(Debug, Clone, Default, Deserialize, JsonSchema)]
+#[serde(default, deny_unknown_fields)]
+pub struct WorldFile {
+    /// Names of regions. Nodes are in the first one unless they say otherwise. Default: one region, `local`.
+    pub regions: List<Name>,
+    /// The link between any two nodes that no entry of `links` is about.
+    pub default_link: Key<LinkFile>,
+    /// Links between regions or nodes; the most specific one counts.
+    pub links: Key<Vec<At<LinkRuleFile>>>,
+    /// Models that workers serve. Default: one embedded model, `tiny-nano`.
+    pub models: Key<Vec<At<ModelFile>>>,
+    /// Proxies. Default: one, `proxy-1`.
+    pub proxies: Key<Vec<At<ProxyFile>>>,
+    /// Workers. Default: one, `worker-1`.
+    pub workers: Key<Vec<At<WorkerFile>>>,
+    /// Clients. Default: one, `client-1`.
+    pub clients: Key<Vec<At<ClientFile>>>,
+    /// Prices and deposits.
+    pub economy: Key<EconomyFile>,
+    /// How peers prove what they are.
+    pub attestation: Key<AttestationFile>,
+}
+
+/// What a link is like, in each direction.
+#[derive(Debug, Clone, Default, Deserialize, JsonSchema)]
+#[serde(default, deny_unknown_fields)]
+pub struct LinkFile {
+    /// One-way delay. Default: 10ms.
+    pub latency: Key<Text<Distribution<Duration>>>,
+    /// Chance that a segment is lost and comes later by retransmission. Default: 0%.
+    pub loss: Key<Text<Loss>>,
+    /// Capacity shared by all connections of the link. Default: unlimited.
+    pub bandwidth: Key<Text<Bandwidth>>,
+    /// Bytes that a sender may have under way on one connection. Default: 256 KiB.
+    pub buffer: Key<Text<Size>>,
+}
+
+/// A link between two places. What is not said is as in `default_link`.
+#[derive(Debug, Clone, Default, Deserialize, JsonSchema)]
+#[serde(default, deny_unknown_fields)]
+pub struct LinkRuleFile {
+    /// Two regions or nodes; the link is the same in both directions. `[eu, eu]` is the link inside a region.
+    pub between: List<Name>,
+    /// Where packets leave, for one direction only.
+    pub from: Key<Text<Name>>,
+    /// Where they arrive, for one direction only.
+    pub to: Key<Text<Name>>,
+    /// One-way delay.
+    pub latency: Key<Text<Distribution<Duration>>>,
+    /// Chance that a segment is lost and comes later by retransmission.
+    pub loss: Key<Text<Loss>>,
+    /// Capacity shared by all connections of the link.
+    pub bandwidth: Key<Text<Bandwidth>>,
+    /// Bytes that a sender may have under way on one connection.
+    pub buffer: Key<Text<Size>>,
+}
+
+/// A model.
+#[derive(Debug, Clone, Default, Deserialize, JsonSchema)]
+#[serde(default, deny_unknown_fields)]
+#[schemars(extend("required" = ["name"]))]
+pub struct ModelFile {
+    /// `name`, or `name@commit:hash`; users ask for the part before the `@`.
+    pub name: Key<Text<ModelName>>,
+    /// What produces answers. Default: the embedded model, size nano.
+    pub backend: Key<BackendFile>,
+}
+
+/// What produces answers.
+#[derive(Debug, Clone, Deserialize, JsonSchema)]
+#[serde(rename_all = "snake_case", deny_unknown_fields)]
+pub enum BackendFile {
+    /// The embedded decoder: real tokens from a real, very small model.
+    Tiny(At<TinyFile>),
+    /// No model: service times, and text of the length asked for.
+    ServiceTime(At<ServiceTimeFile>),
+}
+
+/// The embedded decoder.
+#[derive(Debug, Clone, Default, Deserialize, JsonSchema)]
+#[serde(default, deny_unknown_fields)]
+pub struct TinyFile {
+    /// nano (64 wide, 2 layers) or tiny (128 wide, 4 layers). Default: nano.
+    pub size: Key<Text<Choice<TinySize>>>,
+    /// Virtual time of a decode step. Default: 5ms.
+    pub step: Key<Text<Duration>>,
+    /// Virtual time of a prompt token. Default: 100us.
+    pub prefill_token: Key<Text<Duration>>,
+}
+
+/// Service times instead of a model.
+#[derive(Debug, Clone, Default, Deserialize, JsonSchema)]
+#[serde(default, deny_unknown_fields)]
+pub struct ServiceTimeFile {
+    /// Decode step without load. Default: 10ms.
+    pub step: Key<Text<Duration>>,
+    /// What each further running sequence adds to a step. Default: 200us.
+    pub step_per_sequence: Key<Text<Duration>>,
+    /// Virtual time of a prompt token. Default: 100us.
+    pub prefill_token: Key<Text<Duration>>,
+    /// Sequences that run at once; more wait. Default: 32.
+    pub max_batch: Key<Text<Count>>,
+}
+
+/// A wall clock that is not right.
+#[derive(Debug, Clone, Default, Deserialize, JsonSchema)]
+#[serde(default, deny_unknown_fields)]
+pub struct ClockFile {
+    /// Wall clock minus true time at the start. Default: 0ns.
+    pub skew: Key<Text<SignedDuration>>,
+    /// Rate error. Default: 0 ppm.
+    pub drift: Key<Text<Drift>>,
+}
+
+/// One or more proxies.
+#[derive(Debug, Clone, Default, Deserialize, JsonSchema)]
+#[serde(default, deny_unknown_fields)]
+pub struct ProxyFile {
+    /// Name; with `count`, numbers are added. Default: proxy, with a number.
+    pub name: Key<Text<Name>>,
+    /// How many. Default: 1.
+    pub count: Key<Text<Count>>,
+    /// Where. Default: the first region.
+    pub region: Key<Text<Name>>,
+    /// Clock error.
+    pub clock: Key<ClockFile>,
+}
+
+/// One or more workers.
+#[derive(Debug, Clone, Default, Deserialize, JsonSchema)]
+#[serde(default, deny_unknown_fields)]
+pub struct WorkerFile {
+    /// Name; with `count`, numbers are added. Default: worker, with a number.
+    pub name: Key<Text<Name>>,
+    /// How many. Default: 1.
+    pub count: Key<Text<Count>>,
+    /// Where. Default: the first region.
+    pub region: Key<Text<Name>>,
+    /// Clock error.
+    pub clock: Key<ClockFile>,
+    /// Full name of the model that it serves. Default: the first of `models`.
+    pub model: Key<Text<ModelName>>,
+    /// Factor on the price of a token. Default: 1.
+    pub coefficient: Key<Text<Factor<1_000>>>,
+    /// Requests at once over all proxies. Default: 4.
+    pub max_active_requests: Key<Text<Count>>,
+    /// Proxies that it connects to. Default: all.
+    pub proxies: List<Name>,
+}
+
+/// One or more clients.
+#[derive(Debug, Clone, Default, Deserialize, JsonSchema)]
+#[serde(default, deny_unknown_fields)]
+pub struct ClientFile {
+    /// Name; with `count`, numbers are added. Default: client, with a number.
+    pub name: Key<Text<Name>>,
+    /// How many. Default: 1.
+    pub count: Key<Text<Count>>,
+    /// Where. Default: the first region.
+    pub region: Key<Text<Name>>,
+    /// Clock error.
+    pub clock: Key<ClockFile>,
+    /// Secret for short authorisation. Default: made from the name.
+    pub secret: Key<Text<Name>>,
+    /// Proxies that it may choose from. Default: all.
+    pub proxies: List<Name>,
+    /// Connections to proxies that it keeps. Default: 1.
+    pub connections: Key<Text<Count>>,
+}
+
+/// Prices and deposits.
+#[derive(Debug, Clone, Default, Deserialize, JsonSchema)]
+#[serde(default, deny_unknown_fields)]
+pub struct EconomyFile {
+    /// What a client pays for an adjusted token. Default: 20 nanoTON.
+    pub price_per_token: Key<Text<Coins>>,
+    /// The part of it that the worker gets. Default: 16 nanoTON.
+    pub worker_fee_per_token: Key<Text<Coins>>,
+    /// What a prompt token counts. Default: 1.
+    pub prompt_multiplier: Key<Text<Factor<10_000>>>,
+    /// What a cached prompt token counts. Default: 0.2.
+    pub cached_multiplier: Key<Text<Factor<10_000>>>,
+    /// What a completion token counts. Default: 8.
+    pub completion_multiplier: Key<Text<Factor<10_000>>>,
+    /// What a reasoning token counts. Default: 8.
+    pub reasoning_multiplier: Key<Text<Factor<10_000>>>,
+    /// Deposit that each client starts with. Default: 15 TON.
+    pub client_balance: Key<Text<Coins>>,
+    /// Stake of each client. Default: 1 TON.
+    pub client_stake: Key<Text<Coins>>,
+}
+
+/// How peers prove what they are.
+#[derive(Debug, Clone, Default, Deserialize, JsonSchema)]
+#[serde(default, deny_unknown_fields)]
+pub struct AttestationFile {
+    /// Evidence of nodes: simulated_tdx (real format, simulation root), fake_tdx (64 bytes), none. Default: simulated_tdx.
+    pub tee: Key<Text<Choice<TeeKind>>>,
+    /// Leading zero bits that an acceptor asks for before TLS. Default: 8 bits.
+    pub proof_of_work: Key<Text<Bits>>,
+}
+
+/// A group of users who send alike.
+#[derive(Debug, Clone, Default, Deserialize, JsonSchema)]
+#[serde(default, deny_unknown_fields)]
+#[schemars(extend("required" = ["name", "arrivals"]))]
+pub struct GroupFile {
+    /// Name. What the group draws from the seed depends on its name and on no other group.
+    pub name: Key<Text<Name>>,
+    /// How many users. Default: one at each client.
+    pub users: Key<Text<Count>>,
+    /// Clients that the users are at, one after the other. Default: all.
+    pub clients: List<Name>,
+    /// When requests are sent.
+    pub arrivals: Key<ArrivalsFile>,
+    /// How many requests the whole group sends at most. Required with `closed`.
+    pub requests: Key<Text<Count>>,
+    /// When the group starts to send. Default: 0s.
+    pub start: Key<Text<Duration>>,
+    /// When the group stops to send. Default: the end of the run.
+    pub stop: Key<Text<Duration>>,
+    /// What they ask. Default: 12 words.
+    pub prompts: Key<PromptsFile>,
+    /// Most tokens of an answer. Default: 16.
+    pub tokens: Key<Text<Distribution<Count>>>,
+    /// Whether answers are streamed. Default: true.
+    pub stream: Key<bool>,
+    /// chat or completions. Default: chat.
+    pub endpoint: Key<Text<Choice<Endpoint>>>,
+    /// Model to ask for. Default: the only one that is served.
+    pub model: Key<Text<ModelName>>,
+    /// How long the user's request may take. Default: 60s.
+    pub timeout: Key<Text<Duration>>,
+    /// Users who give up.
+    pub hang_up: Key<HangUpFile>,
+    /// Pause of the reader after each piece of an answer: a slow reader. Default: 0s.
+    pub read_pause: Key<Text<Duration>>,
+}
+
+/// When requests are sent.
+#[derive(Debug, Clone, Deserialize, JsonSchema)]
+#[serde(rename_all = "snake_case", deny_unknown_fields)]
+pub enum ArrivalsFile {
+    /// At random and independently, at a mean rate of the whole group; whatever happened to earlier requests.
+    Poisson(At<RateFile>),
+    /// At even distances, at a rate of the whole group.
+    Uniform(At<RateFile>),
+    /// Each user sends the next request some time after the last answer ended.
+    Closed(At<ThinkFile>),
+    /// At these times, users taking turns.
+    At(Vec<At<Text<Duration>>>),
+}
+
+/// A rate.
+#[derive(Debug, Clone, Default, Deserialize, JsonSchema)]
+#[serde(default, deny_unknown_fields)]
+#[schemars(extend("required" = ["rate"]))]
+pub struct RateFile {
+    /// Requests per time.
+    pub rate: Key<Text<Rate>>,
+}
+
+/// A pause.
+#[derive(Debug, Clone, Default, Deserialize, JsonSchema)]
+#[serde(default, deny_unknown_fields)]
+#[schemars(extend("required" = ["think"]))]
+pub struct ThinkFile {
+    /// Pause between an answer and the next request.
+    pub think: Key<Text<Duration>>,
+}
+
+/// What users ask.
+#[derive(Debug, Clone, Deserialize, JsonSchema)]
+#[serde(rename_all = "snake_case", deny_unknown_fields)]
+pub enum PromptsFile {
+    /// These texts, in turn.
+    Texts(Vec<At<Text<Prompt>>>),
+    /// Words drawn from the seed.
+    Generated(At<GeneratedFile>),
+}
+
+/// Prompts of random words.
+#[derive(Debug, Clone, Default, Deserialize, JsonSchema)]
+#[serde(default, deny_unknown_fields)]
+#[schemars(extend("required" = ["words"]))]
+pub struct GeneratedFile {
+    /// How many words.
+    pub words: Key<Text<Distribution<Count>>>,
+}
+
+/// Users who give up.
+#[derive(Debug, Clone, Default, Deserialize, JsonSchema)]
+#[serde(default, deny_unknown_fields)]
+#[schemars(extend("required" = ["after"]))]
+pub struct HangUpFile {
+    /// How long after sending.
+    pub after: Key<Text<Distribution<Duration>>>,
+    /// Share of requests that this happens to. Default: 100%.
+    pub share: Key<Text<Share>>,
+}
+
+/// A fault: a time and exactly one action.
+#[derive(Debug, Clone, Default, Deserialize, JsonSchema)]
+#[serde(default, deny_unknown_fields)]
+#[schemars(extend("required" = ["at"], "minProperties" = 2, "maxProperties" = 2))]
+pub struct FaultFile {
+    /// When it strikes; a span is drawn from the seed.
+    pub at: Key<Text<Distribution<Duration>>>,
+    /// The process dies (kill -9): peers get resets, written files stay.
+    pub kill: Key<KillFile>,
+    /// Power is cut: peers hear nothing, unsynchronised writes are lost or torn.
+    pub power_loss: Key<PowerLossFile>,
+    /// The process stands still for a while.
+    pub pause: Key<PauseFile>,
+    /// Nothing passes between two groups of places.
+    pub partition: Key<PartitionFile>,
+    /// A link changes.
+    pub link: Key<LinkFaultFile>,
+    /// A wall clock jumps.
+    pub clock_jump: Key<ClockJumpFile>,
+    /// The disk is full.
+    pub disk_full: Key<DiskFullFile>,
+}
+
+/// The process dies.
+#[derive(Debug, Clone, Default, Deserialize, JsonSchema)]
+#[serde(default, deny_unknown_fields)]
+#[schemars(extend("required" = ["node"]))]
+pub struct KillFile {
+    /// Which node.
+    pub node: Key<Text<Name>>,
+    /// Starts again after this long. Default: never.
+    pub restart_after: Key<Text<Distribution<Duration>>>,
+}
+
+/// Power is cut.
+#[derive(Debug, Clone, Default, Deserialize, JsonSchema)]
+#[serde(default, deny_unknown_fields)]
+#[schemars(extend("required" = ["node"]))]
+pub struct PowerLossFile {
+    /// Which node.
+    pub node: Key<Text<Name>>,
+    /// Starts again after this long. Default: never.
+    pub restart_after: Key<Text<Distribution<Duration>>>,
+    /// Whether its files are wiped before the restart. Default: false.
+    pub wipe: Key<bool>,
+}
+
+/// The process stands still.
+#[derive(Debug, Clone, Default, Deserialize, JsonSchema)]
+#[serde(default, deny_unknown_fields)]
+#[schemars(extend("required" = ["node", "length"]))]
+pub struct PauseFile {
+    /// Which node.
+    pub node: Key<Text<Name>>,
+    /// For how long.
+    pub length: Key<Text<Distribution<Duration>>>,
+}
+
+/// Nothing passes between two groups of places.
+#[derive(Debug, Clone, Default, Deserialize, JsonSchema)]
+#[serde(default, deny_unknown_fields)]
+#[schemars(extend("required" = ["left", "right"]))]
+pub struct PartitionFile {
+    /// Regions or nodes of one side.
+    pub left: List<Name>,
+    /// Regions or nodes of the other side.
+    pub right: List<Name>,
+    /// Whether only packets from left to right are lost. Default: false.
+    pub one_way: Key<bool>,
+    /// Heals after this long. Default: never.
+    pub length: Key<Text<Distribution<Duration>>>,
+}
+
+/// A link changes. What is not said stays as it was.
+#[derive(Debug, Clone, Default, Deserialize, JsonSchema)]
+#[serde(default, deny_unknown_fields)]
+pub struct LinkFaultFile {
+    /// Two regions or nodes, both directions.
+    pub between: List<Name>,
+    /// Where packets leave, for one direction only.
+    pub from: Key<Text<Name>>,
+    /// Where they arrive, for one direction only.
+    pub to: Key<Text<Name>>,
+    /// One-way delay.
+    pub latency: Key<Text<Distribution<Duration>>>,
+    /// Chance that a segment is lost and comes later by retransmission.
+    pub loss: Key<Text<Loss>>,
+    /// Capacity shared by all connections of the link.
+    pub bandwidth: Key<Text<Bandwidth>>,
+    /// Bytes that a sender may have under way on one connection.
+    pub buffer: Key<Text<Size>>,
+    /// Returns to what it was after this long. Default: never.
+    pub length: Key<Text<Distribution<Duration>>>,
+}
+
+/// A wall clock jumps.
+#[derive(Debug, Clone, Default, Deserialize, JsonSchema)]
+#[serde(default, deny_unknown_fields)]
+#[schemars(extend("required" = ["node", "by"]))]
+pub struct ClockJumpFile {
+    /// Which node.
+    pub node: Key<Text<Name>>,
+    /// By how much.
+    pub by: Key<Text<SignedDuration>>,
+}
+
+/// The disk is full.
+#[derive(Debug, Clone, Default, Deserialize, JsonSchema)]
+#[serde(default, deny_unknown_fields)]
+#[schemars(extend("required" = ["node"]))]
+pub struct DiskFullFile {
+    /// Which node.
+    pub node: Key<Text<Name>>,
+    /// For this long. Default: for ever.
+    pub length: Key<Text<Distribution<Duration>>>,
+}
+
+/// What must hold.
+#[derive(Debug, Clone, Default, Deserialize, JsonSchema)]
+#[serde(default, deny_unknown_fields)]
+pub struct ExpectFile {
+    /// Built-in properties by name; see `chrysalis list --properties`.
+    pub properties: List<Name>,
+    /// Bounds on how requests ended.
+    pub requests: Key<RequestsFile>,
+    /// Bounds on latencies.
+    pub latency: Key<LatencyFile>,
+}
+
+/// Bounds on how requests ended, seen from the user: `at least 95%`, `at most 3`, `exactly 2`.
+#[derive(Debug, Clone, Default, Deserialize, JsonSchema)]
+#[serde(default, deny_unknown_fields)]
+pub struct RequestsFile {
+    /// A complete answer with status 200.
+    pub succeeded: Key<Text<RequestBound>>,
+    /// An answer with another status, or one that broke off.
+    pub failed: Key<Text<RequestBound>>,
+    /// The user hung up.
+    pub cancelled: Key<Text<RequestBound>>,
+    /// No answer at all when the run ended.
+    pub lost: Key<Text<RequestBound>>,
+}
+
+/// Bounds on latencies, seen from the user: lists of `p99 at most 800ms`.
+#[derive(Debug, Clone, Default, Deserialize, JsonSchema)]
+#[serde(default, deny_unknown_fields)]
+pub struct LatencyFile {
+    /// Intended send time to first byte of the body.
+    pub time_to_first_token: List<LatencyBound>,
+    /// Between two pieces of a streamed answer.
+    pub inter_token: List<LatencyBound>,
+    /// Intended send time to last byte.
+    pub end_to_end: List<LatencyBound>,
+}

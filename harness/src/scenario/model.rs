@@ -1,0 +1,167 @@
+//! A validated scenario: every name resolved, every unit gone, every limit checked.
+
+use chrysalis_world::plan::{
+    AttestationPlan, ClientPlan, EconomyPlan, Endpoint, Expectation, LinkPlan, NetworkPlan, Place, ProxyPlan, SpanNs,
+    WorkerPlan,
+};
+
+use super::scalar::{Rate, SeedRange};
+
+/// A scenario. Together with a seed it gives a plan (`crate::plan`), always and without errors.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Scenario {
+    /// Name.
+    pub name: String,
+    /// What it shows.
+    pub description: String,
+    /// Words to select it by.
+    pub tags: Vec<String>,
+    /// Seeds to run if nobody says otherwise.
+    pub seeds: SeedRange,
+    /// Wall clock at the start, seconds since the Unix epoch.
+    pub start_unix_s: u64,
+    /// End of the run.
+    pub duration_ns: u64,
+    /// Links.
+    pub network: NetworkPlan,
+    /// Prices.
+    pub economy: EconomyPlan,
+    /// Evidence.
+    pub attestation: AttestationPlan,
+    /// Proxies.
+    pub proxies: Vec<ProxyPlan>,
+    /// Workers.
+    pub workers: Vec<WorkerPlan>,
+    /// Clients.
+    pub clients: Vec<ClientPlan>,
+    /// Groups of users.
+    pub workload: Vec<UserGroup>,
+    /// Faults in the order of the file.
+    pub faults: Vec<FaultTemplate>,
+    /// What must hold.
+    pub expectations: Vec<Expectation>,
+    /// Why the outcome may depend on the order of simultaneous events.
+    pub race: Option<String>,
+}
+
+/// Users who send alike.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct UserGroup {
+    /// Name; labels the group's entropy streams.
+    pub name: String,
+    /// The client (index) of each user.
+    pub clients: Vec<usize>,
+    /// When requests are sent.
+    pub arrivals: Arrivals,
+    /// First moment of sending.
+    pub start_ns: u64,
+    /// Sending happens before this.
+    pub stop_ns: u64,
+    /// Requests at most.
+    pub requests_max: u64,
+    /// What they ask.
+    pub prompts: Prompts,
+    /// Most tokens of an answer; a draw of zero counts as one.
+    pub tokens: SpanNs,
+    /// Server-sent events.
+    pub stream: bool,
+    /// Endpoint.
+    pub endpoint: Endpoint,
+    /// Model to ask for (base name).
+    pub model: String,
+    /// The user's time-out.
+    pub timeout_ns: u64,
+    /// Users who give up.
+    pub hang_up: Option<HangUp>,
+    /// Pause of the reader after each piece.
+    pub read_pause_ns: u64,
+}
+
+/// When requests of a group are sent.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Arrivals {
+    /// At random and independently.
+    Poisson(Rate),
+    /// At even distances.
+    Uniform(Rate),
+    /// One after the other for each user, with this pause.
+    Closed {
+        /// Pause between an answer and the next request.
+        think_ns: u64,
+    },
+    /// At these times, in order.
+    At(Vec<u64>),
+}
+
+/// What users ask.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Prompts {
+    /// These texts, in turn; never empty.
+    Texts(Vec<String>),
+    /// Random words.
+    Generated {
+        /// How many; a draw of zero counts as one.
+        words: SpanNs,
+    },
+}
+
+/// Users who give up.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct HangUp {
+    /// How long after sending.
+    pub after: SpanNs,
+    /// Share of requests in hundredths of a per cent.
+    pub share_bp: u32,
+}
+
+/// A fault whose times are still to be drawn.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct FaultTemplate {
+    /// Labels the fault's entropy stream: its action and target, and how many like it come before.
+    pub label: String,
+    /// When it strikes.
+    pub at: SpanNs,
+    /// What happens.
+    pub action: ActionTemplate,
+}
+
+/// What a fault does, with lengths still to be drawn; see `chrysalis_world::plan::FaultAction`.
+#[derive(Debug, Clone, PartialEq, Eq)]
+#[expect(
+    missing_docs,
+    reason = "the fields are those of FaultAction, where they are documented"
+)]
+pub enum ActionTemplate {
+    /// The process dies.
+    Kill {
+        node: String,
+        restart_after: Option<SpanNs>,
+    },
+    /// Power is cut.
+    PowerLoss {
+        node: String,
+        restart_after: Option<SpanNs>,
+        wipe: bool,
+    },
+    /// The process stands still.
+    Pause { node: String, length: SpanNs },
+    /// Nothing passes between two groups of places.
+    Partition {
+        left: Vec<Place>,
+        right: Vec<Place>,
+        one_way: bool,
+        length: Option<SpanNs>,
+    },
+    /// A link changes.
+    Link {
+        from: Place,
+        to: Place,
+        one_way: bool,
+        link: LinkPlan,
+        length: Option<SpanNs>,
+    },
+    /// A wall clock jumps.
+    ClockJump { node: String, by_ns: i64 },
+    /// The disk is full.
+    DiskFull { node: String, length: Option<SpanNs> },
+}

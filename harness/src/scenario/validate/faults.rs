@@ -1,0 +1,221 @@
+//! Faults: a time and exactly one action on places that exist.
+
+use std::collections::BTreeMap;
+
+use chrysalis_world::plan::{Place, SpanNs};
+
+use super::context::Context;
+use super::links::{EndKeys, Ends, LinkKeys, current, ends, settings};
+use super::workload::Horizon;
+use super::world::World;
+use crate::diagnostic::Position;
+use crate::scenario::file::{FaultFile, List, PartitionFile};
+use crate::scenario::load::Checked;
+use crate::scenario::located::{At, Key, Text};
+use crate::scenario::model::{ActionTemplate, FaultTemplate};
+use crate::scenario::problem::Problem;
+use crate::scenario::scalar::{Distribution, Duration, Name};
+
+const ACTIONS: &[&str] = &[
+    "kill",
+    "power_loss",
+    "pause",
+    "partition",
+    "link",
+    "clock_jump",
+    "disk_full",
+];
+
+pub(super) fn validate(
+    cx: &Context<'_>,
+    key: &Key<Vec<At<FaultFile>>>,
+    world: &World,
+    horizon: &Horizon,
+) -> Checked<Vec<FaultTemplate>> {
+    let mut seen: BTreeMap<String, u64> = BTreeMap::new();
+    let mut faults = Vec::new();
+    for At { value: file, position } in key.given().map_or(&[][..], |faults| &faults.value) {
+        let text = cx.required(&file.at, "at", *position)?;
+        let at = cx.read(text)?;
+        horizon.check(cx, at.largest_named().0, text.position)?;
+        one_action(cx, file, *position)?;
+        let action = action(cx, file, *position, world)?;
+        let target = target(&action);
+        let number = seen.entry(target.clone()).or_default();
+        *number += 1;
+        faults.push(FaultTemplate {
+            label: format!("{target}/{number}"),
+            at: at.into(),
+            action,
+        });
+    }
+    Ok(faults)
+}
+
+/// Exactly one action must be given.
+fn one_action(cx: &Context<'_>, file: &FaultFile, position: Position) -> Checked<()> {
+    let places = [
+        file.kill.given().map(|action| action.position),
+        file.power_loss.given().map(|action| action.position),
+        file.pause.given().map(|action| action.position),
+        file.partition.given().map(|action| action.position),
+        file.link.given().map(|action| action.position),
+        file.clock_jump.given().map(|action| action.position),
+        file.disk_full.given().map(|action| action.position),
+    ];
+    let mut given: Vec<(Position, &'static str)> = places
+        .iter()
+        .zip(ACTIONS)
+        .filter_map(|(place, name)| place.map(|place| (place, *name)))
+        .collect();
+    given.sort_unstable();
+    match given.as_slice() {
+        [] => cx.fail(position, Problem::NoAction { known: ACTIONS }),
+        [_] => Ok(()),
+        [(_, other), (place, key), ..] => {
+            let advice = "a fault has one action; write two faults with the same time";
+            cx.fail(*place, Problem::Contradiction { key, other, advice })
+        }
+    }
+}
+
+fn action(cx: &Context<'_>, file: &FaultFile, position: Position, world: &World) -> Checked<ActionTemplate> {
+    let node = |key: &Key<Text<Name>>, parent| world.places.node(cx, cx.required(key, "node", parent)?);
+    let span = |key: &Key<Text<Distribution<Duration>>>| -> Checked<Option<SpanNs>> {
+        Ok(cx.optional(key)?.map(SpanNs::from))
+    };
+    let length = |key: &Key<Text<Distribution<Duration>>>| -> Checked<Option<SpanNs>> {
+        key.given()
+            .map(|text| Ok(cx.positive(text, "the length of a fault")?.into()))
+            .transpose()
+    };
+    if let Some(At { value: kill, position }) = file.kill.given() {
+        return Ok(ActionTemplate::Kill {
+            node: node(&kill.node, *position)?,
+            restart_after: span(&kill.restart_after)?,
+        });
+    }
+    if let Some(At { value: loss, position }) = file.power_loss.given() {
+        return Ok(ActionTemplate::PowerLoss {
+            node: node(&loss.node, *position)?,
+            restart_after: span(&loss.restart_after)?,
+            wipe: loss.wipe.given().is_some_and(|wipe| wipe.value),
+        });
+    }
+    if let Some(At { value: pause, position }) = file.pause.given() {
+        let text = cx.required(&pause.length, "length", *position)?;
+        let length = cx.positive(text, "the length of a pause")?.into();
+        return Ok(ActionTemplate::Pause {
+            node: node(&pause.node, *position)?,
+            length,
+        });
+    }
+    if let Some(At {
+        value: partition,
+        position,
+    }) = file.partition.given()
+    {
+        let (left, right) = sides(cx, partition, *position, world)?;
+        let one_way = partition.one_way.given().is_some_and(|one_way| one_way.value);
+        return Ok(ActionTemplate::Partition {
+            left,
+            right,
+            one_way,
+            length: length(&partition.length)?,
+        });
+    }
+    if let Some(At {
+        value: change,
+        position,
+    }) = file.link.given()
+    {
+        let Ends { from, to, one_way } = ends(cx, &EndKeys::from(change), &world.places, *position)?;
+        let now = current(&world.network, &world.places, &from, &to);
+        let link = settings(cx, &LinkKeys::from(change), &now)?;
+        if link == now {
+            let why = "the fault leaves the link as it is".to_owned();
+            return cx.fail(*position, Problem::ImpossibleLink { why });
+        }
+        return Ok(ActionTemplate::Link {
+            from,
+            to,
+            one_way,
+            link,
+            length: length(&change.length)?,
+        });
+    }
+    if let Some(At { value: jump, position }) = file.clock_jump.given() {
+        let text = cx.required(&jump.by, "by", *position)?;
+        let by_ns = cx.read(text)?.0;
+        if by_ns == 0 {
+            return cx.fail(
+                text.position,
+                Problem::Zero {
+                    what: "the distance of a clock jump",
+                },
+            );
+        }
+        return Ok(ActionTemplate::ClockJump {
+            node: node(&jump.node, *position)?,
+            by_ns,
+        });
+    }
+    if let Some(At { value: full, position }) = file.disk_full.given() {
+        return Ok(ActionTemplate::DiskFull {
+            node: node(&full.node, *position)?,
+            length: length(&full.length)?,
+        });
+    }
+    cx.fail(position, Problem::NoAction { known: ACTIONS })
+}
+
+fn sides(
+    cx: &Context<'_>,
+    file: &PartitionFile,
+    position: Position,
+    world: &World,
+) -> Checked<(Vec<Place>, Vec<Place>)> {
+    let side = |list: &List<Name>, name| -> Checked<Vec<(Place, Position)>> {
+        cx.not_empty(cx.required(list, name, position)?)?;
+        let names = cx.list(list)?;
+        names
+            .iter()
+            .map(|entry| Ok((world.places.find(cx, entry)?, entry.position)))
+            .collect()
+    };
+    let (left, right) = (side(&file.left, "left")?, side(&file.right, "right")?);
+    for (place, position) in &right {
+        if left.iter().any(|(other, _)| overlap(world, place, other)) {
+            let (Place::Node(name) | Place::Region(name)) = place;
+            return cx.fail(*position, Problem::Overlap { name: name.clone() });
+        }
+    }
+    let places = |side: Vec<(Place, Position)>| side.into_iter().map(|(place, _)| place).collect();
+    Ok((places(left), places(right)))
+}
+
+fn overlap(world: &World, one: &Place, other: &Place) -> bool {
+    match (one, other) {
+        (Place::Node(node), Place::Region(region)) | (Place::Region(region), Place::Node(node)) => {
+            world.places.region_of(node) == Some(region)
+        }
+        (one, other) => one == other,
+    }
+}
+
+/// A fault's action and target as a label.
+fn target(action: &ActionTemplate) -> String {
+    let name = |place: &Place| match place {
+        Place::Node(name) | Place::Region(name) => name.clone(),
+    };
+    let names = |places: &[Place]| places.iter().map(name).collect::<Vec<_>>().join("+");
+    match action {
+        ActionTemplate::Kill { node, .. } => format!("kill/{node}"),
+        ActionTemplate::PowerLoss { node, .. } => format!("power_loss/{node}"),
+        ActionTemplate::Pause { node, .. } => format!("pause/{node}"),
+        ActionTemplate::Partition { left, right, .. } => format!("partition/{}/{}", names(left), names(right)),
+        ActionTemplate::Link { from, to, .. } => format!("link/{}/{}", name(from), name(to)),
+        ActionTemplate::ClockJump { node, .. } => format!("clock_jump/{node}"),
+        ActionTemplate::DiskFull { node, .. } => format!("disk_full/{node}"),
+    }
+}

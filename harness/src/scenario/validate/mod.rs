@@ -1,0 +1,102 @@
+//! The file model becomes a scenario: units read, names resolved, limits checked. The first problem ends it.
+//!
+//! | module | checks |
+//! |---|---|
+//! | [`context`] | single keys: present, readable, in range |
+//! | [`world`] | nodes, models, prices, evidence |
+//! | [`links`] | places and links |
+//! | [`workload`] | groups of users |
+//! | [`faults`] | faults |
+//! | [`expect`] | expectations |
+
+mod context;
+mod expect;
+mod faults;
+mod links;
+mod workload;
+mod world;
+
+use std::sync::Arc;
+
+use super::file::ScenarioFile;
+use super::load::Checked;
+use super::located::At;
+use super::model::Scenario;
+use super::problem::Problem;
+use super::scalar::{Count, Line, Seed, SeedRange, WallClock};
+use crate::diagnostic::Source;
+use context::Context;
+
+/// Start of the wall clock if the scenario names none: 2026-01-01T00:00:00Z.
+const START_UNIX_S: WallClock = WallClock(1_767_225_600);
+
+/// Checks a scenario file.
+///
+/// # Errors
+/// The first problem with its place.
+pub(crate) fn validate(source: &Arc<Source>, located: &At<ScenarioFile>) -> Checked<Scenario> {
+    let cx = Context::new(source);
+    let At {
+        value: file,
+        position: top,
+    } = located;
+    let version = cx.required(&file.version, "version", *top)?;
+    if cx.read(version)? != Count(1) {
+        return cx.fail(
+            version.position,
+            Problem::UnsupportedVersion {
+                version: version.value.raw.clone(),
+            },
+        );
+    }
+    let name = cx.read_required(&file.name, "name", *top)?;
+    let description = cx.read_required(&file.description, "description", *top)?;
+    let tags = cx.list(&file.tags)?.into_iter().map(|tag| tag.value.0).collect();
+    let seeds = seeds(&cx, file)?;
+    let start_unix_s = cx.read_or(&file.start, START_UNIX_S)?.0;
+    let duration = cx.required(&file.duration, "duration", *top)?;
+    let duration_ns = cx.positive(duration, "the duration of a run")?.0;
+    let world = world::validate(&cx, &file.world)?;
+    let horizon = workload::Horizon {
+        duration_ns,
+        duration: duration.value.raw.trim().to_owned(),
+    };
+    let workload = workload::validate(&cx, cx.required(&file.workload, "workload", *top)?, &world, &horizon)?;
+    let faults = faults::validate(&cx, &file.faults, &world, &horizon)?;
+    let requests_max = workload.iter().map(|group| group.requests_max).sum();
+    let expectations = expect::validate(&cx, cx.required(&file.expect, "expect", *top)?, requests_max)?;
+    let race = cx.optional(&file.race)?.map(|Line(reason)| reason);
+    Ok(Scenario {
+        name: name.0,
+        description: description.0,
+        tags,
+        seeds,
+        start_unix_s,
+        duration_ns,
+        network: world.network,
+        economy: world.economy,
+        attestation: world.attestation,
+        proxies: world.proxies,
+        workers: world.workers,
+        clients: world.clients,
+        workload,
+        faults,
+        expectations,
+        race,
+    })
+}
+
+fn seeds(cx: &Context<'_>, file: &ScenarioFile) -> Checked<SeedRange> {
+    if let (Some(_), Some(seeds)) = (file.seed.given(), file.seeds.given()) {
+        let problem = Problem::Contradiction {
+            key: "seeds",
+            other: "seed",
+            advice: "keep `seed` for one run, `seeds` for many",
+        };
+        return cx.fail(seeds.position, problem);
+    }
+    if let Some(seeds) = cx.optional(&file.seeds)? {
+        return Ok(seeds);
+    }
+    Ok(SeedRange::single(cx.read_or(&file.seed, Seed(0))?))
+}
