@@ -8,6 +8,7 @@
 //! | `frames` | frames in any pieces |
 //! | `answers` | bodies in any pieces |
 //! | `decoders` | every decoder on the seed corpus, its mutations, and noise |
+//! | `samples` | one of every message, query and answer |
 //! | `seeds` | the seed corpus of the fuzz targets |
 //! | `checks` | what every decoder must hold on any input; shared with the fuzz targets |
 //!
@@ -24,6 +25,8 @@ mod decoders;
 mod frames;
 #[cfg(test)]
 mod golden;
+#[cfg(test)]
+mod samples;
 #[cfg(test)]
 mod scheme;
 #[cfg(test)]
