@@ -12,6 +12,7 @@
 //! | [`html`] | one self-contained HTML file from run stores |
 
 pub mod analyses;
+mod format;
 pub mod html;
 pub mod schema;
 pub mod stats;

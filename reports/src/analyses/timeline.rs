@@ -1,6 +1,6 @@
 //! One request across nodes.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 
 use crate::schema::{Observer, RequestStatus, Role, Tables};
 
@@ -22,7 +22,8 @@ pub struct Lane {
     pub role: Role,
     /// Its name; absent if only parts, which name no node, were seen there.
     pub node: Option<String>,
-    /// When parts of the answer passed, nanoseconds of the run, in order.
+    /// When parts of the answer passed nodes of this role, nanoseconds of the run, in order; with the first node of the
+    /// role only.
     pub parts_ns: Vec<u64>,
 }
 
@@ -90,42 +91,46 @@ pub fn timeline(tables: &Tables, request_id: &str) -> Option<Timeline> {
         .collect();
     spans.sort_by_key(|span| span.at_ns);
     spans.first()?;
-    let mut lanes: Vec<Lane> = Vec::new();
-    for span in &spans {
-        if lane_of(&lanes, span.role, &span.node).is_none() {
-            lanes.push(Lane {
-                role: span.role,
-                node: Some(span.node.clone()),
-                parts_ns: Vec::new(),
-            });
-        }
-    }
-    // Stable: within a role, the node that was reached first stands first.
-    lanes.sort_by_key(|lane| lane.role);
+    let mut parts_ns: BTreeMap<Role, Vec<u64>> = BTreeMap::new();
     for part in tables.parts.iter().filter(|part| part.request_id == request_id) {
-        let role = role_of(part.observer);
-        match lanes.iter_mut().find(|lane| lane.role == role) {
-            Some(lane) => lane.parts_ns.push(part.at_ns),
-            None => {
-                let position = lanes.partition_point(|lane| lane.role < role);
-                lanes.insert(
-                    position,
-                    Lane {
-                        role,
-                        node: None,
-                        parts_ns: vec![part.at_ns],
-                    },
-                );
-            }
-        }
+        parts_ns.entry(role_of(part.observer)).or_default().push(part.at_ns);
     }
-    for lane in &mut lanes {
-        lane.parts_ns.sort_unstable();
+    parts_ns.values_mut().for_each(|moments| moments.sort_unstable());
+
+    // Nodes by role, within a role in the order in which the request reached them.
+    let mut reached: BTreeMap<(Role, &str), usize> = BTreeMap::new();
+    for (order, span) in spans.iter().enumerate() {
+        reached.entry((span.role, &span.node)).or_insert(order);
+    }
+    let mut nodes: Vec<(Role, usize, Option<&str>)> = reached
+        .iter()
+        .map(|((role, node), order)| (*role, *order, Some(*node)))
+        .collect();
+    for role in parts_ns
+        .keys()
+        .filter(|role| spans.iter().all(|span| span.role != **role))
+    {
+        nodes.push((*role, 0, None));
+    }
+    nodes.sort_unstable();
+    let mut lanes = Vec::new();
+    let mut lane_of: BTreeMap<(Role, &str), usize> = BTreeMap::new();
+    for (role, _, node) in nodes {
+        if let Some(node) = node {
+            lane_of.insert((role, node), lanes.len());
+        }
+        // Parts name a role but no node: they stand with the first node of the role.
+        let parts_ns = parts_ns.remove(&role).unwrap_or_default();
+        lanes.push(Lane {
+            role,
+            node: node.map(str::to_owned),
+            parts_ns,
+        });
     }
     let events = spans
         .into_iter()
         .filter_map(|span| {
-            let lane = lane_of(&lanes, span.role, &span.node)?;
+            let lane = lane_of.get(&(span.role, span.node.as_str())).copied()?;
             Some(TimelineEvent {
                 at_ns: span.at_ns,
                 lane,
@@ -138,12 +143,6 @@ pub fn timeline(tables: &Tables, request_id: &str) -> Option<Timeline> {
         lanes,
         events,
     })
-}
-
-fn lane_of(lanes: &[Lane], role: Role, node: &str) -> Option<usize> {
-    lanes
-        .iter()
-        .position(|lane| lane.role == role && lane.node.as_deref() == Some(node))
 }
 
 fn role_of(observer: Observer) -> Role {

@@ -3,10 +3,15 @@
 //! Everything that a node could have chosen is escaped, isolated and made visible. Equal stores and options give equal
 //! bytes.
 
-use maud::{DOCTYPE, html};
+mod chart;
+mod page;
+mod sections;
+mod style;
+mod table;
+mod text;
 
-use crate::analyses;
 use crate::store::RunStore;
+use sections::{Findings, Limits};
 
 /// What a report shows and how much of it.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -17,7 +22,8 @@ pub struct ReportOptions {
     pub request_id: Option<String>,
     /// Most rows shown of any table.
     pub max_rows: usize,
-    /// Most bytes of the file. Tables are shortened until it fits.
+    /// Size in bytes that the file should not exceed: tables, drawings and quoted text are shortened until it fits, or
+    /// until they cannot be shortened further.
     pub max_bytes: usize,
 }
 
@@ -32,16 +38,16 @@ impl Default for ReportOptions {
     }
 }
 
-/// The report on these runs as one HTML file.
+/// The report on these runs as one HTML file. Several runs, usually of one scenario with different seeds, are counted as
+/// one population and listed one by one.
 pub fn render(runs: &[RunStore], options: &ReportOptions) -> String {
-    let verdicts = analyses::verdicts(runs);
-    let title = options.title.as_deref().unwrap_or("Chrysalis report");
-    html! {
-        (DOCTYPE)
-        html lang="en" {
-            head { meta charset="utf-8"; title { (title) } }
-            body { h1 { (title) } p { (verdicts.passed_runs) " of " (verdicts.runs) " runs passed." } }
+    let findings = Findings::of(runs);
+    let mut limits = Limits::with_rows(options.max_rows);
+    loop {
+        let page = page::page(runs, options, &findings, &limits);
+        match limits.tighter() {
+            Some(tighter) if page.len() > options.max_bytes => limits = tighter,
+            _ => return page,
         }
     }
-    .into_string()
 }

@@ -9,6 +9,7 @@ mod histogram;
 mod proportion;
 mod sample;
 
+pub(crate) use histogram::round_up;
 pub use histogram::{Bin, Histogram};
 pub use proportion::Proportion;
 pub use sample::{Confidence, Estimate, Quantile, Sample};

@@ -209,3 +209,14 @@ fn not_a_run_store(dir: &Path, reason: &str) -> StoreError {
         reason: reason.to_owned(),
     }
 }
+
+/// Digest that identifies a sequence of run stores: of their manifests, which hold the digests of everything else.
+pub(crate) fn inputs_digest(runs: &[RunStore]) -> String {
+    let mut lines = String::new();
+    for run in runs {
+        // A manifest is a tree of strings and integers, which JSON can always express.
+        lines.push_str(&serde_json::to_string(run.manifest()).unwrap_or_default());
+        lines.push('\n');
+    }
+    sha256_hex(lines.as_bytes())
+}
