@@ -198,6 +198,8 @@ async fn exchange(
     record.http_status = Some(response.status().as_u16());
     record.request_id =
         response.headers().get("x-request-id").and_then(|value| value.to_str().ok()).map(str::to_owned);
+    let content_type =
+        response.headers().get(header::CONTENT_TYPE).and_then(|value| value.to_str().ok()).map(str::to_owned);
     let mut body = response.into_body();
     let mut digest = Sha256::new();
     let mut is_whole = true;
@@ -218,6 +220,9 @@ async fn exchange(
         }
     }
     record.body_digest = digest.finalize().into();
+    // A stream that is not closed by its last event ended early, however orderly.
+    let is_event_stream = content_type.is_some_and(|kind| kind.starts_with("text/event-stream"));
+    is_whole &= !is_event_stream || record.body.trim_ascii_end().ends_with(b"data: [DONE]");
     if is_whole && record.http_status == Some(200) { RequestOutcome::Succeeded } else { RequestOutcome::Failed }
 }
 

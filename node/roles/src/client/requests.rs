@@ -177,10 +177,13 @@ impl Requests {
             }
             None => {
                 if slot.is_event_stream {
+                    // Breaking off would lose the event with the reason: streams end in order and without `[DONE]`.
                     let error = serde_json::json!({ "error_code": failure.code, "error": failure.message });
                     slot.body.push(format!("data: {error}\n\n").into());
+                    slot.body.finish(Ok(()));
+                } else {
+                    slot.body.finish(Err(BrokenBody { reason: failure.message.clone() }));
                 }
-                slot.body.finish(Err(BrokenBody { reason: failure.message.clone() }));
             }
         }
     }

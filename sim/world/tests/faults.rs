@@ -1,0 +1,93 @@
+//! Faults: what must hold when nodes die, and that a planted defect is found.
+
+mod common;
+
+use chrysalis_world::{EngineKind, Outcome, RunOptions, Workshop, plan::*, run};
+use std::sync::Arc;
+
+/// A steady load, and a proxy that dies in the middle of it: killed or without power, depending on the seed.
+fn proxy_dies(seed: u64) -> Plan {
+    let mut plan = common::hello(seed);
+    plan.users[0].requests = (0..20).map(|i| common::request(1_000 + i * 1_000, "Count.", i % 2 == 0)).collect();
+    let at_ns = 3_000_000_000 + (seed % 97) * 41_000_000;
+    let restart_after_ns = Some(500_000_000);
+    let node = "proxy-1".to_owned();
+    let action = if seed % 2 == 0 {
+        FaultAction::Kill { node, restart_after_ns }
+    } else {
+        FaultAction::PowerLoss { node, restart_after_ns, wipe: false }
+    };
+    plan.faults = vec![FaultPlan { at_ns, action }];
+    plan.expectations.retain(|expectation| matches!(expectation, Expectation::Property { .. }));
+    plan.expectations
+        .push(Expectation::Requests { outcome: RequestOutcome::Succeeded, bound: CountBound::AtLeast(7) });
+    plan
+}
+
+fn go(plan: Plan, workshop: &Workshop) -> Outcome {
+    run(&Arc::new(plan), RunOptions::verdicts(EngineKind::Native), workshop).unwrap()
+}
+
+fn failures(outcome: &Outcome) -> Vec<String> {
+    let failed = outcome.assertions.iter().filter(|assertion| !assertion.held);
+    failed.map(|assertion| format!("{}: {}", assertion.name, assertion.detail)).collect()
+}
+
+#[test]
+#[cfg_attr(feature = "planted-ledger-bug", ignore = "the defect is planted")]
+fn a_proxy_that_dies_keeps_what_it_signed() {
+    let workshop = Workshop::default();
+    let mut restarts_with_signed_tokens = 0;
+    for seed in 0..24 {
+        let outcome = go(proxy_dies(seed), &workshop);
+        assert!(outcome.passed(), "seed {seed}: {:?}\n{:#?}", failures(&outcome), outcome.rows.notes);
+        restarts_with_signed_tokens +=
+            usize::from(outcome.rows.restored.iter().any(|restored| restored.tokens > 0));
+    }
+    assert!(restarts_with_signed_tokens > 12, "the scenario must restart proxies that have something to lose");
+}
+
+#[test]
+#[cfg(feature = "planted-ledger-bug")]
+fn the_planted_ledger_bug_is_found_and_replayed() {
+    let workshop = Workshop::default();
+    let found = (0..200).find(|seed| !go(proxy_dies(*seed), &workshop).passed());
+    let seed = found.expect("200 seeds must find it");
+    let again = go(proxy_dies(seed), &workshop);
+    let shown = failures(&again).join("; ");
+    assert!(shown.contains("ledger-keeps-signed-units"), "seed {seed}: {shown}");
+}
+
+#[test]
+fn a_worker_that_dies_fails_its_requests_at_once() {
+    let mut plan = common::hello(3);
+    plan.users[0].requests = vec![common::request(1_000, "Count to one hundred.", true)];
+    plan.users[0].requests[0].max_tokens = 200;
+    plan.faults = vec![FaultPlan {
+        at_ns: 1_400_000_000,
+        action: FaultAction::Kill { node: "worker-1".into(), restart_after_ns: Some(1_000_000_000) },
+    }];
+    let outcome = go(plan, &Workshop::default());
+    let record = &outcome.requests[0];
+    assert_eq!(record.outcome, RequestOutcome::Failed);
+    let end_ns = record.end_ns.unwrap();
+    assert!(end_ns < 1_600_000_000, "the user knew after {end_ns} ns, not at the time limit");
+    assert!(!record.parts.is_empty(), "the user had received something before");
+    let text = String::from_utf8_lossy(&record.body);
+    assert!(text.contains("\"error\""), "an event says what happened: {text}");
+}
+
+#[test]
+fn a_user_who_hangs_up_stops_the_worker_and_pays_for_what_came() {
+    let mut plan = common::hello(4);
+    plan.users[0].requests = vec![common::request(1_000, "Count to one thousand.", true)];
+    plan.users[0].requests[0].max_tokens = 500;
+    plan.users[0].requests[0].hang_up_after_ns = Some(600_000_000);
+    let outcome = go(plan, &Workshop::default());
+    assert_eq!(outcome.requests[0].outcome, RequestOutcome::Cancelled);
+    let ends: Vec<_> = outcome.rows.ends.iter().filter(|end| end.role == "proxy").collect();
+    assert_eq!(ends.len(), 1);
+    let tokens = ends[0].completion_tokens;
+    assert!(tokens > 0 && tokens < 8 * 500, "{tokens} adjusted tokens were booked");
+    assert!(ends[0].at_ns < 2_500_000_000, "the worker went on until {} ns", ends[0].at_ns);
+}
