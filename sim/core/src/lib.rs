@@ -49,7 +49,7 @@ pub use error::{LimitKind, SimError, SimErrorKind, WaitingTask};
 pub use log::{Divergence, Event, EventKind, EventLog};
 pub use net::{LinkSpec, Network};
 pub use node::{AddNodeError, ExitStatus, KillMode, NodeHandle, NodeId, NodeSpec};
-pub use sim::{Sim, SimReport, run};
+pub use sim::{Census, Sim, SimReport, run};
 pub use tap::{ConnectionId, FaultEvent, FaultKind, PacketEvent, PacketKind, Tap};
 
 /// Whether this build holds the madsim engine: it needs `--cfg madsim` for the whole graph, which the workspace's

@@ -250,6 +250,16 @@ impl Sim {
         &self.world.config
     }
 
+    /// What the world holds now: for finding leaks.
+    pub fn census(&self) -> Census {
+        self.world.with(|state| Census {
+            tasks: state.tasks.iter().count(),
+            timers: state.wheel.len(),
+            connections: state.net.connection_count(),
+            listeners: state.net.listener_count(),
+        })
+    }
+
     /// Puts a tap in the place of the former one.
     pub fn set_tap(&self, tap: Arc<dyn Tap>) {
         let former = self.world.with(|state| {
@@ -261,4 +271,17 @@ impl Sim {
         });
         drop(former);
     }
+}
+
+/// What a world holds at one moment.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Census {
+    /// Tasks that have not finished, the controller's included.
+    pub tasks: usize,
+    /// Timers that are armed: sleeps, packets that somebody waits for, retransmissions.
+    pub timers: usize,
+    /// Connections that a process holds, or will hold once it accepts them.
+    pub connections: usize,
+    /// Listening sockets.
+    pub listeners: usize,
 }

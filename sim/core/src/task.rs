@@ -87,6 +87,8 @@ pub(crate) struct Tasks {
     /// Killed tasks whose futures are still to be dropped.
     pub(crate) dead: Vec<TaskKey>,
     pub(crate) current: Current,
+    /// A task of a foreign executor was woken.
+    woken: bool,
 }
 
 impl Tasks {
@@ -102,14 +104,15 @@ impl Tasks {
                 waker_address: 0,
                 node: NodeId::CONTROLLER,
             },
+            woken: false,
         }
     }
 
-    /// Adds a task that is ready.
+    /// Adds a task that is to be polled as soon as its executor has taken it over.
     pub(crate) fn add(&mut self, node: NodeId, label: &'static str, paused: bool) -> TaskKey {
         let sequence = self.spawned;
         self.spawned += 1;
-        let key = self.table.insert(Task {
+        self.table.insert(Task {
             sequence,
             node,
             label,
@@ -118,19 +121,21 @@ impl Tasks {
             queued: true,
             paused,
             dead: false,
-        });
-        if !paused {
-            self.ready.push(key);
+        })
+    }
+
+    /// Our own executor has taken a new task over.
+    pub(crate) fn adopt(&mut self, key: TaskKey, waker: &Waker) {
+        if let Some(task) = self.table.get_mut(key) {
+            task.waker_address = waker.data().addr();
+            if !task.paused && !task.dead {
+                self.ready.push(key);
+            }
         }
-        key
     }
 
     pub(crate) fn remove(&mut self, key: TaskKey) -> Option<Task> {
         self.table.remove(key)
-    }
-
-    pub(crate) fn get_mut(&mut self, key: TaskKey) -> Option<&mut Task> {
-        self.table.get_mut(key)
     }
 
     pub(crate) fn iter(&self) -> impl Iterator<Item = &Task> {
@@ -147,7 +152,7 @@ impl Tasks {
         }
     }
 
-    /// Makes a task of our own executor ready.
+    /// Makes a task ready.
     #[inline]
     pub(crate) fn wake_task(&mut self, key: TaskKey) {
         if let Some(task) = self.table.get_mut(key)
@@ -155,9 +160,33 @@ impl Tasks {
             && !task.dead
         {
             task.queued = true;
-            if !task.paused {
-                self.ready.push(key);
+            if task.paused {
+                return;
             }
+            match &task.waker {
+                None => self.ready.push(key),
+                Some(waker) => {
+                    self.foreign.push(waker.clone());
+                    self.woken = true;
+                }
+            }
+        }
+    }
+
+    /// Whether a task of a foreign executor was woken since this was last asked.
+    #[cfg(madsim)]
+    pub(crate) fn take_woken(&mut self) -> bool {
+        std::mem::take(&mut self.woken)
+    }
+
+    /// Says how a foreign executor polls a task.
+    #[cfg(madsim)]
+    pub(crate) fn set_waker(&mut self, key: TaskKey, waker: &Waker) {
+        if let Some(task) = self.table.get_mut(key)
+            && !task.waker.as_ref().is_some_and(|known| known.will_wake(waker))
+        {
+            task.waker_address = waker.data().addr();
+            task.waker = Some(waker.clone());
         }
     }
 
@@ -229,7 +258,9 @@ impl Tasks {
                 if task.queued {
                     match &task.waker {
                         Some(waker) => foreign.push(waker.clone()),
-                        None => ready.push(key),
+                        None if task.waker_address != 0 => ready.push(key),
+                        // It has not been taken over yet.
+                        None => {}
                     }
                 }
             }
@@ -237,6 +268,7 @@ impl Tasks {
     }
 
     /// Notes that a paused task was to be polled.
+    #[cfg(madsim)]
     pub(crate) fn set_queued(&mut self, key: TaskKey) {
         if let Some(task) = self.table.get_mut(key) {
             task.queued = true;

@@ -42,6 +42,8 @@ pub(crate) struct Wheel<E> {
     entries: Vec<Entry<E>>,
     free: u32,
     live: usize,
+    /// Earliest time that was inserted since somebody asked.
+    earliest_insert_ns: u64,
 }
 
 impl<E> Wheel<E> {
@@ -53,6 +55,7 @@ impl<E> Wheel<E> {
             entries: Vec::new(),
             free: NONE,
             live: 0,
+            earliest_insert_ns: u64::MAX,
         }
     }
 
@@ -65,6 +68,7 @@ impl<E> Wheel<E> {
     pub(crate) fn insert(&mut self, at_ns: u64, event: E) -> TimerKey {
         let at_ns = at_ns.max(self.base_ns);
         self.live += 1;
+        self.earliest_insert_ns = self.earliest_insert_ns.min(at_ns);
         let index = if self.free == NONE {
             self.entries.push(Entry {
                 at_ns,
@@ -89,6 +93,11 @@ impl<E> Wheel<E> {
             index,
             generation: self.entries[index as usize].generation,
         }
+    }
+
+    /// The earliest time that was inserted since this was last asked.
+    pub(crate) fn take_earliest_insert(&mut self) -> u64 {
+        std::mem::replace(&mut self.earliest_insert_ns, u64::MAX)
     }
 
     /// Disarms an entry; `None` if it fired or was cancelled before.

@@ -64,8 +64,6 @@ pub(crate) struct State {
     pub(crate) failure: Option<SimErrorKind>,
     /// The world is over: whatever handles are left do nothing any more.
     pub(crate) ended: bool,
-    /// What the madsim engine armed, and whether it must look at the wheel again.
-    pub(crate) armed_ns: u64,
 }
 
 /// One world. Handles share it; one thread uses it.
@@ -96,7 +94,6 @@ impl World {
             wants_payload: false,
             failure: None,
             ended: false,
-            armed_ns: u64::MAX,
         };
         Arc::new(Self {
             now_ns: AtomicU64::new(0),

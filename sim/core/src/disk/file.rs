@@ -18,7 +18,7 @@ pub(super) struct FileData {
     /// Length as of the last `sync`.
     durable_length: usize,
     /// Sectors written since the last `sync`: what they held then, and what they held in between.
-    dirty: BTreeMap<u64, Vec<Box<Sector>>>,
+    dirty: BTreeMap<u64, Vec<Sector>>,
     pub(super) open_handles: u32,
 }
 
@@ -88,8 +88,8 @@ impl FileData {
         }
     }
 
-    fn sector(&self, sector: usize) -> Box<Sector> {
-        let mut content = Box::new([0; SECTOR_BYTES]);
+    fn sector(&self, sector: usize) -> Sector {
+        let mut content = [0; SECTOR_BYTES];
         let start = (sector * SECTOR_BYTES).min(self.bytes.len());
         let end = (start + SECTOR_BYTES).min(self.bytes.len());
         content[..end - start].copy_from_slice(&self.bytes[start..end]);

@@ -71,6 +71,7 @@ impl Files for NodeFiles {
         let file = self.operate(Operation::Open, subject, &[mode as u8], |disk| {
             let file = match (disk.names.get(&path), mode) {
                 (None, OpenMode::Existing) => return Err(io::ErrorKind::NotFound.into()),
+                (None, _) if disk.is_full() => return Err(io::ErrorKind::StorageFull.into()),
                 (None, _) => {
                     let file = disk.next_file;
                     disk.next_file += 1;

@@ -160,7 +160,7 @@ impl Disk {
                 }
             }
             DiskFault::Full => {
-                if matches!(operation, Operation::Write | Operation::SetLength | Operation::Open) {
+                if matches!(operation, Operation::Write | Operation::SetLength) {
                     return Err(io::ErrorKind::StorageFull.into());
                 }
             }
@@ -171,6 +171,11 @@ impl Disk {
             DiskFault::PowerLossAfter { operations } => *operations -= 1,
         }
         Ok(false)
+    }
+
+    /// Whether another file may be made.
+    fn is_full(&self) -> bool {
+        self.fault == DiskFault::Full
     }
 
     /// Whether `more` bytes fit.

@@ -17,7 +17,7 @@ pub(crate) fn drive(engine: EngineKind, world: &Arc<World>, main: TaskKey) -> Re
     match engine {
         EngineKind::Native => native::Native::new().drive(world, main),
         #[cfg(madsim)]
-        EngineKind::Madsim => return Err(SimErrorKind::EngineUnavailable),
+        EngineKind::Madsim => madsim::Madsim.drive(world, main),
         #[cfg(not(madsim))]
         EngineKind::Madsim => return Err(SimErrorKind::EngineUnavailable),
     }

@@ -3,7 +3,6 @@
 use super::Executor;
 use crate::{
     error::{LimitKind, SimErrorKind},
-    slab::Key,
     task::TaskKey,
     world::{Spawned, State, World},
 };
@@ -110,9 +109,7 @@ impl Native {
             inbox: self.inbox.clone(),
             task: key,
         }));
-        if let Some(task) = state.tasks.get_mut(key) {
-            task.waker_address = waker.data().addr();
-        }
+        state.tasks.adopt(key, &waker);
         let index = key.index as usize;
         if index >= self.slots.len() {
             self.slots.resize_with(index + 1, || None);
@@ -198,5 +195,3 @@ impl Executor for Native {
         self.slots.clear();
     }
 }
-
-const _: () = assert!(Key::NONE.index == u32::MAX);

@@ -116,6 +116,14 @@ impl Net {
         }
     }
 
+    pub(crate) fn connection_count(&self) -> usize {
+        self.connections.iter().count()
+    }
+
+    pub(crate) fn listener_count(&self) -> usize {
+        self.listeners.iter().count()
+    }
+
     /// Index of a region; the name is learned if it is new.
     pub(crate) fn region(&mut self, name: &str) -> u32 {
         if let Some(index) = self.regions.get(name) {
@@ -248,9 +256,18 @@ impl fmt::Debug for Network {
 }
 
 impl Network {
+    /// Works on a world that is not over.
+    fn change(&self, action: impl FnOnce(&mut State)) {
+        self.world.with(|state| {
+            if !state.ended {
+                action(state);
+            }
+        });
+    }
+
     /// Properties of links between nodes of regions for which nothing else is set. Initially [`LinkSpec::default`].
     pub fn set_default_link(&self, spec: LinkSpec) {
-        self.world.with(|state| {
+        self.change(|state| {
             state.net.default_spec = Arc::new(spec);
             state.refresh_links();
         });
@@ -268,7 +285,7 @@ impl Network {
     }
 
     fn set_region_specs(&self, directions: &[(&str, &str)], spec: &Arc<LinkSpec>) {
-        self.world.with(|state| {
+        self.change(|state| {
             for (from, to) in directions {
                 let pair = (state.net.region(from), state.net.region(to));
                 state.net.region_specs.insert(pair, spec.clone());
@@ -289,7 +306,7 @@ impl Network {
     }
 
     fn set_pair_specs(&self, directions: &[(NodeId, NodeId)], spec: &Arc<LinkSpec>) {
-        self.world.with(|state| {
+        self.change(|state| {
             for pair in directions {
                 state.net.pair_specs.insert(*pair, spec.clone());
             }
@@ -299,7 +316,7 @@ impl Network {
 
     /// Takes the properties of a pair of nodes back: those of their regions count again.
     pub fn unset_link(&self, a: &NodeHandle, b: &NodeHandle) {
-        self.world.with(|state| {
+        self.change(|state| {
             state.net.pair_specs.remove(&(a.id, b.id));
             state.net.pair_specs.remove(&(b.id, a.id));
             state.refresh_links();
@@ -314,7 +331,7 @@ impl Network {
 
     /// Drops what `from` sends to `to` from now on.
     pub fn cut_one_way(&self, from: &NodeHandle, to: &NodeHandle) {
-        self.world.with(|state| state.cut(from.id, to.id));
+        self.change(|state| state.cut(from.id, to.id));
     }
 
     /// Takes back one [`Network::cut`].
@@ -325,7 +342,7 @@ impl Network {
 
     /// Takes back one [`Network::cut_one_way`].
     pub fn heal_one_way(&self, from: &NodeHandle, to: &NodeHandle) {
-        self.world.with(|state| state.heal(from.id, to.id));
+        self.change(|state| state.heal(from.id, to.id));
     }
 
     /// Lets what either node sends to the other wait from now on.
@@ -336,7 +353,7 @@ impl Network {
 
     /// Lets what `from` sends to `to` wait from now on.
     pub fn hold_one_way(&self, from: &NodeHandle, to: &NodeHandle) {
-        self.world.with(|state| state.hold(from.id, to.id));
+        self.change(|state| state.hold(from.id, to.id));
     }
 
     /// Takes back one [`Network::hold`]; what waited goes on its way now, in order.
@@ -347,7 +364,7 @@ impl Network {
 
     /// Takes back one [`Network::hold_one_way`].
     pub fn release_one_way(&self, from: &NodeHandle, to: &NodeHandle) {
-        self.world.with(|state| state.release(from.id, to.id));
+        self.change(|state| state.release(from.id, to.id));
     }
 
     /// Cuts every pair of nodes that are in different groups. Nodes in no group keep all their links.
@@ -374,6 +391,6 @@ impl Network {
 
     /// Takes back all cuts and all holds.
     pub fn heal_all(&self) {
-        self.world.with(State::heal_all);
+        self.change(State::heal_all);
     }
 }

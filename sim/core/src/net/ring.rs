@@ -14,6 +14,7 @@ pub(crate) struct Ring {
 }
 
 impl Ring {
+    #[cfg(test)]
     pub(crate) fn len(&self) -> usize {
         self.length
     }
