@@ -1,0 +1,124 @@
+//! Running a plan on any engine.
+
+use std::path::Path;
+use std::sync::Arc;
+
+use chrysalis_reports::store::RunStoreWriter;
+use chrysalis_world::{
+    Detail, EngineKind, MADSIM_AVAILABLE, Outcome, RunOptions, live,
+    plan::{Plan, RequestOutcome},
+    run,
+};
+
+use super::{STORE_FOLDER, System, store};
+use crate::services::{Assertion, Engine, Execute, Job, RequestCounts, RunResult, ServiceError};
+
+impl Execute for System {
+    fn check(&self, engine: Engine) -> Result<(), String> {
+        match engine {
+            Engine::Madsim if !MADSIM_AVAILABLE => Err(
+                "this program was built without `--cfg madsim` (a RUSTFLAGS variable in the environment takes it away): \
+                 build it from the workspace without RUSTFLAGS, or use `--engine native`"
+                    .to_owned(),
+            ),
+            Engine::Madsim | Engine::Native | Engine::Tokio => Ok(()),
+        }
+    }
+
+    fn run(&self, job: &Job<'_>) -> Result<RunResult, ServiceError> {
+        let detail = if job.store.is_some() { Detail::Full } else { Detail::Verdicts };
+        let plan = Arc::new(job.plan.clone());
+        let outcome = self.outcome(&plan, job.engine, detail, false)?;
+        if let Some(folder) = job.store {
+            write_store(folder, job, &plan, &outcome)?;
+        }
+        Ok(result(&outcome))
+    }
+
+    fn first_divergence(&self, job: &Job<'_>, _recorded: &Path) -> Result<Option<String>, ServiceError> {
+        // Stores hold digests, not event logs: whether the present program agrees with itself is what can be told.
+        let plan = Arc::new(job.plan.clone());
+        let a = self.outcome(&plan, job.engine, Detail::Verdicts, true)?;
+        let b = self.outcome(&plan, job.engine, Detail::Verdicts, true)?;
+        Ok(run::first_divergence(a.log.as_ref(), b.log.as_ref()))
+    }
+}
+
+impl System {
+    /// Runs a plan and gives everything that it left.
+    ///
+    /// # Errors
+    /// The plan cannot be set up, or its world stopped.
+    pub fn outcome(
+        &self,
+        plan: &Arc<Plan>,
+        engine: Engine,
+        detail: Detail,
+        record_events: bool,
+    ) -> Result<Outcome, ServiceError> {
+        let engine = match engine {
+            Engine::Madsim => EngineKind::Madsim,
+            Engine::Native => EngineKind::Native,
+            Engine::Tokio => return self.live_outcome(plan),
+        };
+        let options = RunOptions { detail, record_events, ..RunOptions::verdicts(engine) };
+        chrysalis_world::run(plan, options, &self.workshop).map_err(|error| ServiceError::Environment(error.to_string()))
+    }
+
+    fn live_outcome(&self, plan: &Arc<Plan>) -> Result<Outcome, ServiceError> {
+        let environment = |error: &dyn std::fmt::Display| ServiceError::Environment(error.to_string());
+        let data = tempfile::tempdir().map_err(|error| environment(&error))?;
+        let runtime = runtime()?;
+        runtime.block_on(live::run_live(plan, &self.workshop, data.path())).map_err(|error| environment(&error))
+    }
+}
+
+/// A runtime for real sockets.
+pub(super) fn runtime() -> Result<tokio::runtime::Runtime, ServiceError> {
+    tokio::runtime::Builder::new_multi_thread()
+        .worker_threads(2)
+        .enable_all()
+        .build()
+        .map_err(|error| ServiceError::Environment(error.to_string()))
+}
+
+fn write_store(folder: &Path, job: &Job<'_>, plan: &Plan, outcome: &Outcome) -> Result<(), ServiceError> {
+    let environment = |error: &dyn std::fmt::Display| ServiceError::Environment(error.to_string());
+    let target = folder.join(STORE_FOLDER);
+    if target.exists() {
+        // The folder is this run's own: what an earlier attempt left is replaced as a whole.
+        std::fs::remove_dir_all(&target).map_err(|error| environment(&error))?;
+    }
+    let tables = store::tables(plan, outcome);
+    let description = store::description(plan, outcome, job.scenario_source, job.engine.name());
+    let writer = RunStoreWriter::create(&target).map_err(|error| environment(&error))?;
+    writer.write(&tables, description).map_err(|error| environment(&error))?;
+    Ok(())
+}
+
+fn result(outcome: &Outcome) -> RunResult {
+    let count = |kind| outcome.requests.iter().filter(|request| request.outcome == kind).count() as u64;
+    RunResult {
+        assertions: outcome
+            .assertions
+            .iter()
+            .map(|assertion| Assertion {
+                name: assertion.name.clone(),
+                class: assertion.class.name().to_owned(),
+                held: assertion.held,
+                detail: assertion.detail.clone(),
+                at_ns: assertion.at_ns,
+            })
+            .collect(),
+        requests: RequestCounts {
+            succeeded: count(RequestOutcome::Succeeded),
+            failed: count(RequestOutcome::Failed),
+            cancelled: count(RequestOutcome::Cancelled),
+            lost: count(RequestOutcome::Lost),
+        },
+        virtual_ns: outcome.stats.virtual_ns,
+        events: outcome.stats.events,
+        world_digest: hex::encode(outcome.stats.world_digest),
+        application_digest: hex::encode(outcome.application_digest),
+    }
+}
