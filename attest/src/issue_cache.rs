@@ -74,3 +74,52 @@ fn remember<K: Ord + Clone, V: Clone>(memo: &Mutex<Lru<K, V>>, key: K, make: imp
         .insert(key, value.clone());
     value
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::tdx::{Attester, SimTdxAttester, TdMeasurements};
+
+    const START: u64 = 1_790_000_000;
+
+    #[test]
+    fn what_is_remembered_is_what_would_be_made() {
+        let cache = Arc::new(IssueCache::new(20));
+        for seed in [7, 8, 7] {
+            let (fresh, kept) = (SimPki::new(seed, START), cache.pki(seed, START));
+            assert_eq!(kept.root_der(), fresh.root_der());
+            assert_eq!(cache.collateral(&kept, START).id(), fresh.collateral(START).id());
+            for (machine, image) in [(1, "a"), (2, "a"), (1, "b")] {
+                let td = TdMeasurements::of_image(image);
+                let plain = SimTdxAttester::new(Arc::new(fresh.platform(machine)), td);
+                let cached = SimTdxAttester::new(cache.platform(&kept, machine), td).with_cache(cache.clone());
+                for report_data in [[1; 64], [2; 64], [1; 64]] {
+                    assert_eq!(cached.quote(&report_data), plain.quote(&report_data));
+                }
+            }
+        }
+    }
+
+    #[test]
+    fn it_is_remembered_until_there_is_no_room() {
+        let cache = IssueCache::new(2);
+        let made = std::cell::Cell::new(0);
+        let ask = |key: u8| {
+            cache.quote([key; 32], || {
+                made.set(made.get() + 1);
+                vec![key]
+            })
+        };
+        for key in [1, 2, 1, 2] {
+            assert_eq!(ask(key), [key]);
+        }
+        assert_eq!(made.get(), 2);
+        ask(3);
+        ask(1);
+        assert_eq!(made.get(), 4, "the third pushed out the first");
+        assert!(Arc::ptr_eq(&cache.pki(7, START), &cache.pki(7, START)));
+        let pki = cache.pki(7, START);
+        assert!(Arc::ptr_eq(&cache.platform(&pki, 1), &cache.platform(&pki, 1)));
+        assert!(!Arc::ptr_eq(&cache.platform(&pki, 1), &cache.platform(&pki, 2)));
+    }
+}

@@ -1,7 +1,7 @@
 //! A policy applied to the certificates of peers.
 //!
-//! A full check costs about a millisecond, a handshake a third of one, so verdicts are remembered. A remembered verdict
-//! is used only for the very bytes that were checked, only between its first and last second (which are compared with
+//! A full check costs more than all the rest of a handshake, so verdicts are remembered. A remembered verdict is used
+//! only for the very bytes that were checked, only between its first and last second (which are compared with
 //! the clock each time) and only while the collateral that it was made with is current. Peers cannot push others out of
 //! the cache with copies: each key has one certificate in it and each piece of evidence one encoding.
 
@@ -42,6 +42,8 @@ pub struct AttestedPeer {
     pub evidence: Option<Arc<Verdict>>,
     /// Image hash of the evidence, 32 zero bytes without any (spec §3.5).
     pub image_hash: ImageHash,
+    /// Last second for which all of this was established. A connection that lives longer is to be judged again.
+    pub trusted_until_unix_s: u64,
 }
 
 /// Why a peer was refused.
@@ -211,16 +213,17 @@ impl PeerVerifier {
             Some(Appraised { verdict, collateral }) => (Some(verdict), collateral),
             None => (None, None),
         };
-        let evidence_from_unix_s = verdict.as_ref().map_or(0, |verdict| verdict.valid_from_unix_s);
-        let evidence_until_unix_s = verdict.as_ref().map_or(u64::MAX, |verdict| verdict.expires_unix_s);
+        let (evidence_from_unix_s, evidence_until_unix_s) = verdict.as_ref().map_or((0, u64::MAX), |verdict| {
+            (verdict.valid_from_unix_s, verdict.expires_unix_s)
+        });
         Ok(Checked {
-            from_unix_s: certificate.not_before_unix_s.max(evidence_from_unix_s),
-            until_unix_s: certificate.not_after_unix_s.min(evidence_until_unix_s),
+            trusted_from_unix_s: certificate.not_before_unix_s.max(evidence_from_unix_s),
             collateral,
             peer: AttestedPeer {
                 public_key: certificate.public_key,
                 image_hash: verdict.as_ref().map_or([0; 32], |verdict| verdict.image_hash),
                 evidence: verdict,
+                trusted_until_unix_s: certificate.not_after_unix_s.min(evidence_until_unix_s),
             },
         })
     }

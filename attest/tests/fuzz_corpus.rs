@@ -1,8 +1,6 @@
 //! The seed corpus of the fuzz targets is what this version makes. `UPDATE_CORPUS=1` writes it anew.
 
-use chrysalis_attest::{
-    Attester, Identity, SimTdxAttester, TdMeasurements, certificate::IdentityKey, sim_pki::SimPki,
-};
+use chrysalis_attest::{Attester, Identity, SimTdxAttester, TdMeasurements, certificate::IdentityKey, sim_pki::SimPki};
 use std::{env, fs, path::PathBuf, sync::Arc};
 
 const START: u64 = 1_790_000_000;
@@ -30,6 +28,9 @@ fn the_seed_corpus_is_current() {
             fs::create_dir_all(file.parent().unwrap()).unwrap();
             fs::write(&file, &bytes).unwrap();
         }
-        assert!(fs::read(&file).unwrap() == bytes, "{name} is not what this version makes: run with UPDATE_CORPUS=1");
+        assert!(
+            fs::read(&file).unwrap() == bytes,
+            "{name} is not what this version makes: run with UPDATE_CORPUS=1"
+        );
     }
 }

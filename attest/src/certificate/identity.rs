@@ -15,7 +15,7 @@ use ring::{
     signature::{Ed25519KeyPair, KeyPair},
 };
 use rustls::pki_types::{CertificateDer, PrivateKeyDer, PrivatePkcs8KeyDer};
-use std::fmt;
+use std::{fmt, sync::Arc};
 
 /// An Ed25519 public key.
 pub type PublicKey = [u8; 32];
@@ -38,15 +38,25 @@ pub enum IssueError {
 #[derive(Clone)]
 pub struct IdentityKey {
     seed: [u8; 32],
+    pair: Arc<Ed25519KeyPair>,
     public_key: PublicKey,
 }
 
 impl IdentityKey {
     /// The key of these 32 bytes, which are to be entropy.
     pub fn from_seed(seed: [u8; 32]) -> Self {
+        #[expect(
+            clippy::expect_used,
+            reason = "the only failure is a seed that does not have 32 bytes"
+        )]
+        let pair = Ed25519KeyPair::from_seed_unchecked(&seed).expect("any 32 bytes are an Ed25519 seed");
         let mut public_key = [0; 32];
-        public_key.copy_from_slice(Self::pair(&seed).public_key().as_ref());
-        Self { seed, public_key }
+        public_key.copy_from_slice(pair.public_key().as_ref());
+        Self {
+            seed,
+            pair: Arc::new(pair),
+            public_key,
+        }
     }
 
     /// Its public half.
@@ -61,15 +71,7 @@ impl IdentityKey {
     }
 
     pub(super) fn sign(&self, message: &[u8]) -> Vec<u8> {
-        Self::pair(&self.seed).sign(message).as_ref().to_vec()
-    }
-
-    fn pair(seed: &[u8; 32]) -> Ed25519KeyPair {
-        #[expect(
-            clippy::expect_used,
-            reason = "the only failure is a seed that does not have 32 bytes"
-        )]
-        Ed25519KeyPair::from_seed_unchecked(seed).expect("any 32 bytes are an Ed25519 seed")
+        self.pair.sign(message).as_ref().to_vec()
     }
 }
 

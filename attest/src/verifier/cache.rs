@@ -44,14 +44,13 @@ impl VerdictCache {
 /// A certificate that was accepted, and until when that holds.
 pub(super) struct Checked {
     pub(super) peer: AttestedPeer,
-    pub(super) from_unix_s: u64,
-    pub(super) until_unix_s: u64,
+    pub(super) trusted_from_unix_s: u64,
     pub(super) collateral: Option<(Fmspc, CollateralId)>,
 }
 
 impl Checked {
     pub(super) fn holds_at(&self, now_unix_s: u64) -> bool {
-        (self.from_unix_s..=self.until_unix_s).contains(&now_unix_s)
+        (self.trusted_from_unix_s..=self.peer.trusted_until_unix_s).contains(&now_unix_s)
     }
 }
 

@@ -84,6 +84,7 @@ fn a_certificate_is_checked_once() {
     assert_eq!(verifier.counts(), expected);
 
     let verdict = first.evidence.unwrap();
+    assert_eq!(first.trusted_until_unix_s, START + VALIDITY_S);
     assert_eq!(first.public_key, *key(1).public_key());
     assert_eq!(first.image_hash, TdMeasurements::of_image("worker").image_hash());
     assert_eq!(verdict.report.report_data, report_data_for(&first.public_key));
@@ -159,6 +160,7 @@ fn remembered_verdicts_expire_with_their_collateral() {
     let second = world.certificate_with_serial(1, last - 10, 2);
     assert!(verifier.check(&second, last).is_ok());
     assert_eq!(verifier.counts().appraised, 1);
+    assert_eq!(verifier.check(&second, last).unwrap().trusted_until_unix_s, last);
     let expired = PeerReason::Evidence(Reason::Expired { at_unix_s: last });
     assert_eq!(verifier.check(&second, last + 1), Err(expired));
 }
