@@ -10,7 +10,7 @@ use chrysalis_inference::{
 use futures_util::{FutureExt as _, StreamExt as _, future::join_all};
 use serde_json::{Value, json};
 use std::{num::NonZeroU32, sync::Arc, time::Duration};
-use support::{COMPLETIONS, World, ask, call, stream};
+use support::{CHAT, COMPLETIONS, World, ask, call, stream};
 
 const TIME: ServiceTime = ServiceTime {
     prefill_base_ns: 1_000,
@@ -143,6 +143,27 @@ fn a_request_with_more_choices_than_slots_takes_the_whole_machine() {
     let before_ns = world.now_ns();
     world.run(ask(&backend, COMPLETIONS, body.clone()));
     assert_eq!(world.now_ns() - before_ns, 1_040 + 114);
+}
+
+#[test]
+fn a_choice_that_ends_early_gives_its_slot_to_others() {
+    let world = World::new(1);
+    let config = SimConfig {
+        machine: machine(2),
+        answer_tokens: TokenRange::between(5, 50),
+        ..SimConfig::new("m")
+    };
+    let backend = SimBackend::new(world.env(), config);
+    let body = json!({"model": "m", "messages": [{"role": "user"}], "n": 2, "seed": 3});
+    let (_, answer) = world.run(ask(&backend, CHAT, body));
+    let words = |index: usize| {
+        let text = answer["choices"][index]["message"]["content"].as_str().unwrap();
+        text.split_whitespace().count() as u64
+    };
+    let (short, long) = (words(0).min(words(1)), words(0).max(words(1)));
+    assert!(short < long, "this seed has answers of two lengths");
+    // 24 bytes of prompt are 6 tokens.
+    assert_eq!(world.now_ns(), 1_060 + (short - 1) * 114 + (long - short) * 107);
 }
 
 #[test]

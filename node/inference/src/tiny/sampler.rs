@@ -108,13 +108,14 @@ fn likeliest(candidates: &[Candidate]) -> Candidate {
     candidates.iter().skip(1).fold(candidates[0], better)
 }
 
-/// Weight that the kept tokens must reach together: `total` times `top_p`, rounded up, and at least 1.
+/// Weight that the kept tokens must reach together: `total` times `top_p`, rounded up. The likeliest token is kept even
+/// where that is 0.
 fn nucleus(total: u64, top_p: f64) -> u64 {
     /// `top_p` in units of 2^-32: scaling by a power of two is exact.
     const UNITS: f64 = (1_u64 << 32) as f64;
     let units = (top_p * UNITS) as u64;
     // The total is below 2^31: 96 tokens of 2^24 each.
-    (total * units).div_ceil(1 << 32).max(1)
+    (total * units).div_ceil(1 << 32)
 }
 
 #[cfg(test)]
