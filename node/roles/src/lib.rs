@@ -15,13 +15,19 @@
 //! | [`telemetry`] | what roles report: identifiers, sizes, codes |
 //! | [`extension`] | messages beside the reference protocol |
 //! | [`shutdown`] | asking a node to stop |
+//! | [`metrics`] | counters made of what roles report |
+//! | [`management`] | health and metrics over HTTP, for whoever has the token |
+//! | [`daemon`] | one role as a process: configuration files, keys, logs, signals |
 
 mod body;
 pub mod client;
 pub mod connection;
+pub mod daemon;
 mod dialing;
 pub mod extension;
 mod http_server;
+pub mod management;
+pub mod metrics;
 mod outbox;
 pub mod proxy;
 pub mod receipts;

@@ -1,0 +1,95 @@
+//! Whether a role can do its work, asked when somebody asks.
+
+use crate::{management::HealthCheck, metrics::Metrics};
+use bytes::Bytes;
+use chrysalis_env::{BoxFuture, Either, Env, http::HyperIo, race};
+use chrysalis_inference::Backend;
+use http::{Request, StatusCode, header};
+use http_body_util::Empty;
+use hyper::client::conn::http1;
+use std::{
+    net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr},
+    pin::pin,
+    sync::Arc,
+    time::Duration,
+};
+
+/// Time for an answer.
+const LIMIT: Duration = Duration::from_secs(10);
+
+/// A client is well when its own endpoint can list models: then a proxy is connected and answers.
+pub(super) struct ClientHealth {
+    env: Env,
+    endpoint: SocketAddr,
+}
+
+impl ClientHealth {
+    pub(super) fn new(env: Env, mut endpoint: SocketAddr) -> Self {
+        if endpoint.ip().is_unspecified() {
+            endpoint.set_ip(match endpoint.ip() {
+                IpAddr::V4(_) => Ipv4Addr::LOCALHOST.into(),
+                IpAddr::V6(_) => Ipv6Addr::LOCALHOST.into(),
+            });
+        }
+        Self { env, endpoint }
+    }
+
+    async fn list_models(&self) -> Result<StatusCode, String> {
+        let text = |error: &dyn std::fmt::Display| format!("the endpoint does not answer: {error}");
+        let stream = self.env.connect(self.endpoint).await.map_err(|error| text(&error))?;
+        let (mut sender, connection) = http1::handshake(HyperIo(stream)).await.map_err(|error| text(&error))?;
+        let request = Request::get("/v1/models")
+            .header(header::HOST, self.endpoint.to_string())
+            .header(header::CONNECTION, "close")
+            .body(Empty::<Bytes>::new())
+            .map_err(|error| text(&error))?;
+        let answer = sender.send_request(request);
+        match race(pin!(answer), pin!(connection)).await {
+            Either::Left(Ok(response)) => Ok(response.status()),
+            Either::Left(Err(error)) => Err(text(&error)),
+            Either::Right(_) => Err("the endpoint closed the connection".to_owned()),
+        }
+    }
+}
+
+impl HealthCheck for ClientHealth {
+    fn check(&self) -> BoxFuture<'_, Result<(), String>> {
+        Box::pin(async move {
+            match self.env.timeout(LIMIT, self.list_models()).await {
+                Ok(Ok(StatusCode::OK)) => Ok(()),
+                Ok(Ok(_)) => Err("no proxy is ready".to_owned()),
+                Ok(Err(reason)) => Err(reason),
+                Err(elapsed) => Err(elapsed.to_string()),
+            }
+        })
+    }
+}
+
+/// A worker is well when its backend answers and a proxy was found.
+pub(super) struct WorkerHealth {
+    pub(super) env: Env,
+    pub(super) backend: Arc<dyn Backend>,
+    pub(super) metrics: Arc<Metrics>,
+}
+
+impl HealthCheck for WorkerHealth {
+    fn check(&self) -> BoxFuture<'_, Result<(), String>> {
+        Box::pin(async move {
+            match self.env.timeout(LIMIT, self.backend.probe()).await {
+                Ok(Ok(())) if self.metrics.peers_accepted() > 0 => Ok(()),
+                Ok(Ok(())) => Err("no proxy was found yet".to_owned()),
+                Ok(Err(error)) => Err(format!("the inference server does not answer: {error}")),
+                Err(elapsed) => Err(format!("the inference server does not answer: {elapsed}")),
+            }
+        })
+    }
+}
+
+/// A proxy whose ports and ledger are open is well: it waits for others.
+pub(super) struct ProxyHealth;
+
+impl HealthCheck for ProxyHealth {
+    fn check(&self) -> BoxFuture<'_, Result<(), String>> {
+        Box::pin(async { Ok(()) })
+    }
+}
