@@ -1,0 +1,199 @@
+//! All commands, as `clap` sees them.
+
+use std::num::NonZeroUsize;
+use std::path::PathBuf;
+
+use clap::{Parser, Subcommand, ValueEnum, ValueHint};
+use clap_complete::Shell;
+
+use crate::scenario::scalar::SeedRange;
+use crate::services::Engine;
+
+/// Deterministic simulation and verification of confidential inference networks on TON.
+#[derive(Debug, Parser)]
+#[command(
+    name = "chrysalis",
+    version,
+    arg_required_else_help = true,
+    disable_help_subcommand = true
+)]
+#[command(
+    after_help = "Exit codes: 0 pass, 1 refused, 2 usage, 3 invalid scenario, 4 nothing selected, 5 environment,\n\
+    6 non-determinism, 100 scenario failures, 101 internal error, 130/143 signals."
+)]
+pub struct Args {
+    /// What to do.
+    #[command(subcommand)]
+    pub command: Command,
+    /// Options of every command.
+    #[command(flatten)]
+    pub global: Global,
+}
+
+/// Options of every command.
+#[derive(Debug, Clone, clap::Args)]
+pub struct Global {
+    /// Machine-readable output on stdout.
+    #[arg(long, global = true)]
+    pub json: bool,
+    /// Only results and errors on stderr.
+    #[arg(short, long, global = true)]
+    pub quiet: bool,
+    /// More on stderr: every run as it ends.
+    #[arg(short, long, global = true, conflicts_with = "quiet")]
+    pub verbose: bool,
+}
+
+/// What to do.
+#[derive(Debug, Subcommand)]
+pub enum Command {
+    /// Run scenarios with their seeds and judge them.
+    Run(Run),
+    /// Run a recorded run again and compare it with the record.
+    Replay(Replay),
+    /// Check scenario files without running them.
+    Lint(Paths),
+    /// Print the JSON Schema of scenario files.
+    Schema,
+    /// List scenarios, or the properties that scenarios may expect.
+    List(List),
+    /// Explain a diagnostic code, or list all codes.
+    Explain(Explain),
+    /// Check that this machine and this build can run scenarios.
+    Doctor,
+    /// Keep the network of a scenario up on loopback sockets until Ctrl-C.
+    Up(Up),
+    /// Make a report of recorded runs.
+    Report(Report),
+    /// Measure the speed of the simulator.
+    Bench(Bench),
+    /// Print a completion script for a shell.
+    Completions(Completions),
+}
+
+/// Scenario files and folders of them.
+#[derive(Debug, Clone, clap::Args)]
+pub struct Paths {
+    /// Scenario files, or folders that are searched for `*.yaml`.
+    #[arg(value_name = "PATH", default_value = "scenarios", value_hint = ValueHint::AnyPath)]
+    pub paths: Vec<PathBuf>,
+    /// Only scenarios whose name contains this.
+    #[arg(short = 'k', long, value_name = "TEXT")]
+    pub filter: Option<String>,
+    /// Only scenarios with this tag.
+    #[arg(short, long)]
+    pub tag: Option<String>,
+}
+
+/// Options of `run`.
+#[derive(Debug, Clone, clap::Args)]
+pub struct Run {
+    /// What to run.
+    #[command(flatten)]
+    pub select: Paths,
+    /// Seeds: `A..B` (without B), or `N` for `0..N`. Default: what each scenario says.
+    #[arg(short, long, value_name = "A..B")]
+    pub seeds: Option<SeedRange>,
+    /// What executes plans. Default: madsim where it is built in, else native.
+    #[arg(short, long)]
+    pub engine: Option<Engine>,
+    /// Threads. Default: one for each core.
+    #[arg(short, long, value_name = "N")]
+    pub jobs: Option<NonZeroUsize>,
+    /// Folder of run folders: `DIR/<scenario>/<seed>`.
+    #[arg(short, long, value_name = "DIR", default_value = "runs", value_hint = ValueHint::DirPath)]
+    pub out: PathBuf,
+    /// Keep verdicts only.
+    #[arg(long, conflicts_with_all = ["resume", "html"])]
+    pub no_store: bool,
+    /// Take runs that are stored already, of the same plan, engine and program version, as they are.
+    #[arg(long)]
+    pub resume: bool,
+    /// Run every plan twice and compare.
+    #[arg(long)]
+    pub twice: bool,
+    /// Write a JUnit report.
+    #[arg(long, value_name = "FILE", value_hint = ValueHint::FilePath)]
+    pub junit: Option<PathBuf>,
+    /// Write an HTML report on all runs.
+    #[arg(long, value_name = "FILE", value_hint = ValueHint::FilePath)]
+    pub html: Option<PathBuf>,
+}
+
+/// Options of `replay`.
+#[derive(Debug, Clone, clap::Args)]
+pub struct Replay {
+    /// A run folder, such as `runs/hello/0`.
+    #[arg(value_name = "RUN", value_hint = ValueHint::DirPath)]
+    pub run: PathBuf,
+    /// Another engine than the recorded one; then only what users got is compared.
+    #[arg(short, long)]
+    pub engine: Option<Engine>,
+}
+
+/// Options of `list`.
+#[derive(Debug, Clone, clap::Args)]
+pub struct List {
+    /// What to list.
+    #[command(flatten)]
+    pub select: Paths,
+    /// List the built-in properties instead.
+    #[arg(long)]
+    pub properties: bool,
+}
+
+/// Options of `explain`.
+#[derive(Debug, Clone, clap::Args)]
+pub struct Explain {
+    /// A code such as CHR-S031; none lists all.
+    #[arg(value_name = "CODE")]
+    pub code: Option<String>,
+}
+
+/// Options of `up`.
+#[derive(Debug, Clone, clap::Args)]
+pub struct Up {
+    /// A scenario whose network to keep up; its workload and faults are left out. Default: one client, proxy and worker.
+    #[arg(value_name = "SCENARIO", value_hint = ValueHint::FilePath)]
+    pub scenario: Option<PathBuf>,
+    /// Seed of identities and model weights.
+    #[arg(long, default_value_t = 0)]
+    pub seed: u64,
+}
+
+/// Options of `report`.
+#[derive(Debug, Clone, clap::Args)]
+pub struct Report {
+    /// Run folders, or folders of run folders.
+    #[arg(value_name = "RUN", required = true, value_hint = ValueHint::DirPath)]
+    pub runs: Vec<PathBuf>,
+    /// Where to write it; `-` is stdout.
+    #[arg(long, value_name = "FILE", default_value = "report.html", value_hint = ValueHint::FilePath)]
+    pub html: PathBuf,
+}
+
+/// Options of `bench`.
+#[derive(Debug, Clone, clap::Args)]
+pub struct Bench {
+    /// What to measure.
+    #[arg(value_enum)]
+    pub subject: BenchSubject,
+    /// Runs of each benchmark; the median counts.
+    #[arg(long, value_name = "N", default_value_t = 5, value_parser = clap::value_parser!(u32).range(1..=1_000))]
+    pub repetitions: u32,
+}
+
+/// What can be measured.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+pub enum BenchSubject {
+    /// The simulator.
+    Sim,
+}
+
+/// Options of `completions`.
+#[derive(Debug, Clone, clap::Args)]
+pub struct Completions {
+    /// The shell.
+    #[arg(value_enum)]
+    pub shell: Shell,
+}

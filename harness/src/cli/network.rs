@@ -1,0 +1,188 @@
+//! up, report, bench: thin covers over services.
+
+use std::path::{Path, PathBuf};
+
+use super::args::{Bench, BenchSubject, Global, Report, Up};
+use super::inspect::table;
+use super::problem::CommandError;
+use super::run::write;
+use crate::diagnostic::render;
+use crate::exit::Exit;
+use crate::host::Host;
+use crate::plan::plan;
+use crate::runner::record::RECORD_FILE;
+use crate::runner::select::{Filter, select};
+use crate::scenario::{Scenario, parse};
+use crate::services::{Endpoints, ServiceError, Services};
+
+/// The network that `up` keeps up if nobody says otherwise.
+const DEFAULT_SCENARIO: &[u8] = include_bytes!("../../../scenarios/basics/hello.yaml");
+
+/// Folders within folders that are searched for runs.
+const FOLDER_DEPTH_MAX: usize = 8;
+
+fn unavailable(what: &str, why: &str) -> CommandError {
+    CommandError::ExecutionFailed {
+        what: what.to_owned(),
+        error: ServiceError::Unavailable(why.to_owned()),
+    }
+}
+
+/// `chrysalis up`
+///
+/// # Errors
+/// See [`CommandError`].
+pub fn up(services: &Services<'_>, host: &mut Host<'_>, global: &Global, command: &Up) -> Result<Exit, CommandError> {
+    let scenario: Scenario = match &command.scenario {
+        None => match parse("the built-in scenario", DEFAULT_SCENARIO) {
+            Ok(scenario) => scenario,
+            Err(diagnostic) => {
+                host.say(&render::render(&diagnostic, host.style));
+                return Ok(Exit::Internal);
+            }
+        },
+        Some(path) => {
+            let selection = select(&host.folder, std::slice::from_ref(path), &Filter::default())?;
+            if super::inspect::show_invalid(host, &selection) {
+                return Ok(Exit::Invalid);
+            }
+            match <[_; 1]>::try_from(selection.valid) {
+                Ok([only]) => only.scenario,
+                Err(_) => {
+                    let why = "`up` takes one scenario file".to_owned();
+                    return Err(CommandError::PathNotFound {
+                        path: path.clone(),
+                        why,
+                    });
+                }
+            }
+        }
+    };
+    let serve = services
+        .serve
+        .ok_or_else(|| unavailable("the network", "this build has no nodes to start"))?;
+    let mut plan = plan(&scenario, command.seed);
+    // The people who use it are outside, and faults need a simulated world.
+    plan.users.clear();
+    plan.faults.clear();
+    plan.expectations.clear();
+    let stop = host.stop;
+    let result = serve.up(&plan, &mut |endpoints| announce(host, global, endpoints), stop);
+    result.map_err(|error| CommandError::ExecutionFailed {
+        what: "the network".to_owned(),
+        error,
+    })?;
+    // Ctrl-C is how it is meant to end.
+    Ok(Exit::Pass)
+}
+
+fn announce(host: &mut Host<'_>, global: &Global, endpoints: &Endpoints) {
+    if global.json {
+        host.data(&serde_json::json!(endpoints).to_string());
+    } else {
+        for (name, address) in &endpoints.clients {
+            host.data(&format!("{name}\thttp://{address}"));
+        }
+    }
+    if global.quiet {
+        return;
+    }
+    for (name, clients, workers) in &endpoints.proxies {
+        host.say(&format!(
+            "{name} listens for clients on {clients} and for workers on {workers}, with attested TLS"
+        ));
+    }
+    if let Some((_, address)) = endpoints.clients.first() {
+        let body = format!(
+            r#"{{"model":"{}","stream":true,"max_tokens":24,"messages":[{{"role":"user","content":"Hello"}}]}}"#,
+            endpoints.model
+        );
+        host.say(&format!(
+            "try: curl -N http://{address}/v1/chat/completions -H 'content-type: application/json' -d '{body}'"
+        ));
+    }
+    host.say("up; Ctrl-C ends it");
+}
+
+/// `chrysalis report`
+///
+/// # Errors
+/// See [`CommandError`].
+pub fn report(
+    services: &Services<'_>,
+    host: &mut Host<'_>,
+    global: &Global,
+    command: &Report,
+) -> Result<Exit, CommandError> {
+    let mut runs = Vec::new();
+    for path in &command.runs {
+        let before = runs.len();
+        find_runs(&host.resolve(path), 0, &mut runs);
+        if runs.len() == before {
+            let why = format!("there is no {RECORD_FILE} in it or below");
+            return Err(CommandError::NotARun {
+                path: path.clone(),
+                why,
+            });
+        }
+    }
+    runs.sort();
+    runs.dedup();
+    let service = services
+        .report
+        .ok_or_else(|| unavailable("the HTML report", "this build has no reports"))?;
+    let html = service.html(&runs).map_err(|error| CommandError::ExecutionFailed {
+        what: "the HTML report".to_owned(),
+        error,
+    })?;
+    write(host, &command.html, &html)?;
+    if !global.quiet {
+        host.say(&format!("report on {} runs: {}", runs.len(), command.html.display()));
+    }
+    Ok(Exit::Pass)
+}
+
+fn find_runs(folder: &Path, depth: usize, runs: &mut Vec<PathBuf>) {
+    if folder.join(RECORD_FILE).is_file() {
+        runs.push(folder.to_owned());
+        return;
+    }
+    if depth >= FOLDER_DEPTH_MAX {
+        return;
+    }
+    for entry in std::fs::read_dir(folder).into_iter().flatten().flatten() {
+        let hidden = entry.file_name().to_string_lossy().starts_with('.');
+        if !hidden && entry.path().is_dir() {
+            find_runs(&entry.path(), depth + 1, runs);
+        }
+    }
+}
+
+/// `chrysalis bench`
+///
+/// # Errors
+/// See [`CommandError`].
+pub fn bench(
+    services: &Services<'_>,
+    host: &mut Host<'_>,
+    global: &Global,
+    command: &Bench,
+) -> Result<Exit, CommandError> {
+    let BenchSubject::Sim = command.subject;
+    let measure = services
+        .measure
+        .ok_or_else(|| unavailable("the benchmark", "this build has no benchmarks"))?;
+    let measurements = measure
+        .sim(command.repetitions)
+        .map_err(|error| CommandError::ExecutionFailed {
+            what: "the benchmark".to_owned(),
+            error,
+        })?;
+    if global.json {
+        host.data(&serde_json::json!(measurements).to_string());
+    } else {
+        let rows = measurements.into_iter().map(|row| vec![row.name, row.value, row.unit]);
+        host.data(&table(rows.collect()));
+    }
+    Ok(Exit::Pass)
+}

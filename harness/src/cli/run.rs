@@ -1,0 +1,295 @@
+//! run and replay.
+
+use std::num::NonZeroUsize;
+use std::path::{Path, PathBuf};
+
+use super::args::{Global, Replay, Run};
+use super::inspect::{selection, show_invalid};
+use super::problem::CommandError;
+use crate::exit::Exit;
+use crate::host::Host;
+use crate::runner::campaign::{self, Campaign, Notice, Options, Suite, Verdict, difference, guarded};
+use crate::runner::progress::Progress;
+use crate::runner::record::Record;
+use crate::runner::{junit, summary};
+use crate::services::{Engine, Execute, Job, Report, ServiceError, Services};
+
+/// `chrysalis run`
+///
+/// # Errors
+/// See [`CommandError`]; scenarios that fail are no error.
+pub fn run(services: &Services<'_>, host: &mut Host<'_>, global: &Global, command: &Run) -> Result<Exit, CommandError> {
+    let selection = selection(host, &command.select)?;
+    // Nothing is run unless everything that was asked for can be.
+    if show_invalid(host, &selection) {
+        return Ok(Exit::Invalid);
+    }
+    let execute = executor(services)?;
+    let engine = engine(execute, command.engine)?;
+    let report = report_service(services, command)?;
+    let suites: Vec<Suite<'_>> = selection
+        .valid
+        .iter()
+        .map(|selected| Suite {
+            selected,
+            seeds: command.seeds.unwrap_or(selected.scenario.seeds),
+        })
+        .collect();
+    let options = Options {
+        engine,
+        jobs: command.jobs.unwrap_or_else(cores),
+        out: (!command.no_store).then(|| host.resolve(&command.out)),
+        resume: command.resume,
+        twice: command.twice,
+    };
+    let campaign = carry_out(execute, host, global, &suites, &options);
+    let campaign = with_shown_paths(campaign, host, &command.out, options.out.as_deref());
+    finish(host, global, command, &suites, &campaign, engine, report)
+}
+
+fn finish(
+    host: &mut Host<'_>,
+    global: &Global,
+    command: &Run,
+    suites: &[Suite<'_>],
+    campaign: &Campaign,
+    engine: Engine,
+    report: Option<&dyn Report>,
+) -> Result<Exit, CommandError> {
+    if let Some(file) = &command.junit {
+        let xml = junit::xml(campaign, suites, engine).map_err(|error| CommandError::OutputFolder {
+            path: file.clone(),
+            why: error.to_string(),
+        })?;
+        write(host, file, &xml)?;
+    }
+    if let (Some(file), Some(report)) = (&command.html, report) {
+        let folders: Vec<PathBuf> = campaign
+            .outcomes
+            .iter()
+            .filter_map(|outcome| outcome.folder.as_ref())
+            .map(|path| host.resolve(path))
+            .collect();
+        if !folders.is_empty() {
+            let what = "the HTML report".to_owned();
+            let html = report
+                .html(&folders)
+                .map_err(|error| CommandError::ExecutionFailed { what, error })?;
+            write(host, file, &html)?;
+        }
+    }
+    if global.json {
+        host.data(&summary::json(campaign, suites, engine).to_string());
+    }
+    let exit = summary::exit(campaign);
+    if !global.quiet || exit != Exit::Pass {
+        host.say(&summary::text(campaign, suites, engine));
+    }
+    if let Some(file) = command.html.as_ref().filter(|_| !global.quiet && report.is_some()) {
+        host.say(&format!("report: {}", file.display()));
+    }
+    if campaign.signal.is_some() {
+        let hint = if command.no_store {
+            "interrupted; runs without a store cannot be resumed"
+        } else {
+            "interrupted; the same command with --resume goes on from here"
+        };
+        host.say(hint);
+    }
+    Ok(exit)
+}
+
+/// Runs the suites and shows how it goes.
+fn carry_out(
+    execute: &dyn Execute,
+    host: &mut Host<'_>,
+    global: &Global,
+    suites: &[Suite<'_>],
+    options: &Options,
+) -> Campaign {
+    let total = suites
+        .iter()
+        .map(|suite| suite.seeds.seeds().end - suite.seeds.seeds().start)
+        .sum();
+    let mut progress = Progress::new(total, host.live && !global.verbose, global.quiet);
+    let stop = host.stop;
+    let campaign = campaign::run(execute, suites, options, stop, |notice| {
+        if let Notice::Ended(outcome) = notice {
+            progress.ended(outcome);
+            if global.verbose {
+                let name = suites
+                    .get(outcome.suite)
+                    .map_or("", |suite| suite.selected.scenario.name.as_str());
+                let word = if outcome.verdict == Verdict::Passed {
+                    "passed"
+                } else {
+                    "did not pass"
+                };
+                host.say(&format!("{name}: seed {} {word}", outcome.seed));
+            }
+        }
+        if let Some(line) = progress.tick() {
+            host.say(&line);
+        }
+    });
+    progress.finish();
+    campaign
+}
+
+/// Run folders are shown as the user named them.
+fn with_shown_paths(mut campaign: Campaign, host: &Host<'_>, shown: &Path, out: Option<&Path>) -> Campaign {
+    if let Some(out) = out {
+        for outcome in &mut campaign.outcomes {
+            let below = outcome.folder.as_ref().and_then(|folder| folder.strip_prefix(out).ok());
+            if let Some(below) = below.map(|below| shown.join(below)) {
+                debug_assert!(host.resolve(&below) == out.join(below.strip_prefix(shown).unwrap_or(&below)));
+                outcome.folder = Some(below);
+            }
+        }
+    }
+    campaign
+}
+
+/// `chrysalis replay`
+///
+/// # Errors
+/// See [`CommandError`]; a difference between the runs is one of them.
+pub fn replay(
+    services: &Services<'_>,
+    host: &mut Host<'_>,
+    global: &Global,
+    command: &Replay,
+) -> Result<Exit, CommandError> {
+    let folder = host.resolve(&command.run);
+    let (record, plan) = Record::open(&folder, &command.run)?;
+    let execute = executor(services)?;
+    let engine = engine(execute, Some(command.engine.unwrap_or(record.engine)))?;
+    let what = format!("{} with seed {}", record.scenario, record.seed);
+    if record.program != env!("CARGO_PKG_VERSION") && !global.quiet {
+        let (then, now) = (&record.program, env!("CARGO_PKG_VERSION"));
+        host.say(&format!(
+            "recorded by version {then}, replayed by version {now}: they may differ for that reason alone"
+        ));
+    }
+    let job = Job {
+        plan: &plan,
+        scenario_source: "",
+        engine,
+        store: None,
+    };
+    let failed = |error| CommandError::ExecutionFailed {
+        what: what.clone(),
+        error,
+    };
+    let result = guarded(&what, || execute.run(&job).map_err(failed))?;
+
+    // Engines schedule differently: between two of them only what users got can be compared, and only without a race.
+    let comparable = engine == record.engine || plan.race.is_none();
+    let found = if engine == record.engine {
+        difference(&record.result, &result, engine)
+    } else if comparable {
+        difference(&record.result, &result, Engine::Tokio)
+    } else {
+        None
+    };
+    if global.json {
+        let summary = serde_json::json!({
+            "scenario": record.scenario,
+            "seed": record.seed,
+            "engine": engine.name(),
+            "compared": comparable,
+            "same": found.is_none(),
+            "passed": result.passed(),
+            "result": result,
+        });
+        host.data(&summary.to_string());
+    }
+    if let Some(mut detail) = found {
+        // The log of the recording shows where, if there is one; if not, the digests alone have to do.
+        if engine == record.engine
+            && let Ok(Some(first)) = guarded(&what, || execute.first_divergence(&job, &folder).map_err(failed))
+        {
+            detail = format!("{detail}\nfirst difference: {first}");
+        }
+        return Err(CommandError::NotDeterministic { what, detail });
+    }
+    if !global.quiet || !result.passed() {
+        let same = if comparable {
+            "the same as recorded"
+        } else {
+            "not compared: the scenario has a race"
+        };
+        let verdict = if result.passed() { "pass" } else { "FAIL" };
+        host.say(&format!("{verdict}  {what}, {same}"));
+        for line in result.failures() {
+            host.say(&format!("        {}", crate::diagnostic::source::printable(&line)));
+        }
+    }
+    Ok(if result.passed() { Exit::Pass } else { Exit::Failures })
+}
+
+/// The executor of this program.
+///
+/// # Errors
+/// There is none.
+pub fn executor<'a>(services: &Services<'a>) -> Result<&'a dyn Execute, CommandError> {
+    services.execute.ok_or_else(|| CommandError::ExecutionFailed {
+        what: "a run".to_owned(),
+        error: ServiceError::Unavailable("this build has no world to run plans in".to_owned()),
+    })
+}
+
+/// The engine to use: the one asked for, or the best that there is.
+///
+/// # Errors
+/// It is not available.
+pub fn engine(execute: &dyn Execute, wanted: Option<Engine>) -> Result<Engine, CommandError> {
+    let engine = match wanted {
+        Some(engine) => engine,
+        None if execute.check(Engine::Madsim).is_ok() => Engine::Madsim,
+        None => Engine::Native,
+    };
+    match execute.check(engine) {
+        Ok(()) => Ok(engine),
+        Err(why) => Err(CommandError::EngineUnavailable {
+            engine: engine.name(),
+            why,
+        }),
+    }
+}
+
+fn report_service<'a>(services: &Services<'a>, command: &Run) -> Result<Option<&'a dyn Report>, CommandError> {
+    match (&command.html, services.report) {
+        (Some(_), None) => Err(CommandError::ExecutionFailed {
+            what: "the HTML report".to_owned(),
+            error: ServiceError::Unavailable("this build has no reports".to_owned()),
+        }),
+        (Some(_), report) => Ok(report),
+        (None, _) => Ok(None),
+    }
+}
+
+/// One thread for each core.
+fn cores() -> NonZeroUsize {
+    std::thread::available_parallelism().unwrap_or(NonZeroUsize::MIN)
+}
+
+/// Writes an output file; `-` is stdout.
+///
+/// # Errors
+/// It cannot be written.
+pub fn write(host: &mut Host<'_>, file: &Path, text: &str) -> Result<(), CommandError> {
+    if file == Path::new("-") {
+        host.data(text);
+        return Ok(());
+    }
+    let path = host.resolve(file);
+    let failed = |error: std::io::Error| CommandError::OutputFolder {
+        path: file.to_owned(),
+        why: error.to_string(),
+    };
+    if let Some(parent) = path.parent() {
+        std::fs::create_dir_all(parent).map_err(failed)?;
+    }
+    std::fs::write(path, text).map_err(failed)
+}

@@ -1,0 +1,138 @@
+//! Paths and filters to checked scenarios.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::path::{Path, PathBuf};
+
+use crate::cli::problem::CommandError;
+use crate::diagnostic::Diagnostic;
+use crate::scenario::limits::FILE_BYTES_MAX;
+use crate::scenario::{Scenario, parse};
+
+/// Folders within folders that are searched.
+const FOLDER_DEPTH_MAX: usize = 16;
+
+/// A scenario and where it came from.
+#[derive(Debug, Clone)]
+pub struct Selected {
+    /// The file as it was named or found, for messages and replay commands.
+    pub path: PathBuf,
+    /// Its text.
+    pub source: String,
+    /// What it says.
+    pub scenario: Scenario,
+}
+
+/// What a selection came to.
+#[derive(Debug, Default)]
+pub struct Selection {
+    /// Scenarios that are valid, in the order of their paths.
+    pub valid: Vec<Selected>,
+    /// One diagnostic for each file that is not.
+    pub invalid: Vec<Diagnostic>,
+}
+
+/// Which of the scenarios found are meant.
+#[derive(Debug, Clone, Default)]
+pub struct Filter {
+    /// The name contains this.
+    pub name: Option<String>,
+    /// It has this tag.
+    pub tag: Option<String>,
+}
+
+impl Filter {
+    fn fits(&self, scenario: &Scenario) -> bool {
+        self.name
+            .as_ref()
+            .is_none_or(|part| scenario.name.contains(part.as_str()))
+            && self.tag.as_ref().is_none_or(|tag| scenario.tags.contains(tag))
+    }
+}
+
+/// Finds and checks scenarios. Invalid files are part of the selection whatever the filter says: their names are unknown.
+///
+/// # Errors
+/// A path does not exist, nothing is selected, or two scenarios have one name.
+pub fn select(folder: &Path, paths: &[PathBuf], filter: &Filter) -> Result<Selection, CommandError> {
+    let mut files = Vec::new();
+    for path in paths {
+        let resolved = folder.join(path);
+        if resolved.is_dir() {
+            find(&resolved, path, 0, &mut files)?;
+        } else {
+            files.push((resolved, path.clone()));
+        }
+    }
+    // The same file may be below several paths.
+    let mut seen = BTreeSet::new();
+    files.retain(|(resolved, _)| seen.insert(std::fs::canonicalize(resolved).unwrap_or_else(|_| resolved.clone())));
+    files.sort_by(|left, right| left.1.cmp(&right.1));
+
+    let mut selection = Selection::default();
+    for (resolved, path) in files {
+        let bytes = read(&resolved, &path)?;
+        match parse(&path.display().to_string(), &bytes) {
+            Ok(scenario) if filter.fits(&scenario) => {
+                let source = String::from_utf8_lossy(&bytes).into_owned();
+                selection.valid.push(Selected { path, source, scenario });
+            }
+            Ok(_) => {}
+            Err(diagnostic) => selection.invalid.push(*diagnostic),
+        }
+    }
+    if selection.valid.is_empty() && selection.invalid.is_empty() {
+        return Err(CommandError::NothingSelected);
+    }
+    let mut names: BTreeMap<&str, &Path> = BTreeMap::new();
+    for Selected { path, scenario, .. } in &selection.valid {
+        if let Some(first) = names.insert(&scenario.name, path) {
+            let (name, first, second) = (scenario.name.clone(), first.to_owned(), path.clone());
+            return Err(CommandError::NameTaken { name, first, second });
+        }
+    }
+    Ok(selection)
+}
+
+/// Scenario files below a folder, with the path to show for each.
+fn find(folder: &Path, shown: &Path, depth: usize, files: &mut Vec<(PathBuf, PathBuf)>) -> Result<(), CommandError> {
+    let unreadable = |error: std::io::Error| CommandError::PathNotFound {
+        path: shown.to_owned(),
+        why: error.to_string(),
+    };
+    if depth > FOLDER_DEPTH_MAX {
+        return Ok(());
+    }
+    for entry in std::fs::read_dir(folder).map_err(unreadable)? {
+        let entry = entry.map_err(unreadable)?;
+        let name = entry.file_name();
+        // Hidden folders are tools' own; a corpus holds records of past failures, not scenarios.
+        if name.to_string_lossy().starts_with('.') || name == "corpus" {
+            continue;
+        }
+        let (path, shown) = (entry.path(), shown.join(&name));
+        if path.is_dir() {
+            find(&path, &shown, depth + 1, files)?;
+        } else if path
+            .extension()
+            .is_some_and(|extension| extension == "yaml" || extension == "yml")
+        {
+            files.push((path, shown));
+        }
+    }
+    Ok(())
+}
+
+/// Reads one byte more than a scenario may have: the rest of a huge file does not matter.
+fn read(resolved: &Path, shown: &Path) -> Result<Vec<u8>, CommandError> {
+    use std::io::Read as _;
+    let unreadable = |error: std::io::Error| CommandError::PathNotFound {
+        path: shown.to_owned(),
+        why: error.to_string(),
+    };
+    let file = std::fs::File::open(resolved).map_err(unreadable)?;
+    let mut bytes = Vec::new();
+    file.take(FILE_BYTES_MAX + 1)
+        .read_to_end(&mut bytes)
+        .map_err(unreadable)?;
+    Ok(bytes)
+}

@@ -1,0 +1,216 @@
+//! What the command line needs from the rest of the system, behind small traits: it is complete and testable without a
+//! world, and the binary decides which world it gets.
+
+use std::path::{Path, PathBuf};
+use std::sync::atomic::AtomicUsize;
+
+use chrysalis_world::plan::Plan;
+use serde::{Deserialize, Serialize};
+
+/// What executes a plan.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize, clap::ValueEnum)]
+#[serde(rename_all = "snake_case")]
+pub enum Engine {
+    /// The deterministic executor of madsim: the default where it is built in.
+    Madsim,
+    /// This project's own deterministic executor.
+    Native,
+    /// Real sockets and clocks on the loopback interface.
+    Tokio,
+}
+
+impl Engine {
+    /// Its name on the command line and in files.
+    #[must_use]
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::Madsim => "madsim",
+            Self::Native => "native",
+            Self::Tokio => "tokio",
+        }
+    }
+
+    /// Whether the same plan gives the same run to the byte.
+    #[must_use]
+    pub fn is_deterministic(self) -> bool {
+        !matches!(self, Self::Tokio)
+    }
+}
+
+/// One run to carry out.
+#[derive(Debug, Clone, Copy)]
+pub struct Job<'a> {
+    /// Everything that happens.
+    pub plan: &'a Plan,
+    /// Text of the scenario file that the plan was drawn from.
+    pub scenario_source: &'a str,
+    /// What executes it.
+    pub engine: Engine,
+    /// An existing folder for the run store; `None` keeps verdicts only.
+    pub store: Option<&'a Path>,
+}
+
+/// What a run came to.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct RunResult {
+    /// Verdicts, in the order of the plan's expectations.
+    pub assertions: Vec<Assertion>,
+    /// How requests ended.
+    pub requests: RequestCounts,
+    /// Virtual time at the end.
+    pub virtual_ns: u64,
+    /// Events of the world.
+    pub events: u64,
+    /// Digest of every event, hexadecimal: equal for equal runs on one deterministic engine.
+    pub world_digest: String,
+    /// Digest of what users got, hexadecimal: equal on every engine where the plan has no race.
+    pub application_digest: String,
+}
+
+impl RunResult {
+    /// Whether everything held.
+    #[must_use]
+    pub fn passed(&self) -> bool {
+        self.assertions.iter().all(|assertion| assertion.held)
+    }
+
+    /// Each expectation that did not hold, in one line.
+    pub fn failures(&self) -> impl Iterator<Item = String> + '_ {
+        self.assertions
+            .iter()
+            .filter(|assertion| !assertion.held)
+            .map(|assertion| match assertion.at_ns {
+                Some(at_ns) => {
+                    let (seconds, rest) = (at_ns / 1_000_000_000, at_ns % 1_000_000_000);
+                    format!("{}: {} (at {seconds}.{rest:09} s)", assertion.name, assertion.detail)
+                }
+                None => format!("{}: {}", assertion.name, assertion.detail),
+            })
+    }
+}
+
+/// A judged expectation.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Assertion {
+    /// Name of the property, or the bound in words.
+    pub name: String,
+    /// Kind of claim: `always`, `eventually`, `slo`.
+    pub class: String,
+    /// Whether it held.
+    pub held: bool,
+    /// What was found.
+    pub detail: String,
+    /// When it first did not hold, if that has a time.
+    pub at_ns: Option<u64>,
+}
+
+/// How requests ended, seen from users.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct RequestCounts {
+    /// Complete answers.
+    pub succeeded: u64,
+    /// Errors and broken answers.
+    pub failed: u64,
+    /// The user hung up.
+    pub cancelled: u64,
+    /// No answer at the end.
+    pub lost: u64,
+}
+
+/// Why something could not be carried out; a run that fails its expectations is no such error.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+pub enum ServiceError {
+    /// Not in this build or not on this machine.
+    #[error("{0}")]
+    Unavailable(String),
+    /// Files, ports, memory.
+    #[error("{0}")]
+    Environment(String),
+    /// The input is not what it should be.
+    #[error("{0}")]
+    Input(String),
+}
+
+/// Carries out runs. Called from several threads at once, each with a plan of its own.
+pub trait Execute: Sync {
+    /// Whether an engine can be used.
+    ///
+    /// # Errors
+    /// One sentence that says why not.
+    fn check(&self, engine: Engine) -> Result<(), String>;
+
+    /// Runs a plan and fills the store, if there is one.
+    ///
+    /// # Errors
+    /// The run could not be set up or stored.
+    fn run(&self, job: &Job<'_>) -> Result<RunResult, ServiceError>;
+
+    /// Runs a plan again and says where it first differs from a recorded store; `None` if the recording has no event
+    /// log or if nothing differs.
+    ///
+    /// # Errors
+    /// The run could not be set up, or the recording cannot be read.
+    fn first_divergence(&self, job: &Job<'_>, recorded: &Path) -> Result<Option<String>, ServiceError>;
+}
+
+/// Makes reports from run stores.
+pub trait Report: Sync {
+    /// One self-contained HTML file about these runs.
+    ///
+    /// # Errors
+    /// A store cannot be read.
+    fn html(&self, runs: &[PathBuf]) -> Result<String, ServiceError>;
+}
+
+/// Where a network that is up can be reached.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+pub struct Endpoints {
+    /// HTTP endpoint (`127.0.0.1:PORT`) of each client by name.
+    pub clients: Vec<(String, String)>,
+    /// Ports of each proxy for clients and for workers, by name.
+    pub proxies: Vec<(String, String, String)>,
+    /// A model that can be asked for.
+    pub model: String,
+}
+
+/// Keeps a network up on loopback sockets.
+pub trait Serve: Sync {
+    /// Starts the nodes of a plan, tells where they are, and returns once `stop` is not zero.
+    ///
+    /// # Errors
+    /// A port is taken, an identity cannot be made.
+    fn up(&self, plan: &Plan, ready: &mut dyn FnMut(&Endpoints), stop: &AtomicUsize) -> Result<(), ServiceError>;
+}
+
+/// One measured number.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+pub struct Measurement {
+    /// What was measured.
+    pub name: String,
+    /// The number as text, so that nothing is rounded twice.
+    pub value: String,
+    /// Its unit.
+    pub unit: String,
+}
+
+/// Measures the speed of the simulator.
+pub trait Measure: Sync {
+    /// Runs the benchmarks, each this many times, and gives medians.
+    ///
+    /// # Errors
+    /// A benchmark could not be set up.
+    fn sim(&self, repetitions: u32) -> Result<Vec<Measurement>, ServiceError>;
+}
+
+/// The services that a program has.
+#[derive(Clone, Copy, Default)]
+pub struct Services<'a> {
+    /// Runs plans.
+    pub execute: Option<&'a dyn Execute>,
+    /// Makes reports.
+    pub report: Option<&'a dyn Report>,
+    /// Keeps networks up.
+    pub serve: Option<&'a dyn Serve>,
+    /// Measures speed.
+    pub measure: Option<&'a dyn Measure>,
+}

@@ -1,0 +1,182 @@
+//! A world that is not there: commands are tested with an executor that the test makes up.
+
+use std::ffi::OsString;
+use std::path::{Path, PathBuf};
+use std::sync::atomic::{AtomicUsize, Ordering};
+
+use chrysalis::diagnostic::render::Style;
+use chrysalis::exit::Exit;
+use chrysalis::host::Host;
+use chrysalis::plan::digest;
+use chrysalis::services::{
+    Assertion, Endpoints, Engine, Execute, Job, Measure, Measurement, Report, RequestCounts, RunResult, Serve,
+    ServiceError, Services,
+};
+use chrysalis_world::plan::Plan;
+use tempfile::TempDir;
+
+/// A result that everything held in, with digests that follow from the plan.
+pub fn passed(job: &Job<'_>) -> RunResult {
+    let digest = digest::of(job.plan).unwrap();
+    RunResult {
+        assertions: vec![Assertion {
+            name: "every-request-ends".to_owned(),
+            class: "eventually".to_owned(),
+            held: true,
+            detail: "2 of 2 ended".to_owned(),
+            at_ns: None,
+        }],
+        requests: RequestCounts { succeeded: 2, ..RequestCounts::default() },
+        virtual_ns: 7_000_000_000,
+        events: 100,
+        world_digest: format!("world-{}-{digest}", job.engine.name()),
+        application_digest: format!("application-{digest}"),
+    }
+}
+
+/// A result in which something did not hold.
+pub fn failed(job: &Job<'_>) -> RunResult {
+    let mut result = passed(job);
+    result.assertions[0].held = false;
+    result.assertions[0].detail = "request 2 of users-1 never ended \u{1b}[31m".to_owned();
+    result.assertions[0].at_ns = Some(1_500_000_000);
+    result
+}
+
+type Behaviour = Box<dyn Fn(&Job<'_>, usize) -> Result<RunResult, ServiceError> + Sync>;
+
+/// An executor that does what a closure says; the closure hears how many runs came before.
+pub struct Fake {
+    behaviour: Behaviour,
+    pub calls: AtomicUsize,
+    pub madsim: bool,
+}
+
+impl Execute for Fake {
+    fn check(&self, engine: Engine) -> Result<(), String> {
+        if engine == Engine::Madsim && !self.madsim {
+            return Err("this build lacks --cfg madsim".to_owned());
+        }
+        Ok(())
+    }
+
+    fn run(&self, job: &Job<'_>) -> Result<RunResult, ServiceError> {
+        let call = self.calls.fetch_add(1, Ordering::SeqCst);
+        if let Some(store) = job.store {
+            std::fs::write(store.join("requests.parquet"), job.plan.seed.to_le_bytes()).unwrap();
+        }
+        (self.behaviour)(job, call)
+    }
+
+    fn first_divergence(&self, _: &Job<'_>, recorded: &Path) -> Result<Option<String>, ServiceError> {
+        assert!(recorded.join("requests.parquet").is_file(), "the recorded store is what is compared with");
+        Ok(Some("event 17: worker-1 was polled, proxy-1 before".to_owned()))
+    }
+}
+
+/// What a command did.
+#[derive(Debug)]
+pub struct Done {
+    pub exit: Exit,
+    pub out: String,
+    pub err: String,
+}
+
+impl Done {
+    pub fn json(&self) -> serde_json::Value {
+        serde_json::from_str(&self.out).unwrap_or_else(|error| panic!("{error}: {}", self.out))
+    }
+}
+
+/// A folder with scenarios and a fake world.
+pub struct Lab {
+    pub folder: TempDir,
+    pub fake: Fake,
+    pub stop: std::sync::Arc<AtomicUsize>,
+}
+
+/// The smallest scenario of this name, with more lines.
+pub fn scenario(name: &str, more: &str) -> String {
+    format!(
+        "version: 1\nname: {name}\ndescription: About {name}.\nduration: 10s\nworkload:\n  - {{ name: users, arrivals: {{ at: [1s, 2s] }} }}\n\
+         expect: {{ properties: [every-request-ends] }}\n{more}"
+    )
+}
+
+impl Lab {
+    pub fn new(behaviour: impl Fn(&Job<'_>, usize) -> Result<RunResult, ServiceError> + Sync + 'static) -> Self {
+        let fake = Fake { behaviour: Box::new(behaviour), calls: AtomicUsize::new(0), madsim: true };
+        Self { folder: tempfile::tempdir().unwrap(), fake, stop: std::sync::Arc::default() }
+    }
+
+    pub fn passing() -> Self {
+        Self::new(|job, _| Ok(passed(job)))
+    }
+
+    pub fn with(self, path: &str, text: &str) -> Self {
+        let path = self.folder.path().join(path);
+        std::fs::create_dir_all(path.parent().unwrap()).unwrap();
+        std::fs::write(path, text).unwrap();
+        self
+    }
+
+    pub fn path(&self, path: &str) -> PathBuf {
+        self.folder.path().join(path)
+    }
+
+    pub fn calls(&self) -> usize {
+        self.fake.calls.load(Ordering::SeqCst)
+    }
+
+    /// Runs a command line without the program's name.
+    pub fn go(&self, line: &str) -> Done {
+        let services =
+            Services { execute: Some(&self.fake), report: Some(&Others), serve: Some(&Others), measure: Some(&Others) };
+        self.go_with(&services, line)
+    }
+
+    pub fn go_with(&self, services: &Services<'_>, line: &str) -> Done {
+        let (mut out, mut err) = (Vec::new(), Vec::new());
+        let mut host = Host {
+            stdout: &mut out,
+            stderr: &mut err,
+            style: Style::Plain,
+            live: false,
+            folder: self.folder.path().to_owned(),
+            stop: &self.stop,
+        };
+        let words = std::iter::once("chrysalis").chain(line.split_whitespace()).map(OsString::from);
+        let exit = chrysalis::run_with(services, &mut host, words);
+        Done { exit, out: String::from_utf8(out).unwrap(), err: String::from_utf8(err).unwrap() }
+    }
+}
+
+/// Reports, networks and benchmarks that are not there either.
+pub struct Others;
+
+impl Report for Others {
+    fn html(&self, runs: &[PathBuf]) -> Result<String, ServiceError> {
+        assert!(runs.iter().all(|run| run.join("run.json").is_file()));
+        Ok(format!("<!doctype html>{} runs", runs.len()))
+    }
+}
+
+impl Serve for Others {
+    fn up(&self, plan: &Plan, ready: &mut dyn FnMut(&Endpoints), stop: &AtomicUsize) -> Result<(), ServiceError> {
+        assert!(plan.users.is_empty() && plan.faults.is_empty());
+        ready(&Endpoints {
+            clients: plan.clients.iter().map(|client| (client.node.name.clone(), "127.0.0.1:8080".to_owned())).collect(),
+            proxies: vec![("proxy".to_owned(), "127.0.0.1:1".to_owned(), "127.0.0.1:2".to_owned())],
+            model: plan.workers[0].model.clone(),
+        });
+        stop.store(2, Ordering::SeqCst);
+        Ok(())
+    }
+}
+
+impl Measure for Others {
+    fn sim(&self, repetitions: u32) -> Result<Vec<Measurement>, ServiceError> {
+        let row = |value: &str| Measurement { name: "echo".to_owned(), value: value.to_owned(), unit: "messages/s".to_owned() };
+        Ok(vec![row(&repetitions.to_string())])
+    }
+}
