@@ -62,8 +62,10 @@ impl FileData {
     }
 
     pub(super) fn set_length(&mut self, length: usize) {
-        let (shorter, longer) = (length.min(self.bytes.len()), length.max(self.bytes.len()));
-        self.remember(shorter, longer);
+        // What a file gains is zero before and after: only what it loses has an earlier version.
+        if length < self.bytes.len() {
+            self.remember(length, self.bytes.len());
+        }
         self.bytes.resize(length, 0);
     }
 
