@@ -308,6 +308,7 @@ impl State {
                 }
             }
             NetTimer::Writable(end) => self.on_writable(key, end),
+            NetTimer::Answer(end) => self.on_answer(key, end),
             NetTimer::Reset(end) => self.on_reset(key, end),
             NetTimer::Retransmit(end) => self.on_retransmit(key, end),
             NetTimer::Syn => self.on_syn(key),

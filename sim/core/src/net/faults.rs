@@ -80,7 +80,7 @@ impl State {
                 HeldPacket::SynAck(key) => self.transmit_syn_ack(key),
                 HeldPacket::Ack(key) => self.transmit_ack(key),
                 HeldPacket::Refusal(key) => self.transmit_refusal(key),
-                HeldPacket::Rst(key, end) => self.send_reset(key, end, self.now_ns),
+                HeldPacket::Rst(key, end) => self.send_reset(key, end),
                 HeldPacket::Tail(key, end) => self.let_tail_go(key, end),
             }
         }

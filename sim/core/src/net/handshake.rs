@@ -291,7 +291,7 @@ impl State {
         }
         if client.holder == Holder::Closed || client.broken {
             // The client gave up meanwhile.
-            return self.send_reset(key, 0, self.now_ns);
+            return self.send_reset(key, 0);
         }
         let (node, is_new) = (client.node, connection.phase == Phase::SynSent);
         if is_new {

@@ -67,6 +67,8 @@ pub(crate) enum NetTimer {
     Readable(usize),
     /// Window space for this end's writer.
     Writable(usize),
+    /// Data reaches this end, which nobody holds: it is answered with RST.
+    Answer(usize),
     /// A RST reaches this end.
     Reset(usize),
     /// This end sends again what got no answer.

@@ -273,12 +273,25 @@ impl State {
         length
     }
 
-    /// The operating system of `end` answers a packet that arrives at `at_ns` with RST, once.
+    /// The operating system of `end` will answer a packet that arrives at `at_ns` with RST, once.
     fn answer_with_reset(&mut self, key: Key, end: usize, at_ns: u64) {
-        if let Some(connection) = self.net.connections.get_mut(key)
-            && !std::mem::replace(&mut connection.ends[1 - end].reset_sent, true)
-        {
-            self.send_reset(key, end, at_ns);
+        let Some(parts) = self.parts(key) else { return };
+        if !std::mem::replace(&mut parts.connection.ends[1 - end].reset_sent, true) {
+            let what = NetTimer::Answer(end);
+            parts.wheel.insert(at_ns, Timer::Net { connection: key, what });
+        }
+    }
+
+    /// A packet reached `end`, which nobody holds.
+    pub(super) fn on_answer(&mut self, key: Key, end: usize) {
+        let Some(connection) = self.net.connections.get(key) else {
+            return;
+        };
+        let node = connection.ends[end].node;
+        if self.nodes[node.index()].powered {
+            self.send_reset(key, end);
+        } else if let Some(connection) = self.net.connections.get_mut(key) {
+            connection.ends[1 - end].reset_sent = false;
         }
     }
 
@@ -418,13 +431,14 @@ impl State {
         }
     }
 
-    /// Sends RST from `end`, leaving at `leaves_ns`. Nobody sends it again.
-    pub(super) fn send_reset(&mut self, key: Key, end: usize, leaves_ns: u64) {
+    /// Sends RST from `end`. Nobody sends it again.
+    pub(super) fn send_reset(&mut self, key: Key, end: usize) {
         let Some(parts) = self.parts(key) else { return };
+        let now_ns = parts.now_ns;
         let out = parts.connection.ends[end].out as usize;
         let Some(link) = parts.links.get_mut(out) else { return };
         let arrives_ns = match link.path() {
-            Path::Up => link.control_arrival_ns(leaves_ns),
+            Path::Up => link.control_arrival_ns(now_ns),
             Path::Cut => None,
             Path::Held => return link.held.push(HeldPacket::Rst(key, end)),
         };
@@ -593,7 +607,7 @@ impl State {
                     connection.ends[1 - end].inbound.drop_waiting();
                     connection.ends[1 - end].reset_sent = true;
                 }
-                self.send_reset(key, end, now_ns);
+                self.send_reset(key, end);
             } else {
                 if self
                     .net
@@ -609,7 +623,7 @@ impl State {
             }
         } else if end == 0 && server == ServerPhase::Established && !was_broken {
             // It gave up before it knew that it was connected.
-            self.send_reset(key, end, now_ns);
+            self.send_reset(key, end);
         }
         self.free_if_unheld(key);
     }

@@ -13,4 +13,6 @@ mod faults;
 mod limits;
 mod links;
 mod nodes;
+mod pipes;
 mod support;
+mod taps;
