@@ -70,7 +70,7 @@ fn test(rest: &[String]) -> Outcome {
 }
 
 fn gate(rest: &[String]) -> Outcome {
-    let mut arguments = vec!["run", "--quiet", "--package", "chrysalis", "--", "gate", "scenarios"];
+    let mut arguments = vec!["test", "--quiet", "--package", "chrysalis", "--test", "determinism"];
     arguments.extend(rest.iter().map(String::as_str));
     cargo(&arguments)
 }

@@ -13,7 +13,7 @@ use chrysalis_world::{
     Outcome, RequestRecord,
     plan::{Plan, RequestOutcome, TeeKind},
     properties::Class,
-    recorder::End,
+    recorder::{End, Part, Payment},
 };
 
 /// Error code of a request that ran out of time (spec §1.6).
@@ -159,8 +159,9 @@ fn requests(plan: &Plan, outcome: &Outcome) -> Vec<RequestRow> {
 
 fn parts(outcome: &Outcome) -> Vec<PartRow> {
     let mut next: BTreeMap<(&str, &str), u64> = BTreeMap::new();
-    let row = |part| {
-        let chrysalis_world::recorder::Part { at_ns, role, request_id, bytes } = part;
+    let mut rows = Vec::with_capacity(outcome.rows.parts.len());
+    for part in &outcome.rows.parts {
+        let Part { at_ns, role, request_id, bytes } = part;
         let observer = match role.as_str() {
             "client" => Observer::Client,
             "proxy" => Observer::Proxy,
@@ -168,9 +169,15 @@ fn parts(outcome: &Outcome) -> Vec<PartRow> {
         };
         let index = next.entry((request_id, role)).or_default();
         *index += 1;
-        PartRow { request_id: request_id.clone(), part_index: *index - 1, observer, at_ns: *at_ns, bytes: *bytes }
-    };
-    outcome.rows.parts.iter().map(row).collect()
+        rows.push(PartRow {
+            request_id: request_id.clone(),
+            part_index: *index - 1,
+            observer,
+            at_ns: *at_ns,
+            bytes: *bytes,
+        });
+    }
+    rows
 }
 
 fn spans(outcome: &Outcome) -> Vec<SpanRow> {
@@ -231,12 +238,13 @@ fn packets(plan: &Plan, outcome: &Outcome) -> Vec<PacketRow> {
 /// Signatures that cover more than the one before.
 fn payments(plan: &Plan, outcome: &Outcome) -> Vec<PaymentRow> {
     let mut known: BTreeMap<(&str, &str), u64> = BTreeMap::new();
-    let row = |payment| {
-        let chrysalis_world::recorder::Payment { at_ns, node, kind, contract, tokens, .. } = payment;
+    let mut rows = Vec::new();
+    for payment in outcome.rows.payments.iter().filter(|payment| payment.role == "proxy") {
+        let Payment { at_ns, node, kind, contract, tokens, .. } = payment;
         let before = known.entry((node, contract)).or_default();
         let delta = i64::try_from(*tokens).unwrap_or(i64::MAX) - i64::try_from(*before).unwrap_or(i64::MAX);
         if delta == 0 {
-            return None;
+            continue;
         }
         *before = *tokens;
         let price = if kind == "client_charge" {
@@ -244,7 +252,7 @@ fn payments(plan: &Plan, outcome: &Outcome) -> Vec<PaymentRow> {
         } else {
             plan.economy.worker_fee_per_token_nanoton
         };
-        Some(PaymentRow {
+        rows.push(PaymentRow {
             at_ns: *at_ns,
             proxy: node.clone(),
             counterparty: contract.clone(),
@@ -253,9 +261,9 @@ fn payments(plan: &Plan, outcome: &Outcome) -> Vec<PaymentRow> {
             delta_tokens: delta,
             nanoton: tokens.saturating_mul(price),
             request_id: None,
-        })
-    };
-    outcome.rows.payments.iter().filter(|payment| payment.role == "proxy").filter_map(row).collect()
+        });
+    }
+    rows
 }
 
 fn attestations(plan: &Plan, outcome: &Outcome) -> Vec<AttestationRow> {

@@ -255,6 +255,11 @@ pub fn alternatives(body: &Map<String, Value>) -> u64 {
     ["n", "best_of"].iter().filter_map(|key| body.get(*key)?.as_u64()).max().unwrap_or(1).max(1)
 }
 
+/// Server-sent events in a piece of an answer: each carries at least one token.
+pub(crate) fn count_events(bytes: &[u8]) -> u64 {
+    memchr::memmem::find_iter(bytes, b"\n\n").count() as u64
+}
+
 /// What a user asked of the client itself, taken out of the body (spec §8.2).
 #[derive(Debug, Clone, PartialEq)]
 pub struct UserRequest {

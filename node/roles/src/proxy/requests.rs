@@ -295,7 +295,7 @@ impl Shared {
                 true
             }
             Place::Part => {
-                running.events += count_events(&bytes);
+                running.events += request_rules::count_events(&bytes);
                 telemetry::part(&self.env, Role::Proxy, &id.0, bytes.len());
                 false
             }
@@ -352,9 +352,4 @@ fn with_token_bound(query: Vec<u8>, max_tokens: i32) -> Result<Vec<u8>, Refusal>
             Ok(request.encode())
         }
     }
-}
-
-/// Server-sent events in a piece of an answer: each carries at least one token.
-fn count_events(bytes: &[u8]) -> u64 {
-    bytes.windows(2).filter(|pair| *pair == b"\n\n").count() as u64
 }

@@ -2,7 +2,7 @@
 
 use super::session::{Session, Shared};
 use crate::{
-    request_rules::forwarded_request,
+    request_rules::{count_events, forwarded_request},
     telemetry::{self, Role, Usage},
 };
 use chrysalis_env::{Either, race};
@@ -186,7 +186,7 @@ impl<'a> Answer<'a> {
 
     fn note_usage(&mut self, usage: RawUsage, kind: BodyKind, part: &[u8]) {
         if kind == BodyKind::Events {
-            self.events += part.windows(2).filter(|pair| *pair == b"\n\n").count() as u64;
+            self.events += count_events(part);
         }
         self.reported = usage;
     }
