@@ -17,6 +17,9 @@ use x509_cert::{
     spki::AlgorithmIdentifierOwned,
 };
 
+/// Most extensions that are looked at; the form has seven. Each is compared with all before it.
+pub const MAX_EXTENSIONS: usize = 32;
+
 /// The first reason to refuse a certificate.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub enum CertificateReason {
@@ -59,6 +62,12 @@ pub enum CertificateReason {
     /// The certificate's key did not sign it.
     #[error("certificate self-signature")]
     SelfSignature,
+    /// More than [`MAX_EXTENSIONS`].
+    #[error("certificate has {count} extensions")]
+    TooManyExtensions {
+        /// How many.
+        count: usize,
+    },
     /// An extension occurs twice.
     #[error("duplicate certificate extension {oid}")]
     DuplicateExtension {
@@ -203,6 +212,9 @@ impl<'a> Extensions<'a> {
             SUBJECT_KEY_ID,
             SUBJECT_ALT_NAME,
         ];
+        if all.len() > MAX_EXTENSIONS {
+            return Err(CertificateReason::TooManyExtensions { count: all.len() });
+        }
         let mut known = Vec::with_capacity(KNOWN.len());
         for (at, extension) in all.iter().enumerate() {
             let oid = || extension.extn_id.to_string();

@@ -328,6 +328,15 @@ fn extensions_are_exactly_those() {
 
     let unknown = |critical| changed(|form| form.extensions.push(extension(&[1, 2, 3, 4], critical, &octets(&[]))));
     assert!(unknown(false).is_ok());
+    let with_count = |count: usize| {
+        changed(|form| {
+            let more = (count - form.extensions.len()) as u64;
+            form.extensions
+                .extend((0..more).map(|n| extension(&[1, 2, 3, n], false, &[])));
+        })
+    };
+    assert!(with_count(check::MAX_EXTENSIONS).is_ok());
+    assert_eq!(with_count(33), Err(R::TooManyExtensions { count: 33 }));
     assert_eq!(unknown(true), Err(R::UnknownCritical { oid: "1.2.3.4".into() }));
 }
 
