@@ -35,24 +35,40 @@ fn plan(path: &Path) -> Arc<Plan> {
 }
 
 fn digests(outcome: &Outcome) -> String {
-    format!("{} {}", hex::encode(outcome.stats.world_digest), hex::encode(outcome.application_digest))
+    format!(
+        "{} {}",
+        hex::encode(outcome.stats.world_digest),
+        hex::encode(outcome.application_digest)
+    )
 }
 
 fn outcome(path: &Path, engine: Engine) -> Outcome {
     // A system of its own: nothing that one run leaves in a cache may matter to another.
-    System::default().outcome(&plan(path), engine, Detail::Verdicts, false).unwrap()
+    System::default()
+        .outcome(&plan(path), engine, Detail::Verdicts, false)
+        .unwrap()
 }
 
 fn engines() -> Vec<Engine> {
-    if MADSIM_AVAILABLE { vec![Engine::Native, Engine::Madsim] } else { vec![Engine::Native] }
+    if MADSIM_AVAILABLE {
+        vec![Engine::Native, Engine::Madsim]
+    } else {
+        vec![Engine::Native]
+    }
 }
 
 /// Runs in the child only; in the parent it has nothing to do.
 #[test]
 fn child() {
-    let Ok(task) = std::env::var(CHILD_VARIABLE) else { return };
+    let Ok(task) = std::env::var(CHILD_VARIABLE) else {
+        return;
+    };
     let (engine, path) = task.split_once(' ').unwrap();
-    let engine = if engine == "madsim" { Engine::Madsim } else { Engine::Native };
+    let engine = if engine == "madsim" {
+        Engine::Madsim
+    } else {
+        Engine::Native
+    };
     let outcome = outcome(Path::new(path), engine);
     #[expect(clippy::print_stdout, reason = "the parent reads it")]
     {
@@ -67,7 +83,9 @@ fn in_a_child(path: &Path, engine: Engine) -> String {
         .output()
         .unwrap();
     let text = String::from_utf8_lossy(&output.stdout).into_owned();
-    let line = text.lines().find_map(|line| line.split_once("gate:").map(|(_, digests)| digests.to_owned()));
+    let line = text
+        .lines()
+        .find_map(|line| line.split_once("gate:").map(|(_, digests)| digests.to_owned()));
     line.unwrap_or_else(|| panic!("the child said: {text}\n{}", String::from_utf8_lossy(&output.stderr)))
 }
 
@@ -84,31 +102,59 @@ fn every_scenario_is_the_same_run_wherever_it_runs() {
                 let here = scope.spawn(|| digests(&outcome(&path, engine)));
                 (there.join().unwrap(), here.join().unwrap())
             });
-            assert_eq!((digests(&first), digests(&first)), (there, here), "{shown}: on two threads");
-            assert_eq!(digests(&first), in_a_child(&path, engine), "{shown}: in a child process");
+            assert_eq!(
+                (digests(&first), digests(&first)),
+                (there, here),
+                "{shown}: on two threads"
+            );
+            assert_eq!(
+                digests(&first),
+                in_a_child(&path, engine),
+                "{shown}: in a child process"
+            );
             of_engines.push((engine, first));
         }
         let plan = plan(&path);
         for pair in of_engines.windows(2) {
             let verdicts = |outcome: &Outcome| -> Vec<(String, bool)> {
-                outcome.assertions.iter().map(|assertion| (assertion.name.clone(), assertion.held)).collect()
+                outcome
+                    .assertions
+                    .iter()
+                    .map(|assertion| (assertion.name.clone(), assertion.held))
+                    .collect()
             };
-            assert_eq!(verdicts(&pair[0].1), verdicts(&pair[1].1), "{}: verdicts", path.display());
+            assert_eq!(
+                verdicts(&pair[0].1),
+                verdicts(&pair[1].1),
+                "{}: verdicts",
+                path.display()
+            );
             let same = pair[0].1.application_digest == pair[1].1.application_digest;
-            assert!(same || plan.race.is_some(), "{}: users got other things, and no race is declared", path.display());
+            assert!(
+                same || plan.race.is_some(),
+                "{}: users got other things, and no race is declared",
+                path.display()
+            );
         }
     }
 }
 
 #[test]
 fn a_leak_of_entropy_is_reported_with_its_first_event() {
-    let path = scenarios().into_iter().find(|path| path.ends_with("hello.yaml")).unwrap();
+    let path = scenarios()
+        .into_iter()
+        .find(|path| path.ends_with("hello.yaml"))
+        .unwrap();
     let plan = plan(&path);
     for engine in [EngineKind::Native, EngineKind::Madsim] {
         if engine == EngineKind::Madsim && !MADSIM_AVAILABLE {
             continue;
         }
-        let options = RunOptions { leak_entropy: true, record_events: true, ..RunOptions::verdicts(engine) };
+        let options = RunOptions {
+            leak_entropy: true,
+            record_events: true,
+            ..RunOptions::verdicts(engine)
+        };
         let a = run(&plan, options, &Workshop::default()).unwrap();
         let b = run(&plan, options, &Workshop::default()).unwrap();
         assert_ne!(a.stats.world_digest, b.stats.world_digest);

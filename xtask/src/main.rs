@@ -29,7 +29,10 @@ fn main() -> ExitCode {
         "gate" => gate(&rest),
         "schema" => schema(),
         "lint" => lint(),
-        "ci" => lint().and_then(|()| tidy::check(&root())).and_then(|()| test(&[])).and_then(|()| gate(&[])),
+        "ci" => lint()
+            .and_then(|()| tidy::check(&root()))
+            .and_then(|()| test(&[]))
+            .and_then(|()| gate(&[])),
         _ => {
             eprintln!("{USAGE}");
             return ExitCode::from(2);
@@ -56,15 +59,26 @@ fn cargo(arguments: &[&str]) -> Outcome {
         .current_dir(root())
         .status()
         .map_err(|error| format!("cargo cannot be started: {error}"))?;
-    if status.success() { Ok(()) } else { Err(format!("`cargo {}` failed", arguments.join(" "))) }
+    if status.success() {
+        Ok(())
+    } else {
+        Err(format!("`cargo {}` failed", arguments.join(" ")))
+    }
 }
 
 fn has_nextest() -> bool {
-    Command::new(env!("CARGO")).args(["nextest", "--version"]).output().is_ok_and(|output| output.status.success())
+    Command::new(env!("CARGO"))
+        .args(["nextest", "--version"])
+        .output()
+        .is_ok_and(|output| output.status.success())
 }
 
 fn test(rest: &[String]) -> Outcome {
-    let mut arguments = if has_nextest() { vec!["nextest", "run", "--workspace"] } else { vec!["test", "--workspace"] };
+    let mut arguments = if has_nextest() {
+        vec!["nextest", "run", "--workspace"]
+    } else {
+        vec!["test", "--workspace"]
+    };
     arguments.extend(rest.iter().map(String::as_str));
     cargo(&arguments)
 }

@@ -11,7 +11,13 @@ use std::{
 const MAX_RUST_LINES: usize = 700;
 
 /// Crates of the simulated side: nothing in `node/` or `attest` may depend on them (design §3).
-const SIMULATION_SIDE: [&str; 5] = ["chrysalis-sim", "chrysalis-world", "chrysalis-chain", "chrysalis-reports", "chrysalis"];
+const SIMULATION_SIDE: [&str; 5] = [
+    "chrysalis-sim",
+    "chrysalis-world",
+    "chrysalis-chain",
+    "chrysalis-reports",
+    "chrysalis",
+];
 
 /// Libraries that belong to one folder.
 const ONE_PLACE: [(&str, &str); 3] = [("polars", "reports"), ("madsim", "sim"), ("cudarc", "node/inference")];
@@ -30,11 +36,19 @@ pub(crate) fn check(root: &Path) -> Result<(), String> {
             problems.extend(check_walls(file, &text)?);
         }
         if file.extension().is_some_and(|extension| extension == "rs") && text.lines().count() > MAX_RUST_LINES {
-            problems.push(format!("{}: {} lines, more than {MAX_RUST_LINES}", file.display(), text.lines().count()));
+            problems.push(format!(
+                "{}: {} lines, more than {MAX_RUST_LINES}",
+                file.display(),
+                text.lines().count()
+            ));
         }
         problems.extend(machine_paths(&text).map(|line| format!("{}:{line}: the path of a machine", file.display())));
     }
-    if problems.is_empty() { Ok(()) } else { Err(format!("\n  {}", problems.join("\n  "))) }
+    if problems.is_empty() {
+        Ok(())
+    } else {
+        Err(format!("\n  {}", problems.join("\n  ")))
+    }
 }
 
 fn tracked_files(root: &Path) -> Result<Vec<PathBuf>, String> {
@@ -88,7 +102,8 @@ fn machine_paths(text: &str) -> impl Iterator<Item = usize> + '_ {
             line.match_indices(&format!("/{folder}/")).any(|(at, _)| {
                 // `a/root/b` is a path inside something; `/root/b` after a space or a quote is a machine's.
                 let before = line[..at].chars().next_back();
-                before.is_none_or(|c| !c.is_alphanumeric() && !matches!(c, '.' | '_' | '-' | '/' | '}' | ')' | '>' | ':'))
+                before
+                    .is_none_or(|c| !c.is_alphanumeric() && !matches!(c, '.' | '_' | '-' | '/' | '}' | ')' | '>' | ':'))
             })
         });
         hit.then_some(index + 1)
@@ -101,11 +116,20 @@ mod tests {
 
     #[test]
     fn a_production_crate_that_imports_the_simulator_is_named() {
-        let manifest = "[dev-dependencies]\nchrysalis-sim.workspace = true\n[target.\"cfg(x)\".dependencies]\npolars = \"1\"\n";
+        let manifest =
+            "[dev-dependencies]\nchrysalis-sim.workspace = true\n[target.\"cfg(x)\".dependencies]\npolars = \"1\"\n";
         let problems = check_walls(Path::new("node/roles/Cargo.toml"), manifest).unwrap();
         assert_eq!(problems.len(), 2, "{problems:?}");
-        assert!(check_walls(Path::new("reports/Cargo.toml"), "[dependencies]\npolars = \"1\"\n").unwrap().is_empty());
-        assert!(check_walls(Path::new("Cargo.toml"), "[workspace.dependencies]\nmadsim = \"1\"\n").unwrap().is_empty());
+        assert!(
+            check_walls(Path::new("reports/Cargo.toml"), "[dependencies]\npolars = \"1\"\n")
+                .unwrap()
+                .is_empty()
+        );
+        assert!(
+            check_walls(Path::new("Cargo.toml"), "[workspace.dependencies]\nmadsim = \"1\"\n")
+                .unwrap()
+                .is_empty()
+        );
     }
 
     #[test]

@@ -26,7 +26,11 @@ impl Execute for System {
     }
 
     fn run(&self, job: &Job<'_>) -> Result<RunResult, ServiceError> {
-        let detail = if job.store.is_some() { Detail::Full } else { Detail::Verdicts };
+        let detail = if job.store.is_some() {
+            Detail::Full
+        } else {
+            Detail::Verdicts
+        };
         let plan = Arc::new(job.plan.clone());
         let outcome = self.outcome(&plan, job.engine, detail, false)?;
         if let Some(folder) = job.store {
@@ -61,15 +65,22 @@ impl System {
             Engine::Native => EngineKind::Native,
             Engine::Tokio => return self.live_outcome(plan),
         };
-        let options = RunOptions { detail, record_events, ..RunOptions::verdicts(engine) };
-        chrysalis_world::run(plan, options, &self.workshop).map_err(|error| ServiceError::Environment(error.to_string()))
+        let options = RunOptions {
+            detail,
+            record_events,
+            ..RunOptions::verdicts(engine)
+        };
+        chrysalis_world::run(plan, options, &self.workshop)
+            .map_err(|error| ServiceError::Environment(error.to_string()))
     }
 
     fn live_outcome(&self, plan: &Arc<Plan>) -> Result<Outcome, ServiceError> {
         let environment = |error: &dyn std::fmt::Display| ServiceError::Environment(error.to_string());
         let data = tempfile::tempdir().map_err(|error| environment(&error))?;
         let runtime = runtime()?;
-        runtime.block_on(live::run_live(plan, &self.workshop, data.path())).map_err(|error| environment(&error))
+        runtime
+            .block_on(live::run_live(plan, &self.workshop, data.path()))
+            .map_err(|error| environment(&error))
     }
 }
 
@@ -92,12 +103,20 @@ fn write_store(folder: &Path, job: &Job<'_>, plan: &Plan, outcome: &Outcome) -> 
     let tables = store::tables(plan, outcome);
     let description = store::description(plan, outcome, job.scenario_source, job.engine.name());
     let writer = RunStoreWriter::create(&target).map_err(|error| environment(&error))?;
-    writer.write(&tables, description).map_err(|error| environment(&error))?;
+    writer
+        .write(&tables, description)
+        .map_err(|error| environment(&error))?;
     Ok(())
 }
 
 fn result(outcome: &Outcome) -> RunResult {
-    let count = |kind| outcome.requests.iter().filter(|request| request.outcome == kind).count() as u64;
+    let count = |kind| {
+        outcome
+            .requests
+            .iter()
+            .filter(|request| request.outcome == kind)
+            .count() as u64
+    };
     RunResult {
         assertions: outcome
             .assertions

@@ -30,7 +30,12 @@ impl System {
     /// This system as the command line's services.
     #[must_use]
     pub fn services(&self) -> Services<'_> {
-        Services { execute: Some(self), report: Some(self), serve: Some(self), measure: None }
+        Services {
+            execute: Some(self),
+            report: Some(self),
+            serve: Some(self),
+            measure: None,
+        }
     }
 }
 

@@ -15,12 +15,7 @@ const LOOK: Duration = Duration::from_millis(100);
 const GRACE: Duration = Duration::from_secs(3);
 
 impl Serve for System {
-    fn up(
-        &self,
-        plan: &Plan,
-        ready: &mut dyn FnMut(&Endpoints),
-        stop: &AtomicUsize,
-    ) -> Result<(), ServiceError> {
+    fn up(&self, plan: &Plan, ready: &mut dyn FnMut(&Endpoints), stop: &AtomicUsize) -> Result<(), ServiceError> {
         let environment = |error: &dyn std::fmt::Display| ServiceError::Environment(error.to_string());
         let data = tempfile::tempdir().map_err(|error| environment(&error))?;
         let runtime = runtime()?;
@@ -29,7 +24,11 @@ impl Serve for System {
             .block_on(LiveNetwork::start(&plan, &self.workshop, data.path()))
             .map_err(|error| environment(&error))?;
         let endpoints = Endpoints {
-            clients: network.clients.iter().map(|(name, address)| (name.clone(), address.to_string())).collect(),
+            clients: network
+                .clients
+                .iter()
+                .map(|(name, address)| (name.clone(), address.to_string()))
+                .collect(),
             proxies: network
                 .proxies
                 .iter()

@@ -32,7 +32,11 @@ pub fn description(plan: &Plan, outcome: &Outcome, scenario_source: &str, engine
         virtual_ns: outcome.stats.virtual_ns,
         world_digest: hex::encode(outcome.stats.world_digest),
         application_digest: hex::encode(outcome.application_digest),
-        verdict: if outcome.passed() { RunVerdict::Pass } else { RunVerdict::Fail },
+        verdict: if outcome.passed() {
+            RunVerdict::Pass
+        } else {
+            RunVerdict::Fail
+        },
     }
 }
 
@@ -59,7 +63,11 @@ pub fn tables(plan: &Plan, outcome: &Outcome) -> Tables {
             .collect(),
         assertions: assertions(outcome),
         prices: vec![
-            PriceRow { at_ns: 0, name: "price_per_token".into(), nanoton: plan.economy.price_per_token_nanoton },
+            PriceRow {
+                at_ns: 0,
+                name: "price_per_token".into(),
+                nanoton: plan.economy.price_per_token_nanoton,
+            },
             PriceRow {
                 at_ns: 0,
                 name: "worker_fee_per_token".into(),
@@ -70,7 +78,13 @@ pub fn tables(plan: &Plan, outcome: &Outcome) -> Tables {
 }
 
 fn ends<'a>(outcome: &'a Outcome, role: &str) -> BTreeMap<&'a str, &'a End> {
-    outcome.rows.ends.iter().filter(|end| end.role == role).map(|end| (end.request_id.as_str(), end)).collect()
+    outcome
+        .rows
+        .ends
+        .iter()
+        .filter(|end| end.role == role)
+        .map(|end| (end.request_id.as_str(), end))
+        .collect()
 }
 
 /// Token counts as the inference server reported them to the user; zero where it did not.
@@ -79,10 +93,16 @@ fn reported_usage(body: &[u8]) -> [u64; 4] {
     let candidates: Vec<&str> = if text.trim_start().starts_with('{') {
         vec![text.trim()]
     } else {
-        text.lines().filter_map(|line| line.strip_prefix("data:")).map(str::trim).collect()
+        text.lines()
+            .filter_map(|line| line.strip_prefix("data:"))
+            .map(str::trim)
+            .collect()
     };
     let mut usage = [0; 4];
-    for value in candidates.iter().filter_map(|text| serde_json::from_str::<serde_json::Value>(text).ok()) {
+    for value in candidates
+        .iter()
+        .filter_map(|text| serde_json::from_str::<serde_json::Value>(text).ok())
+    {
         let count = |pointer: &str| value.pointer(pointer).and_then(serde_json::Value::as_u64).unwrap_or(0);
         let found = [
             count("/usage/prompt_tokens"),
@@ -109,19 +129,30 @@ fn status(record: &RequestRecord) -> RequestStatus {
 
 fn requests(plan: &Plan, outcome: &Outcome) -> Vec<RequestRow> {
     let (at_proxy, at_worker) = (ends(outcome, "proxy"), ends(outcome, "worker"));
-    let users: BTreeMap<&str, (u64, &chrysalis_world::plan::UserPlan)> =
-        plan.users.iter().zip(0..).map(|(user, index)| (user.name.as_str(), (index, user))).collect();
+    let users: BTreeMap<&str, (u64, &chrysalis_world::plan::UserPlan)> = plan
+        .users
+        .iter()
+        .zip(0..)
+        .map(|(user, index)| (user.name.as_str(), (index, user)))
+        .collect();
     let row = |record: &RequestRecord| {
         let (user_index, user) = users.get(record.user.as_str())?;
         let planned = user.requests.get(record.index)?;
-        let id = record.request_id.clone().unwrap_or_else(|| format!("{}/{}", record.user, record.index));
+        let id = record
+            .request_id
+            .clone()
+            .unwrap_or_else(|| format!("{}/{}", record.user, record.index));
         let (proxy, worker) = (at_proxy.get(id.as_str()), at_worker.get(id.as_str()));
         let adjusted = proxy.map_or(0, |end| end.adjusted_tokens);
         let class = |count: fn(&End) -> u64| proxy.map(|end| count(end));
         let [prompt_tokens, cached_tokens, completion_tokens, reasoning_tokens] = reported_usage(&record.body);
         let complete = record.outcome == RequestOutcome::Succeeded;
         Some(RequestRow {
-            client: plan.clients.get(user.client).map(|client| client.node.name.clone()).unwrap_or_default(),
+            client: plan
+                .clients
+                .get(user.client)
+                .map(|client| client.node.name.clone())
+                .unwrap_or_default(),
             user: *user_index,
             proxy: proxy.map(|end| end.node.clone()),
             worker: worker.map(|end| end.node.clone()),
@@ -131,8 +162,14 @@ fn requests(plan: &Plan, outcome: &Outcome) -> Vec<RequestRow> {
             send_ns: record.sent_ns,
             first_byte_ns: record.first_byte_ns,
             last_byte_ns: record.parts.last().map(|(at_ns, _)| *at_ns),
-            ttft_ns: record.first_byte_ns.filter(|_| complete).map(|at| at.saturating_sub(record.intended_ns)),
-            e2e_ns: record.end_ns.filter(|_| complete).map(|at| at.saturating_sub(record.intended_ns)),
+            ttft_ns: record
+                .first_byte_ns
+                .filter(|_| complete)
+                .map(|at| at.saturating_sub(record.intended_ns)),
+            e2e_ns: record
+                .end_ns
+                .filter(|_| complete)
+                .map(|at| at.saturating_sub(record.intended_ns)),
             status: status(record),
             error_code: (record.error_code != 0).then_some(record.error_code),
             http_status: record.http_status.map(u32::from),
@@ -161,7 +198,12 @@ fn parts(outcome: &Outcome) -> Vec<PartRow> {
     let mut next: BTreeMap<(&str, &str), u64> = BTreeMap::new();
     let mut rows = Vec::with_capacity(outcome.rows.parts.len());
     for part in &outcome.rows.parts {
-        let Part { at_ns, role, request_id, bytes } = part;
+        let Part {
+            at_ns,
+            role,
+            request_id,
+            bytes,
+        } = part;
         let observer = match role.as_str() {
             "client" => Observer::Client,
             "proxy" => Observer::Proxy,
@@ -240,7 +282,14 @@ fn payments(plan: &Plan, outcome: &Outcome) -> Vec<PaymentRow> {
     let mut known: BTreeMap<(&str, &str), u64> = BTreeMap::new();
     let mut rows = Vec::new();
     for payment in outcome.rows.payments.iter().filter(|payment| payment.role == "proxy") {
-        let Payment { at_ns, node, kind, contract, tokens, .. } = payment;
+        let Payment {
+            at_ns,
+            node,
+            kind,
+            contract,
+            tokens,
+            ..
+        } = payment;
         let before = known.entry((node, contract)).or_default();
         let delta = i64::try_from(*tokens).unwrap_or(i64::MAX) - i64::try_from(*before).unwrap_or(i64::MAX);
         if delta == 0 {
@@ -277,7 +326,11 @@ fn attestations(plan: &Plan, outcome: &Outcome) -> Vec<AttestationRow> {
         verifier: peer.node.clone(),
         peer: peer.kind.clone(),
         kind: if peer.kind == "client" { "none" } else { evidence }.to_owned(),
-        verdict: if peer.accepted { AttestationVerdict::Accepted } else { AttestationVerdict::Rejected },
+        verdict: if peer.accepted {
+            AttestationVerdict::Accepted
+        } else {
+            AttestationVerdict::Rejected
+        },
         reason: peer.reason.clone(),
         image_hash: hex::encode(peer.image_hash),
         cached: false,
@@ -293,7 +346,11 @@ fn assertions(outcome: &Outcome) -> Vec<AssertionRow> {
             Class::Eventually => AssertionClass::Eventually,
             Class::Slo => AssertionClass::Slo,
         },
-        verdict: if assertion.held { AssertionVerdict::Pass } else { AssertionVerdict::Fail },
+        verdict: if assertion.held {
+            AssertionVerdict::Pass
+        } else {
+            AssertionVerdict::Fail
+        },
         detail: assertion.detail.clone(),
         at_ns: assertion.at_ns,
     };

@@ -58,8 +58,14 @@ pub(crate) fn body_pipe(
 ) -> (BodyWriter, BodyReader) {
     let shared = Shared::default();
     (
-        BodyWriter { shared: shared.clone(), high_water_bytes },
-        BodyReader { shared, on_drop: Some(Box::new(on_early_drop)) },
+        BodyWriter {
+            shared: shared.clone(),
+            high_water_bytes,
+        },
+        BodyReader {
+            shared,
+            on_drop: Some(Box::new(on_early_drop)),
+        },
     )
 }
 

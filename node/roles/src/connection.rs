@@ -129,7 +129,10 @@ pub(crate) struct Connection(Arc<Inner>);
 
 impl fmt::Debug for Connection {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("Connection").field("id", &self.0.id).field("peer", &self.0.peer_address).finish_non_exhaustive()
+        f.debug_struct("Connection")
+            .field("id", &self.0.id)
+            .field("peer", &self.0.peer_address)
+            .finish_non_exhaustive()
     }
 }
 
@@ -171,7 +174,9 @@ impl Connection {
 
     /// Answers a query of the peer.
     pub(crate) fn answer(&self, id: i64, answer: &impl Boxed) -> Result<(), SendError> {
-        self.0.outbox.send(|frames, buffer| frames.query_answer(id, answer, buffer))
+        self.0
+            .outbox
+            .send(|frames, buffer| frames.query_answer(id, answer, buffer))
     }
 
     /// Refuses a query of the peer.

@@ -53,7 +53,11 @@ impl Dialing {
         while !shutdown.is_requested() {
             let started_ns = self.env.now_ns();
             if let Err(reason) = self.one(&target, address, &mut shutdown).await {
-                telemetry::note(&self.env, self.role, &format!("no connection to proxy {address}: {reason}"));
+                telemetry::note(
+                    &self.env,
+                    self.role,
+                    &format!("no connection to proxy {address}: {reason}"),
+                );
             }
             if self.env.now_ns() - started_ns >= STABLE_AFTER_NS {
                 pause = FIRST_PAUSE;
@@ -66,12 +70,7 @@ impl Dialing {
         }
     }
 
-    async fn one<D: Dials>(
-        &self,
-        target: &Arc<D>,
-        address: SocketAddr,
-        shutdown: &mut Shutdown,
-    ) -> Result<(), String> {
+    async fn one<D: Dials>(&self, target: &Arc<D>, address: SocketAddr, shutdown: &mut Shutdown) -> Result<(), String> {
         let env = &self.env;
         let stream = env
             .timeout(CONNECT_LIMIT, env.connect(address))
@@ -87,7 +86,10 @@ impl Dialing {
                 return Err(reason);
             }
         };
-        if !self.trust.allows(env, self.role, "proxy", &peer, &self.root.current().proxy_hashes) {
+        if !self
+            .trust
+            .allows(env, self.role, "proxy", &peer, &self.root.current().proxy_hashes)
+        {
             return Err("its image hash is not in the root contract".into());
         }
         let id = self.next_id.fetch_add(1, Ordering::Relaxed);

@@ -25,7 +25,9 @@ impl TlObject for CancelQuery {
     }
 
     fn read_bare(reader: &mut Reader<'_>) -> Result<Self, DecodeError> {
-        Ok(Self { request_id: RequestId(reader.array()?) })
+        Ok(Self {
+            request_id: RequestId(reader.array()?),
+        })
     }
 }
 
@@ -42,7 +44,9 @@ mod tests {
 
     #[test]
     fn a_cancel_message_survives_the_wire_and_nothing_else_is_one() {
-        let message = CancelQuery { request_id: RequestId([7; 32]) };
+        let message = CancelQuery {
+            request_id: RequestId([7; 32]),
+        };
         let bytes = message.encode();
         assert_eq!(CancelQuery::from_message(&bytes), Some(message));
         assert_eq!(CancelQuery::from_message(&bytes[..35]), None);

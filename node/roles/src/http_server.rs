@@ -47,10 +47,7 @@ impl Body for NodeBody {
     type Data = Bytes;
     type Error = BrokenBody;
 
-    fn poll_frame(
-        mut self: Pin<&mut Self>,
-        cx: &mut Context<'_>,
-    ) -> Poll<Option<Result<Frame<Bytes>, BrokenBody>>> {
+    fn poll_frame(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Option<Result<Frame<Bytes>, BrokenBody>>> {
         match &mut *self {
             Self::Full(body) => pin!(body).poll_frame(cx).map_err(|never: Infallible| match never {}),
             Self::Pipe(body) => Pin::new(body).poll_frame(cx),
@@ -79,10 +76,16 @@ pub(crate) trait Service: Send + Sync + 'static {
 }
 
 /// A complete response.
-pub(crate) fn full_response(status: StatusCode, content_type: &'static str, body: impl Into<Bytes>) -> Response<NodeBody> {
+pub(crate) fn full_response(
+    status: StatusCode,
+    content_type: &'static str,
+    body: impl Into<Bytes>,
+) -> Response<NodeBody> {
     let mut response = Response::new(NodeBody::Full(Full::new(body.into())));
     *response.status_mut() = status;
-    response.headers_mut().insert(header::CONTENT_TYPE, header::HeaderValue::from_static(content_type));
+    response
+        .headers_mut()
+        .insert(header::CONTENT_TYPE, header::HeaderValue::from_static(content_type));
     response
 }
 

@@ -37,7 +37,10 @@ pub(crate) struct Outbox {
 
 impl Outbox {
     pub(crate) fn new(high_water_bytes: usize) -> Self {
-        Self { state: Mutex::default(), high_water_bytes }
+        Self {
+            state: Mutex::default(),
+            high_water_bytes,
+        }
     }
 
     fn lock(&self) -> MutexGuard<'_, State> {

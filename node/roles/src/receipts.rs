@@ -92,7 +92,10 @@ impl ProxyAccount {
         if claimed != expected {
             return Err(ProxyMismatch::ProxyContract { expected, claimed });
         }
-        let proxy = ProxyIdentity { address: expected, public_key: proxy_key };
+        let proxy = ProxyIdentity {
+            address: expected,
+            public_key: proxy_key,
+        };
         let expected = match kind {
             PaymentKind::ClientCharge | PaymentKind::ClientRefund => root.client_address(&proxy, owner),
             PaymentKind::WorkerPayout | PaymentKind::WorkerLastPayout => root.worker_address(&proxy, owner),
@@ -101,7 +104,13 @@ impl ProxyAccount {
         if claimed != expected {
             return Err(ProxyMismatch::OwnContract { expected, claimed });
         }
-        Ok(Self { contract: expected, proxy_key, kind, version, receipts: Receipts::default() })
+        Ok(Self {
+            contract: expected,
+            proxy_key,
+            kind,
+            version,
+            receipts: Receipts::default(),
+        })
     }
 
     /// The account's contract: one for each proxy and version of the parameters.
@@ -142,7 +151,10 @@ impl ProxyAccount {
         let mut fresh = Receipts::default();
         fresh.accept(payment, db_tokens, max_tokens)?;
         let known = &self.receipts;
-        for (known, offered) in [(known.db_tokens(), fresh.db_tokens()), (known.signed_tokens(), fresh.db_tokens())] {
+        for (known, offered) in [
+            (known.db_tokens(), fresh.db_tokens()),
+            (known.signed_tokens(), fresh.db_tokens()),
+        ] {
             if offered < known {
                 return Err(ProxyMismatch::DurableLost { known, offered });
             }

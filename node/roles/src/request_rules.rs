@@ -24,7 +24,9 @@ pub struct RuleError {
 
 impl RuleError {
     fn new(message: impl Into<String>) -> Self {
-        Self { message: message.into() }
+        Self {
+            message: message.into(),
+        }
     }
 
     /// The protocol's code for it.
@@ -55,7 +57,9 @@ impl Endpoint {
         match path.split(['?', '#']).next() {
             Some("/v1/chat/completions") => Ok(Self::ChatCompletions),
             Some("/v1/completions") => Ok(Self::Completions),
-            _ => Err(RuleError::new("only /v1/chat/completions and /v1/completions are served")),
+            _ => Err(RuleError::new(
+                "only /v1/chat/completions and /v1/completions are served",
+            )),
         }
     }
 
@@ -171,7 +175,11 @@ impl Rule {
 
 fn check_fields(path: &str, object: &Map<String, Value>, rules: &[(&str, Rule)]) -> Result<(), RuleError> {
     for (key, value) in object {
-        let place = if path.is_empty() { key.clone() } else { format!("{path}.{key}") };
+        let place = if path.is_empty() {
+            key.clone()
+        } else {
+            format!("{path}.{key}")
+        };
         // null stands for "not given" throughout the OpenAI interface.
         if value.is_null() {
             continue;
@@ -229,7 +237,9 @@ pub fn forwarded_request(target: &str, body: &[u8], base_name: &str) -> Result<F
     let has_options = body.get("stream_options").is_some_and(Value::is_object);
     if wants_stream == Some(true) || (has_options && wants_stream.is_none()) {
         body.insert("stream".into(), true.into());
-        let options = body.entry("stream_options").or_insert_with(|| Value::Object(Map::new()));
+        let options = body
+            .entry("stream_options")
+            .or_insert_with(|| Value::Object(Map::new()));
         match options {
             Value::Object(options) => options.insert("include_usage".into(), true.into()),
             other => {
@@ -252,7 +262,12 @@ pub fn token_bound(body: &Map<String, Value>) -> Option<u64> {
 
 /// How many alternatives a body asks for; at least one.
 pub fn alternatives(body: &Map<String, Value>) -> u64 {
-    ["n", "best_of"].iter().filter_map(|key| body.get(*key)?.as_u64()).max().unwrap_or(1).max(1)
+    ["n", "best_of"]
+        .iter()
+        .filter_map(|key| body.get(*key)?.as_u64())
+        .max()
+        .unwrap_or(1)
+        .max(1)
 }
 
 /// Server-sent events in a piece of an answer: each carries at least one token.
@@ -335,9 +350,20 @@ pub fn user_request(body: &[u8]) -> Result<UserRequest, RuleError> {
         .and_then(|bound| u32::try_from(bound).ok())
         .ok_or_else(|| RuleError::new("max_tokens times the number of alternatives is above 2147483647"))?;
     // Positive and at most an hour: the cast keeps every value.
-    #[expect(clippy::cast_possible_truncation, clippy::cast_sign_loss, reason = "range checked above")]
+    #[expect(
+        clippy::cast_possible_truncation,
+        clippy::cast_sign_loss,
+        reason = "range checked above"
+    )]
     let timeout_ns = (timeout_s * 1e9) as u64;
-    Ok(UserRequest { model, max_tokens, max_coefficient, timeout_ns, enable_debug, body })
+    Ok(UserRequest {
+        model,
+        max_tokens,
+        max_coefficient,
+        timeout_ns,
+        enable_debug,
+        body,
+    })
 }
 
 #[cfg(test)]
@@ -361,7 +387,12 @@ mod tests {
         assert_eq!(request.body["stream_options"]["include_usage"], true);
 
         let plain = json!({"model": "tiny", "messages": [], "stream": false, "stream_options": {}});
-        assert!(!forward("/v1/chat/completions", &plain).unwrap().body.contains_key("stream_options"));
+        assert!(
+            !forward("/v1/chat/completions", &plain)
+                .unwrap()
+                .body
+                .contains_key("stream_options")
+        );
     }
 
     #[test]
@@ -370,19 +401,51 @@ mod tests {
             ("/v1/embeddings", json!({}), "only /v1"),
             ("/v1/chat/completions", json!([]), "JSON object"),
             ("/v1/chat/completions", json!({"model": "tiny"}), "messages is missing"),
-            ("/v1/chat/completions", json!({"model": "other", "messages": []}), "another model"),
-            ("/v1/chat/completions", json!({"model": "tiny", "messages": [], "tools": []}), "tools is not supported"),
-            ("/v1/chat/completions", json!({"model": "tiny", "messages": [], "n": 17}), "n must be"),
-            ("/v1/chat/completions", json!({"model": "tiny", "messages": [], "n": 0}), "n must be"),
-            ("/v1/chat/completions", json!({"model": "tiny", "messages": [], "max_tokens": -1}), "max_tokens"),
-            ("/v1/chat/completions", json!({"model": "tiny", "messages": [], "frequency_penalty": 2.5}), "-2 to 2"),
+            (
+                "/v1/chat/completions",
+                json!({"model": "other", "messages": []}),
+                "another model",
+            ),
+            (
+                "/v1/chat/completions",
+                json!({"model": "tiny", "messages": [], "tools": []}),
+                "tools is not supported",
+            ),
+            (
+                "/v1/chat/completions",
+                json!({"model": "tiny", "messages": [], "n": 17}),
+                "n must be",
+            ),
+            (
+                "/v1/chat/completions",
+                json!({"model": "tiny", "messages": [], "n": 0}),
+                "n must be",
+            ),
+            (
+                "/v1/chat/completions",
+                json!({"model": "tiny", "messages": [], "max_tokens": -1}),
+                "max_tokens",
+            ),
+            (
+                "/v1/chat/completions",
+                json!({"model": "tiny", "messages": [], "frequency_penalty": 2.5}),
+                "-2 to 2",
+            ),
             (
                 "/v1/chat/completions",
                 json!({"model": "tiny", "messages": [], "chat_template_kwargs": {"x": 1}}),
                 "chat_template_kwargs.x",
             ),
-            ("/v1/completions", json!({"model": "tiny", "prompt": 1}), "prompt must be"),
-            ("/v1/completions", json!({"model": "tiny", "prompt": "p", "max_completion_tokens": 1}), "not supported"),
+            (
+                "/v1/completions",
+                json!({"model": "tiny", "prompt": 1}),
+                "prompt must be",
+            ),
+            (
+                "/v1/completions",
+                json!({"model": "tiny", "prompt": "p", "max_completion_tokens": 1}),
+                "not supported",
+            ),
         ];
         for (target, body, expected) in cases {
             let error = forward(target, &body).unwrap_err();

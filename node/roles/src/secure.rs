@@ -3,7 +3,9 @@
 
 use chrysalis_attest::{AttestedPeer, PeerReason, PeerVerifier, ra_tls};
 use chrysalis_env::{Elapsed, Env, Stream};
-use chrysalis_wire::proof_of_work::{CHALLENGE_BYTES, Challenge, Difficulty, ProofOfWorkError, RESPONSE_BYTES, Response};
+use chrysalis_wire::proof_of_work::{
+    CHALLENGE_BYTES, Challenge, Difficulty, ProofOfWorkError, RESPONSE_BYTES, Response,
+};
 use rustls::{ClientConfig, ServerConfig};
 use std::{io, sync::Arc, time::Duration};
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
@@ -73,7 +75,10 @@ impl SecureAcceptor {
         mut stream: Stream,
     ) -> Result<(TlsStream<Stream>, AttestedPeer), SecureError> {
         env.timeout(self.limits.time_limit, async {
-            let challenge = Challenge { difficulty: self.limits.asked_difficulty, salt: env.random() };
+            let challenge = Challenge {
+                difficulty: self.limits.asked_difficulty,
+                salt: env.random(),
+            };
             stream.write_all(&challenge.encode()).await?;
             stream.flush().await?;
             let mut bytes = [0; RESPONSE_BYTES];
@@ -114,7 +119,9 @@ impl SecureDialer {
             let response = self.work(env, &Challenge::decode(&bytes)?).await?;
             stream.write_all(&response.encode()).await?;
             stream.flush().await?;
-            let tls = TlsConnector::from(self.tls.clone()).connect(ra_tls::server_name(), stream).await?;
+            let tls = TlsConnector::from(self.tls.clone())
+                .connect(ra_tls::server_name(), stream)
+                .await?;
             let peer = ra_tls::peer(tls.get_ref().1, &self.verifier, env.unix_s())?;
             Ok((tls.into(), peer))
         })

@@ -29,13 +29,24 @@ impl Role {
 pub(crate) fn stage(env: &Env, role: Role, request: &[u8; 32], stage: &'static str) {
     env.observe(
         "request.stage",
-        &[("request", request.into()), ("role", role.name().into()), ("stage", stage.into())],
+        &[
+            ("request", request.into()),
+            ("role", role.name().into()),
+            ("stage", stage.into()),
+        ],
     );
 }
 
 /// A piece of an answer that passed a role: kind `request.part`.
 pub(crate) fn part(env: &Env, role: Role, request: &[u8; 32], bytes: usize) {
-    env.observe("request.part", &[("request", request.into()), ("role", role.name().into()), ("bytes", bytes.into())]);
+    env.observe(
+        "request.part",
+        &[
+            ("request", request.into()),
+            ("role", role.name().into()),
+            ("bytes", bytes.into()),
+        ],
+    );
 }
 
 /// How a request ended for a role: kind `request.end`. `code` is 0 for success, else of spec §1.6.
@@ -66,7 +77,14 @@ pub(crate) struct Usage {
 }
 
 /// A peer was accepted or refused: kind `peer`.
-pub(crate) fn peer(env: &Env, role: Role, peer_kind: &'static str, accepted: bool, reason: &str, image_hash: &[u8; 32]) {
+pub(crate) fn peer(
+    env: &Env,
+    role: Role,
+    peer_kind: &'static str,
+    accepted: bool,
+    reason: &str,
+    image_hash: &[u8; 32],
+) {
     env.observe(
         "peer",
         &[

@@ -23,7 +23,9 @@ pub struct Trust {
 
 impl fmt::Debug for Trust {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("Trust").field("check_image_hash", &self.check_image_hash).finish_non_exhaustive()
+        f.debug_struct("Trust")
+            .field("check_image_hash", &self.check_image_hash)
+            .finish_non_exhaustive()
     }
 }
 
@@ -64,7 +66,11 @@ impl Trust {
         allowed: &BTreeSet<[u8; 32]>,
     ) -> bool {
         let allowed = !self.check_image_hash || allowed.contains(&peer.image_hash);
-        let reason = if allowed { "" } else { "image hash not in the root contract" };
+        let reason = if allowed {
+            ""
+        } else {
+            "image hash not in the root contract"
+        };
         telemetry::peer(env, role, peer_kind, allowed, reason, &peer.image_hash);
         allowed
     }

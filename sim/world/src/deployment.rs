@@ -5,8 +5,8 @@
 
 use crate::plan::{AttestationPlan, BackendPlan, Plan, TeeKind, TinySize};
 use chrysalis_attest::{
-    AllowList, Attester, CollateralStore, FakeTdxAttester, Identity, PeerPolicy, PeerVerifier,
-    SimTdxAttester, SimulationOnly, TdMeasurements, TrustAnchors, VerdictCache,
+    AllowList, Attester, CollateralStore, FakeTdxAttester, Identity, PeerPolicy, PeerVerifier, SimTdxAttester,
+    SimulationOnly, TdMeasurements, TrustAnchors, VerdictCache,
     certificate::{IdentityKey, IssueError},
     issue_cache::IssueCache,
     policy::{AnchorError, AppraisalRules},
@@ -96,7 +96,10 @@ impl Workshop {
             TinySize::Nano => TinyConfig::nano(),
             TinySize::Tiny => TinyConfig::tiny(),
         };
-        models.entry(size).or_insert_with(|| Arc::new(TinyModel::generate(config, WEIGHTS_SEED))).clone()
+        models
+            .entry(size)
+            .or_insert_with(|| Arc::new(TinyModel::generate(config, WEIGHTS_SEED)))
+            .clone()
     }
 }
 
@@ -143,7 +146,13 @@ pub(crate) struct Deployment {
 pub(crate) const NETWORK: Network = Network::from_is_testnet(true);
 
 fn named_hash(kind: &str, name: &str) -> [u8; 32] {
-    Sha256::new().chain_update("chrysalis ").chain_update(kind).chain_update([0]).chain_update(name).finalize().into()
+    Sha256::new()
+        .chain_update("chrysalis ")
+        .chain_update(kind)
+        .chain_update([0])
+        .chain_update(name)
+        .finalize()
+        .into()
 }
 
 /// The account that belongs to a name.
@@ -288,25 +297,43 @@ impl Deployment {
         let base = base_name(model);
         let at_least_one = |number: u32| NonZeroU32::new(number).unwrap_or(NonZeroU32::MIN);
         match plan {
-            BackendPlan::Tiny { size, step_ns, prefill_token_ns } => {
+            BackendPlan::Tiny {
+                size,
+                step_ns,
+                prefill_token_ns,
+            } => {
                 let time = ServiceTime {
                     prefill_base_ns: 0,
                     prefill_per_token_ns: *prefill_token_ns,
                     decode_base_ns: *step_ns,
                     decode_per_sequence_ns: 0,
                 };
-                let machine = Machine { time, max_batch: at_least_one(256) };
-                let options = TinyOptions { machine: Some(machine), ..TinyOptions::default() };
+                let machine = Machine {
+                    time,
+                    max_batch: at_least_one(256),
+                };
+                let options = TinyOptions {
+                    machine: Some(machine),
+                    ..TinyOptions::default()
+                };
                 Arc::new(TinyBackend::new(env.clone(), base, self.workshop.model(*size), options))
             }
-            BackendPlan::ServiceTime { step_base_ns, step_per_sequence_ns, prefill_token_ns, max_batch } => {
+            BackendPlan::ServiceTime {
+                step_base_ns,
+                step_per_sequence_ns,
+                prefill_token_ns,
+                max_batch,
+            } => {
                 let time = ServiceTime {
                     prefill_base_ns: 0,
                     prefill_per_token_ns: *prefill_token_ns,
                     decode_base_ns: *step_base_ns,
                     decode_per_sequence_ns: *step_per_sequence_ns,
                 };
-                let machine = Machine { time, max_batch: at_least_one(*max_batch) };
+                let machine = Machine {
+                    time,
+                    max_batch: at_least_one(*max_batch),
+                };
                 let config = SimConfig {
                     machine,
                     // The request's own limit decides how long an answer is.
@@ -341,7 +368,10 @@ impl Evidence {
             verdicts: workshop.verdicts.clone(),
             issue: workshop.issue.clone(),
             not_before_unix_s,
-            limits: SecureLimits { asked_difficulty, ..SecureLimits::default() },
+            limits: SecureLimits {
+                asked_difficulty,
+                ..SecureLimits::default()
+            },
         })
     }
 
@@ -365,9 +395,7 @@ impl Evidence {
                 let attester = SimTdxAttester::new(platform, TdMeasurements::of_image(image));
                 Some(Box::new(attester.with_cache(self.issue.clone())))
             }
-            (TeeKind::FakeTdx, Some(_)) => {
-                Some(Box::new(FakeTdxAttester::new(SimulationOnly::accept_no_security())))
-            }
+            (TeeKind::FakeTdx, Some(_)) => Some(Box::new(FakeTdxAttester::new(SimulationOnly::accept_no_security()))),
             (TeeKind::None, _) | (_, None) => None,
         };
         Ok(Arc::new(match attester {
@@ -377,7 +405,11 @@ impl Evidence {
     }
 
     fn trust(&self, identity: Arc<Identity>, peers_are_attested: bool) -> Trust {
-        let policy = if peers_are_attested { self.attested_policy.clone() } else { PeerPolicy::Any };
+        let policy = if peers_are_attested {
+            self.attested_policy.clone()
+        } else {
+            PeerPolicy::Any
+        };
         Trust {
             identity,
             verifier: Arc::new(PeerVerifier::with_cache(policy, &self.verdicts)),
@@ -386,4 +418,3 @@ impl Evidence {
         }
     }
 }
-

@@ -20,15 +20,44 @@ pub(crate) type Targets = BTreeMap<String, Target>;
 /// One step.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) enum Step {
-    Kill { node: String, power: bool },
-    Restart { node: String, wipe: bool },
-    Pause { node: String },
-    Resume { node: String },
-    Cut { left: Vec<Place>, right: Vec<Place>, one_way: bool },
-    Heal { left: Vec<Place>, right: Vec<Place>, one_way: bool },
-    Link { from: Place, to: Place, one_way: bool, link: Option<LinkPlan> },
-    ClockJump { node: String, by_ns: i64 },
-    DiskFull { node: String, full: bool },
+    Kill {
+        node: String,
+        power: bool,
+    },
+    Restart {
+        node: String,
+        wipe: bool,
+    },
+    Pause {
+        node: String,
+    },
+    Resume {
+        node: String,
+    },
+    Cut {
+        left: Vec<Place>,
+        right: Vec<Place>,
+        one_way: bool,
+    },
+    Heal {
+        left: Vec<Place>,
+        right: Vec<Place>,
+        one_way: bool,
+    },
+    Link {
+        from: Place,
+        to: Place,
+        one_way: bool,
+        link: Option<LinkPlan>,
+    },
+    ClockJump {
+        node: String,
+        by_ns: i64,
+    },
+    DiskFull {
+        node: String,
+        full: bool,
+    },
 }
 
 /// Steps by time, in the order of the plan where times are equal.
@@ -39,35 +68,107 @@ pub(crate) fn schedule(faults: &[FaultPlan]) -> Vec<(u64, Step)> {
         let after = |span: &Option<u64>| span.map(|span| at.saturating_add(span));
         match &fault.action {
             FaultAction::Kill { node, restart_after_ns } => {
-                steps.push((at, Step::Kill { node: node.clone(), power: false }));
-                steps.extend(after(restart_after_ns).map(|at| (at, Step::Restart { node: node.clone(), wipe: false })));
+                steps.push((
+                    at,
+                    Step::Kill {
+                        node: node.clone(),
+                        power: false,
+                    },
+                ));
+                steps.extend(after(restart_after_ns).map(|at| {
+                    (
+                        at,
+                        Step::Restart {
+                            node: node.clone(),
+                            wipe: false,
+                        },
+                    )
+                }));
             }
-            FaultAction::PowerLoss { node, restart_after_ns, wipe } => {
-                steps.push((at, Step::Kill { node: node.clone(), power: true }));
-                let restart = |at| (at, Step::Restart { node: node.clone(), wipe: *wipe });
+            FaultAction::PowerLoss {
+                node,
+                restart_after_ns,
+                wipe,
+            } => {
+                steps.push((
+                    at,
+                    Step::Kill {
+                        node: node.clone(),
+                        power: true,
+                    },
+                ));
+                let restart = |at| {
+                    (
+                        at,
+                        Step::Restart {
+                            node: node.clone(),
+                            wipe: *wipe,
+                        },
+                    )
+                };
                 steps.extend(after(restart_after_ns).map(restart));
             }
             FaultAction::Pause { node, length_ns } => {
                 steps.push((at, Step::Pause { node: node.clone() }));
                 steps.push((at.saturating_add(*length_ns), Step::Resume { node: node.clone() }));
             }
-            FaultAction::Partition { left, right, one_way, length_ns } => {
+            FaultAction::Partition {
+                left,
+                right,
+                one_way,
+                length_ns,
+            } => {
                 let (left, right, one_way) = (left.clone(), right.clone(), *one_way);
-                let heal = Step::Heal { left: left.clone(), right: right.clone(), one_way };
+                let heal = Step::Heal {
+                    left: left.clone(),
+                    right: right.clone(),
+                    one_way,
+                };
                 steps.push((at, Step::Cut { left, right, one_way }));
                 steps.extend(after(length_ns).map(|at| (at, heal)));
             }
-            FaultAction::Link { from, to, one_way, link, length_ns } => {
-                let step = |link| Step::Link { from: from.clone(), to: to.clone(), one_way: *one_way, link };
+            FaultAction::Link {
+                from,
+                to,
+                one_way,
+                link,
+                length_ns,
+            } => {
+                let step = |link| Step::Link {
+                    from: from.clone(),
+                    to: to.clone(),
+                    one_way: *one_way,
+                    link,
+                };
                 steps.push((at, step(Some(link.clone()))));
                 steps.extend(after(length_ns).map(|at| (at, step(None))));
             }
             FaultAction::ClockJump { node, by_ns } => {
-                steps.push((at, Step::ClockJump { node: node.clone(), by_ns: *by_ns }));
+                steps.push((
+                    at,
+                    Step::ClockJump {
+                        node: node.clone(),
+                        by_ns: *by_ns,
+                    },
+                ));
             }
             FaultAction::DiskFull { node, length_ns } => {
-                steps.push((at, Step::DiskFull { node: node.clone(), full: true }));
-                steps.extend(after(length_ns).map(|at| (at, Step::DiskFull { node: node.clone(), full: false })));
+                steps.push((
+                    at,
+                    Step::DiskFull {
+                        node: node.clone(),
+                        full: true,
+                    },
+                ));
+                steps.extend(after(length_ns).map(|at| {
+                    (
+                        at,
+                        Step::DiskFull {
+                            node: node.clone(),
+                            full: false,
+                        },
+                    )
+                }));
             }
         }
     }
@@ -77,10 +178,21 @@ pub(crate) fn schedule(faults: &[FaultPlan]) -> Vec<(u64, Step)> {
 }
 
 /// Carries out a step and notes it.
-pub(crate) fn apply(step: &Step, at_ns: u64, targets: &mut Targets, network: &Network, plan: &NetworkPlan, recorder: &Recorder) {
+pub(crate) fn apply(
+    step: &Step,
+    at_ns: u64,
+    targets: &mut Targets,
+    network: &Network,
+    plan: &NetworkPlan,
+    recorder: &Recorder,
+) {
     match step {
         Step::Kill { node, power } => {
-            let (kind, mode) = if *power { ("power_loss", KillMode::PowerLoss) } else { ("kill", KillMode::Process) };
+            let (kind, mode) = if *power {
+                ("power_loss", KillMode::PowerLoss)
+            } else {
+                ("kill", KillMode::Process)
+            };
             on(targets, node, kind, at_ns, recorder, |target| target.handle.kill(mode));
         }
         Step::Restart { node, wipe } => on(targets, node, "restart", at_ns, recorder, |target| {
@@ -90,7 +202,9 @@ pub(crate) fn apply(step: &Step, at_ns: u64, targets: &mut Targets, network: &Ne
             target.handle.restart();
         }),
         Step::Pause { node } => on(targets, node, "pause", at_ns, recorder, |target| target.handle.pause()),
-        Step::Resume { node } => on(targets, node, "resume", at_ns, recorder, |target| target.handle.resume()),
+        Step::Resume { node } => on(targets, node, "resume", at_ns, recorder, |target| {
+            target.handle.resume()
+        }),
         Step::ClockJump { node, by_ns } => on(targets, node, "clock_jump", at_ns, recorder, |target| {
             target.clock.skew_ns = target.clock.skew_ns.saturating_add(*by_ns);
             target.handle.set_clock(target.clock);
@@ -98,21 +212,36 @@ pub(crate) fn apply(step: &Step, at_ns: u64, targets: &mut Targets, network: &Ne
         Step::DiskFull { node, full } => {
             let kind = if *full { "disk_full" } else { "disk_mended" };
             let fault = if *full { DiskFault::Full } else { DiskFault::None };
-            on(targets, node, kind, at_ns, recorder, |target| target.handle.set_disk_fault(fault));
+            on(targets, node, kind, at_ns, recorder, |target| {
+                target.handle.set_disk_fault(fault)
+            });
         }
         Step::Cut { left, right, one_way } => {
             recorder.fault(at_ns, "partition", format!("{} | {}", names(left), names(right)));
             for (a, b) in pairs(targets, left, right) {
-                if *one_way { network.cut_one_way(&a, &b) } else { network.cut(&a, &b) }
+                if *one_way {
+                    network.cut_one_way(&a, &b)
+                } else {
+                    network.cut(&a, &b)
+                }
             }
         }
         Step::Heal { left, right, one_way } => {
             recorder.fault(at_ns, "heal", format!("{} | {}", names(left), names(right)));
             for (a, b) in pairs(targets, left, right) {
-                if *one_way { network.heal_one_way(&a, &b) } else { network.heal(&a, &b) }
+                if *one_way {
+                    network.heal_one_way(&a, &b)
+                } else {
+                    network.heal(&a, &b)
+                }
             }
         }
-        Step::Link { from, to, one_way, link } => {
+        Step::Link {
+            from,
+            to,
+            one_way,
+            link,
+        } => {
             let (from, to) = (std::slice::from_ref(from), std::slice::from_ref(to));
             let kind = if link.is_some() { "link" } else { "link_restored" };
             recorder.fault(at_ns, kind, format!("{} - {}", names(from), names(to)));
@@ -166,7 +295,12 @@ fn pairs(targets: &Targets, left: &[Place], right: &[Place]) -> Vec<(NodeHandle,
     let right = members(right);
     members(left)
         .iter()
-        .flat_map(|a| right.iter().filter(|b| a.id() != b.id()).map(|b| (a.clone(), b.clone())))
+        .flat_map(|a| {
+            right
+                .iter()
+                .filter(|b| a.id() != b.id())
+                .map(|b| (a.clone(), b.clone()))
+        })
         .collect()
 }
 
@@ -183,7 +317,10 @@ pub(crate) fn planned_link(plan: &NetworkPlan, targets: &Targets, a: &NodeHandle
     let fits = |rule: &LinkRule, a: &NodeHandle, b: &NodeHandle| {
         is_in(&rule.from, a.name(), region(a)) && is_in(&rule.to, b.name(), region(b))
     };
-    let rule = plan.rules.iter().find(|rule| fits(rule, a, b) || (!rule.one_way && fits(rule, b, a)));
+    let rule = plan
+        .rules
+        .iter()
+        .find(|rule| fits(rule, a, b) || (!rule.one_way && fits(rule, b, a)));
     link_spec(rule.map_or(&plan.default_link, |rule| &rule.link))
 }
 
@@ -191,10 +328,14 @@ pub(crate) fn link_spec(link: &LinkPlan) -> LinkSpec {
     LinkSpec {
         latency: match link.latency_ns {
             SpanNs::Constant(ns) => Distribution::Constant(ns),
-            SpanNs::Uniform { low_ns, high_ns } => Distribution::Uniform { low: low_ns, high: high_ns },
-            SpanNs::Normal { mean_ns, deviation_ns } => {
-                Distribution::Normal { mean: mean_ns, deviation: deviation_ns }
-            }
+            SpanNs::Uniform { low_ns, high_ns } => Distribution::Uniform {
+                low: low_ns,
+                high: high_ns,
+            },
+            SpanNs::Normal { mean_ns, deviation_ns } => Distribution::Normal {
+                mean: mean_ns,
+                deviation: deviation_ns,
+            },
             SpanNs::Exponential { mean_ns } => Distribution::Exponential { mean: mean_ns },
         },
         loss_ppm: link.loss_ppm,

@@ -104,11 +104,19 @@ impl LiveNetwork {
         Ok(())
     }
 
-    fn chosen(&self, indices: &[usize], address: impl Fn(&(String, SocketAddr, SocketAddr)) -> SocketAddr) -> Vec<SocketAddr> {
+    fn chosen(
+        &self,
+        indices: &[usize],
+        address: impl Fn(&(String, SocketAddr, SocketAddr)) -> SocketAddr,
+    ) -> Vec<SocketAddr> {
         if indices.is_empty() {
             return self.proxies.iter().map(address).collect();
         }
-        indices.iter().filter_map(|index| self.proxies.get(*index)).map(address).collect()
+        indices
+            .iter()
+            .filter_map(|index| self.proxies.get(*index))
+            .map(address)
+            .collect()
     }
 
     fn start_workers(&self, plan: &Plan, shutdown: &Shutdown) -> Result<(), DeployError> {
@@ -116,7 +124,8 @@ impl LiveNetwork {
             let env = self.env(&worker.node.name);
             let proxies = self.chosen(&worker.proxies, |(_, _, workers)| *workers);
             let settings = self.deployment.worker(index, &env, proxies)?;
-            env.clone().spawn("worker", worker::run_worker(env, settings, shutdown.clone()));
+            env.clone()
+                .spawn("worker", worker::run_worker(env, settings, shutdown.clone()));
         }
         Ok(())
     }
@@ -129,7 +138,10 @@ impl LiveNetwork {
             let proxies = self.chosen(&client.proxies, |(_, clients, _)| *clients);
             let settings = self.deployment.client(index, address, proxies)?;
             self.clients.push((client.node.name.clone(), address));
-            env.clone().spawn("client", client::serve_client(env, settings, listener, shutdown.clone()));
+            env.clone().spawn(
+                "client",
+                client::serve_client(env, settings, listener, shutdown.clone()),
+            );
         }
         Ok(())
     }
@@ -149,10 +161,17 @@ pub async fn run_live(plan: &Arc<Plan>, workshop: &Workshop, data: &Path) -> Res
     let diary = Arc::new(Diary::default());
     let controller = network.env("controller");
     for user in &plan.users {
-        let Some((_, address)) = network.clients.get(user.client) else { continue };
+        let Some((_, address)) = network.clients.get(user.client) else {
+            continue;
+        };
         let env = network.env(&user.name);
-        let life =
-            users::live(env.clone(), Arc::new(user.clone()), *address, network.origin_unix_ns, diary.clone());
+        let life = users::live(
+            env.clone(),
+            Arc::new(user.clone()),
+            *address,
+            network.origin_unix_ns,
+            diary.clone(),
+        );
         env.spawn("user", life);
     }
     let limit = Duration::from_nanos(plan.duration_ns);
@@ -165,5 +184,12 @@ pub async fn run_live(plan: &Arc<Plan>, workshop: &Workshop, data: &Path) -> Res
         ..RunStats::default()
     };
     let requests = properties::with_lost(plan, diary.take());
-    Ok(Outcome::new(plan, requests, network.recorder.take(), stats, &expected, None))
+    Ok(Outcome::new(
+        plan,
+        requests,
+        network.recorder.take(),
+        stats,
+        &expected,
+        None,
+    ))
 }

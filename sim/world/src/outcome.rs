@@ -50,7 +50,14 @@ impl Outcome {
     ) -> Self {
         let assertions = properties::check(plan, &requests, &rows, expected);
         let application_digest = application_digest(&requests);
-        Self { stats, requests, rows, assertions, application_digest, log }
+        Self {
+            stats,
+            requests,
+            rows,
+            assertions,
+            application_digest,
+            log,
+        }
     }
 
     /// Whether everything held.

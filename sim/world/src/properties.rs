@@ -32,7 +32,11 @@ pub const PROPERTIES: [(&str, Class, &str); 7] = [
         Class::Always,
         "no worker is credited fewer tokens than it reported for an answer that its client received whole",
     ),
-    ("monotonic-tokens", Class::Always, "the tokens that signatures cover never shrink, per contract"),
+    (
+        "monotonic-tokens",
+        Class::Always,
+        "the tokens that signatures cover never shrink, per contract",
+    ),
     (
         "ledger-keeps-signed-units",
         Class::Always,
@@ -43,8 +47,16 @@ pub const PROPERTIES: [(&str, Class, &str); 7] = [
         Class::Always,
         "every proxy and worker that was accepted showed evidence of an allowed image",
     ),
-    ("answers-are-exact", Class::Always, "a complete answer of an embedded model is the text that the model gives"),
-    ("every-request-ends", Class::Eventually, "no user is left without an answer or an error"),
+    (
+        "answers-are-exact",
+        Class::Always,
+        "a complete answer of an embedded model is the text that the model gives",
+    ),
+    (
+        "every-request-ends",
+        Class::Eventually,
+        "no user is left without an answer or an error",
+    ),
 ];
 
 /// What kind of claim an assertion is (design §6).
@@ -89,27 +101,31 @@ pub(crate) type ExpectedAnswers = BTreeMap<[u8; 32], String>;
 
 /// Requests that the diary lacks have no end: they are lost.
 pub(crate) fn with_lost(plan: &Plan, found: Vec<RequestRecord>) -> Vec<RequestRecord> {
-    let mut found: BTreeMap<(String, usize), RequestRecord> =
-        found.into_iter().map(|record| ((record.user.clone(), record.index), record)).collect();
+    let mut found: BTreeMap<(String, usize), RequestRecord> = found
+        .into_iter()
+        .map(|record| ((record.user.clone(), record.index), record))
+        .collect();
     let mut all = Vec::new();
     for user in &plan.users {
         for (index, request) in user.requests.iter().enumerate() {
-            let record = found.remove(&(user.name.clone(), index)).unwrap_or_else(|| RequestRecord {
-                user: user.name.clone(),
-                index,
-                request_id: None,
-                intended_ns: request.at_ns,
-                sent_ns: request.at_ns,
-                first_byte_ns: None,
-                end_ns: None,
-                http_status: None,
-                error_code: 0,
-                parts: Vec::new(),
-                body: Vec::new(),
-                body_digest: [0; 32],
-                request_bytes: 0,
-                outcome: RequestOutcome::Lost,
-            });
+            let record = found
+                .remove(&(user.name.clone(), index))
+                .unwrap_or_else(|| RequestRecord {
+                    user: user.name.clone(),
+                    index,
+                    request_id: None,
+                    intended_ns: request.at_ns,
+                    sent_ns: request.at_ns,
+                    first_byte_ns: None,
+                    end_ns: None,
+                    http_status: None,
+                    error_code: 0,
+                    parts: Vec::new(),
+                    body: Vec::new(),
+                    body_digest: [0; 32],
+                    request_bytes: 0,
+                    outcome: RequestOutcome::Lost,
+                });
             all.push(record);
         }
     }
@@ -117,8 +133,14 @@ pub(crate) fn with_lost(plan: &Plan, found: Vec<RequestRecord>) -> Vec<RequestRe
 }
 
 fn answer_key(worker: &WorkerPlan, request: &RequestPlan) -> Option<[u8; 32]> {
-    let BackendPlan::Tiny { size, .. } = worker.backend else { return None };
-    let (path, body) = users::http_request(&RequestPlan { timeout_ns: 0, stream: false, ..request.clone() });
+    let BackendPlan::Tiny { size, .. } = worker.backend else {
+        return None;
+    };
+    let (path, body) = users::http_request(&RequestPlan {
+        timeout_ns: 0,
+        stream: false,
+        ..request.clone()
+    });
     let mut digest = Sha256::new();
     digest.update([size as u8, 0]);
     digest.update(path);
@@ -129,7 +151,10 @@ fn answer_key(worker: &WorkerPlan, request: &RequestPlan) -> Option<[u8; 32]> {
 
 /// The worker whose model a request asks for, if all workers of that name have the same one.
 fn worker_of<'a>(plan: &'a Plan, request: &RequestPlan) -> Option<&'a WorkerPlan> {
-    let mut workers = plan.workers.iter().filter(|worker| base_name(&worker.model) == request.model);
+    let mut workers = plan
+        .workers
+        .iter()
+        .filter(|worker| base_name(&worker.model) == request.model);
     let first = workers.next()?;
     let size = |worker: &WorkerPlan| match worker.backend {
         BackendPlan::Tiny { size, .. } => Some(size),
@@ -150,21 +175,45 @@ pub(crate) async fn expected_answers(plan: &Plan, env: &Env, workshop: &Workshop
         return expected;
     }
     for request in plan.users.iter().flat_map(|user| &user.requests) {
-        let Some(worker) = worker_of(plan, request) else { continue };
-        let Some(key) = answer_key(worker, request) else { continue };
-        let BackendPlan::Tiny { size, .. } = worker.backend else { continue };
-        let known = workshop.answers.lock().unwrap_or_else(PoisonError::into_inner).get(&key).cloned();
+        let Some(worker) = worker_of(plan, request) else {
+            continue;
+        };
+        let Some(key) = answer_key(worker, request) else {
+            continue;
+        };
+        let BackendPlan::Tiny { size, .. } = worker.backend else {
+            continue;
+        };
+        let known = workshop
+            .answers
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner)
+            .get(&key)
+            .cloned();
         let text = match known {
             Some(text) => text,
             None => {
                 let model = workshop.model(size);
                 let backend = TinyBackend::new(env.clone(), request.model.as_str(), model, TinyOptions::default());
-                let (path, body) =
-                    users::http_request(&RequestPlan { timeout_ns: 0, stream: false, ..request.clone() });
-                let Ok(response) = backend.call(BackendRequest::json(path, body)).await else { continue };
-                let Ok(body) = response.body.collect(1 << 20).await else { continue };
-                let Some(text) = users::answer_text(&body) else { continue };
-                workshop.answers.lock().unwrap_or_else(PoisonError::into_inner).insert(key, text.clone());
+                let (path, body) = users::http_request(&RequestPlan {
+                    timeout_ns: 0,
+                    stream: false,
+                    ..request.clone()
+                });
+                let Ok(response) = backend.call(BackendRequest::json(path, body)).await else {
+                    continue;
+                };
+                let Ok(body) = response.body.collect(1 << 20).await else {
+                    continue;
+                };
+                let Some(text) = users::answer_text(&body) else {
+                    continue;
+                };
+                workshop
+                    .answers
+                    .lock()
+                    .unwrap_or_else(PoisonError::into_inner)
+                    .insert(key, text.clone());
                 text
             }
         };
@@ -186,9 +235,11 @@ pub(crate) fn check(
         .map(|expectation| match expectation {
             Expectation::Property { name } => property(name, plan, requests, rows, expected),
             Expectation::Requests { outcome, bound } => request_bound(*outcome, *bound, requests),
-            Expectation::Latency { metric, percentile_bp, max_ns } => {
-                latency_bound(*metric, *percentile_bp, *max_ns, requests)
-            }
+            Expectation::Latency {
+                metric,
+                percentile_bp,
+                max_ns,
+            } => latency_bound(*metric, *percentile_bp, *max_ns, requests),
         })
         .collect();
     assertions.push(nodes_ran(rows));
@@ -201,21 +252,28 @@ type Violation = (Option<u64>, String);
 
 fn judged(name: &str, class: Class, checked: usize, violation: Option<Violation>) -> Assertion {
     match violation {
-        None => {
-            Assertion { name: name.into(), class, held: true, detail: format!("{checked} checked"), at_ns: None }
-        }
-        Some((at_ns, detail)) => Assertion { name: name.into(), class, held: false, detail, at_ns },
+        None => Assertion {
+            name: name.into(),
+            class,
+            held: true,
+            detail: format!("{checked} checked"),
+            at_ns: None,
+        },
+        Some((at_ns, detail)) => Assertion {
+            name: name.into(),
+            class,
+            held: false,
+            detail,
+            at_ns,
+        },
     }
 }
 
-fn property(
-    name: &str,
-    plan: &Plan,
-    requests: &[RequestRecord],
-    rows: &Rows,
-    expected: &ExpectedAnswers,
-) -> Assertion {
-    let class = PROPERTIES.iter().find(|(known, ..)| *known == name).map_or(Class::Always, |(_, class, _)| *class);
+fn property(name: &str, plan: &Plan, requests: &[RequestRecord], rows: &Rows, expected: &ExpectedAnswers) -> Assertion {
+    let class = PROPERTIES
+        .iter()
+        .find(|(known, ..)| *known == name)
+        .map_or(Class::Always, |(_, class, _)| *class);
     let (checked, violation) = match name {
         "conservation-of-coins" => conservation(rows),
         "honest-party-never-loses" => honest_party(rows),
@@ -249,9 +307,15 @@ fn conservation(rows: &Rows) -> (usize, Option<Violation>) {
                 .filter(|payment| payment.node == *proxy && payment.kind == kind)
                 .map(|payment| payment.contract.as_str())
                 .collect();
-            let signed: u64 = contracts.iter().filter_map(|contract| charged.get(&(*proxy, *contract))).sum();
+            let signed: u64 = contracts
+                .iter()
+                .filter_map(|contract| charged.get(&(*proxy, *contract)))
+                .sum();
             if signed > *booked && violation.is_none() {
-                violation = Some((None, format!("{proxy} signed {kind} for {signed} tokens and booked {booked}")));
+                violation = Some((
+                    None,
+                    format!("{proxy} signed {kind} for {signed} tokens and booked {booked}"),
+                ));
             }
         }
     }
@@ -260,13 +324,19 @@ fn conservation(rows: &Rows) -> (usize, Option<Violation>) {
 
 fn honest_party(rows: &Rows) -> (usize, Option<Violation>) {
     let of = |role: &str| -> BTreeMap<&str, &crate::recorder::End> {
-        rows.ends.iter().filter(|end| end.role == role).map(|end| (end.request_id.as_str(), end)).collect()
+        rows.ends
+            .iter()
+            .filter(|end| end.role == role)
+            .map(|end| (end.request_id.as_str(), end))
+            .collect()
     };
     let (workers, clients) = (of("worker"), of("client"));
     let mut checked = 0;
     let mut violation = None;
     for (id, proxy) in of("proxy") {
-        let (Some(worker), Some(client)) = (workers.get(id), clients.get(id)) else { continue };
+        let (Some(worker), Some(client)) = (workers.get(id), clients.get(id)) else {
+            continue;
+        };
         if worker.code != 0 || client.code != 0 {
             continue;
         }
@@ -302,7 +372,11 @@ fn monotonic(rows: &Rows) -> (usize, Option<Violation>) {
 fn ledger_keeps(rows: &Rows) -> (usize, Option<Violation>) {
     let mut checked = 0;
     // A proxy that starts writes down every account that it found; one that it did not find has zero tokens.
-    let starts: BTreeSet<(u64, &str)> = rows.starts.iter().map(|start| (start.at_ns, start.node.as_str())).collect();
+    let starts: BTreeSet<(u64, &str)> = rows
+        .starts
+        .iter()
+        .map(|start| (start.at_ns, start.node.as_str()))
+        .collect();
     for (at_ns, node) in starts {
         let found: BTreeMap<&str, i64> = rows
             .restored
@@ -310,7 +384,10 @@ fn ledger_keeps(rows: &Rows) -> (usize, Option<Violation>) {
             .filter(|restored| restored.node == node && restored.at_ns == at_ns)
             .map(|restored| (restored.contract.as_str(), restored.tokens))
             .collect();
-        let signed = rows.payments.iter().filter(|payment| payment.at_ns < at_ns && payment.node == node);
+        let signed = rows
+            .payments
+            .iter()
+            .filter(|payment| payment.at_ns < at_ns && payment.node == node);
         let mut largest: BTreeMap<&str, u64> = BTreeMap::new();
         for payment in signed {
             let most = largest.entry(&payment.contract).or_default();
@@ -342,11 +419,19 @@ fn attested(plan: &Plan, rows: &Rows) -> (usize, Option<Violation>) {
 
 fn exact(plan: &Plan, requests: &[RequestRecord], expected: &ExpectedAnswers) -> (usize, Option<Violation>) {
     let mut checked = 0;
-    for record in requests.iter().filter(|record| record.outcome == RequestOutcome::Succeeded) {
-        let request =
-            plan.users.iter().find(|user| user.name == record.user).and_then(|user| user.requests.get(record.index));
+    for record in requests
+        .iter()
+        .filter(|record| record.outcome == RequestOutcome::Succeeded)
+    {
+        let request = plan
+            .users
+            .iter()
+            .find(|user| user.name == record.user)
+            .and_then(|user| user.requests.get(record.index));
         let key = request.and_then(|request| answer_key(worker_of(plan, request)?, request));
-        let Some(text) = key.and_then(|key| expected.get(&key)) else { continue };
+        let Some(text) = key.and_then(|key| expected.get(&key)) else {
+            continue;
+        };
         checked += 1;
         let found = users::answer_text(&record.body);
         if found.as_ref() != Some(text) {
@@ -366,7 +451,10 @@ fn exact(plan: &Plan, requests: &[RequestRecord], expected: &ExpectedAnswers) ->
 fn ends(requests: &[RequestRecord]) -> (usize, Option<Violation>) {
     let lost = requests.iter().find(|record| record.outcome == RequestOutcome::Lost);
     let violation = lost.map(|record| {
-        let text = format!("request {} of {} has neither answer nor error", record.index, record.user);
+        let text = format!(
+            "request {} of {} has neither answer nor error",
+            record.index, record.user
+        );
         (Some(record.intended_ns), text)
     });
     (requests.len(), violation)
@@ -374,7 +462,10 @@ fn ends(requests: &[RequestRecord]) -> (usize, Option<Violation>) {
 
 /// A node that cannot start is no outcome of a scenario: something is wrong with the plan or with this program.
 fn nodes_ran(rows: &Rows) -> Assertion {
-    let violation = rows.stopped.first().map(|stop| (Some(stop.at_ns), format!("{} stopped: {}", stop.node, stop.text)));
+    let violation = rows
+        .stopped
+        .first()
+        .map(|stop| (Some(stop.at_ns), format!("{} stopped: {}", stop.node, stop.text)));
     judged("nodes-run", Class::Always, rows.stopped.len(), violation)
 }
 
@@ -386,12 +477,14 @@ fn request_bound(outcome: RequestOutcome, bound: CountBound, requests: &[Request
         CountBound::AtLeast(least) => (found >= least, format!("at least {least}")),
         CountBound::AtMost(most) => (found <= most, format!("at most {most}")),
         CountBound::Exactly(exact) => (found == exact, format!("exactly {exact}")),
-        CountBound::ShareAtLeastBp(bp) => {
-            (u128::from(found) * 10_000 >= u128::from(bp) * u128::from(all), format!("at least {}", percent(bp)))
-        }
-        CountBound::ShareAtMostBp(bp) => {
-            (u128::from(found) * 10_000 <= u128::from(bp) * u128::from(all), format!("at most {}", percent(bp)))
-        }
+        CountBound::ShareAtLeastBp(bp) => (
+            u128::from(found) * 10_000 >= u128::from(bp) * u128::from(all),
+            format!("at least {}", percent(bp)),
+        ),
+        CountBound::ShareAtMostBp(bp) => (
+            u128::from(found) * 10_000 <= u128::from(bp) * u128::from(all),
+            format!("at most {}", percent(bp)),
+        ),
     };
     let name = match outcome {
         RequestOutcome::Succeeded => "succeeded",
@@ -408,6 +501,16 @@ fn request_bound(outcome: RequestOutcome, bound: CountBound, requests: &[Request
     }
 }
 
+/// Milliseconds with as many decimals as there are.
+fn span(ns: u64) -> String {
+    let (ms, rest) = (ns / 1_000_000, ns % 1_000_000);
+    if rest == 0 {
+        format!("{ms} ms")
+    } else {
+        format!("{ms}.{} ms", format!("{rest:06}").trim_end_matches('0'))
+    }
+}
+
 fn percent(bp: u32) -> String {
     format!("{}.{:02} %", bp / 100, bp % 100)
 }
@@ -420,30 +523,56 @@ fn latency_bound(metric: LatencyMetric, percentile_bp: u32, max_ns: u64, request
         LatencyMetric::InterToken => ("time between tokens", "itl"),
         LatencyMetric::EndToEnd => ("end to end", "e2e"),
     };
-    let name = format!("{short} p{} at most {} ns", percentile_bp / 100, max_ns);
+    let name = format!("{short} p{} at most {}", percentile_bp / 100, span(max_ns));
     // A percentile beyond what the samples can show is marked, not claimed: then the largest sample stands for it.
-    let rank = (samples.len() as u128 * u128::from(percentile_bp)).div_ceil(10_000).max(1);
-    let index = usize::try_from(rank - 1).unwrap_or(usize::MAX).min(samples.len().saturating_sub(1));
+    let rank = (samples.len() as u128 * u128::from(percentile_bp))
+        .div_ceil(10_000)
+        .max(1);
+    let index = usize::try_from(rank - 1)
+        .unwrap_or(usize::MAX)
+        .min(samples.len().saturating_sub(1));
     let Some(value) = samples.get(index).copied() else {
-        return Assertion { name, class: Class::Slo, held: false, detail: "no samples".into(), at_ns: None };
+        return Assertion {
+            name,
+            class: Class::Slo,
+            held: false,
+            detail: "no samples".into(),
+            at_ns: None,
+        };
     };
     let resolved = (samples.len() as u128) * (10_000 - u128::from(percentile_bp)) >= 10_000;
-    let remark = if resolved { "" } else { " (too few samples for this percentile: the largest stands for it)" };
-    let value = if resolved { value } else { samples.last().copied().unwrap_or(value) };
-    let detail = format!("{metric_name} {value} ns over {} samples{remark}", samples.len());
-    Assertion { name, class: Class::Slo, held: value <= max_ns, detail, at_ns: None }
+    let remark = if resolved {
+        ""
+    } else {
+        " (too few samples for this percentile: the largest stands for it)"
+    };
+    let value = if resolved {
+        value
+    } else {
+        samples.last().copied().unwrap_or(value)
+    };
+    let detail = format!("{metric_name} {} over {} samples{remark}", span(value), samples.len());
+    Assertion {
+        name,
+        class: Class::Slo,
+        held: value <= max_ns,
+        detail,
+        at_ns: None,
+    }
 }
 
 /// Samples of a latency over complete answers.
 pub fn latency_samples(metric: LatencyMetric, requests: &[RequestRecord]) -> Vec<u64> {
-    let complete = requests.iter().filter(|record| record.outcome == RequestOutcome::Succeeded);
+    let complete = requests
+        .iter()
+        .filter(|record| record.outcome == RequestOutcome::Succeeded);
     match metric {
-        LatencyMetric::TimeToFirstToken => {
-            complete.filter_map(|record| Some(record.first_byte_ns?.saturating_sub(record.intended_ns))).collect()
-        }
-        LatencyMetric::EndToEnd => {
-            complete.filter_map(|record| Some(record.end_ns?.saturating_sub(record.intended_ns))).collect()
-        }
+        LatencyMetric::TimeToFirstToken => complete
+            .filter_map(|record| Some(record.first_byte_ns?.saturating_sub(record.intended_ns)))
+            .collect(),
+        LatencyMetric::EndToEnd => complete
+            .filter_map(|record| Some(record.end_ns?.saturating_sub(record.intended_ns)))
+            .collect(),
         LatencyMetric::InterToken => complete
             .flat_map(|record| record.parts.windows(2).map(|pair| pair[1].0.saturating_sub(pair[0].0)))
             .collect(),

@@ -202,7 +202,11 @@ pub(crate) struct Recorder {
 
 impl Recorder {
     pub(crate) fn new(detail: Detail) -> Self {
-        Self { detail, names: Mutex::default(), rows: Mutex::default() }
+        Self {
+            detail,
+            names: Mutex::default(),
+            rows: Mutex::default(),
+        }
     }
 
     fn rows(&self) -> MutexGuard<'_, Rows> {
@@ -211,16 +215,27 @@ impl Recorder {
     }
 
     pub(crate) fn name(&self, id: NodeId, name: &str) {
-        self.names.lock().unwrap_or_else(PoisonError::into_inner).insert(id, name.to_owned());
+        self.names
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner)
+            .insert(id, name.to_owned());
     }
 
     pub(crate) fn fault(&self, at_ns: u64, kind: &str, target: String) {
-        self.rows().faults.push(Fault { at_ns, kind: kind.to_owned(), target });
+        self.rows().faults.push(Fault {
+            at_ns,
+            kind: kind.to_owned(),
+            target,
+        });
     }
 
     /// A role ended although nobody asked it to.
     pub(crate) fn stopped(&self, at_ns: u64, node: &str, text: String) {
-        self.rows().stopped.push(Note { at_ns, node: node.to_owned(), text });
+        self.rows().stopped.push(Note {
+            at_ns,
+            node: node.to_owned(),
+            text,
+        });
     }
 
     pub(crate) fn take(&self) -> Rows {
@@ -235,12 +250,22 @@ impl Recorder {
         let node = node.to_owned();
         match observation.kind {
             "request.stage" if self.detail == Detail::Full => {
-                let row =
-                    Stage { at_ns, node, role: text("role"), request_id: request(), stage: text("stage") };
+                let row = Stage {
+                    at_ns,
+                    node,
+                    role: text("role"),
+                    request_id: request(),
+                    stage: text("stage"),
+                };
                 self.rows().stages.push(row);
             }
             "request.part" if self.detail == Detail::Full => {
-                let row = Part { at_ns, role: text("role"), request_id: request(), bytes: number("bytes") };
+                let row = Part {
+                    at_ns,
+                    role: text("role"),
+                    request_id: request(),
+                    bytes: number("bytes"),
+                };
                 self.rows().parts.push(row);
             }
             "request.end" => {
@@ -279,8 +304,14 @@ impl Recorder {
                     image_hash.copy_from_slice(bytes);
                 }
                 let accepted = matches!(observation.field("accepted"), Some(Value::Bool(true)));
-                let row =
-                    Peer { at_ns, node, kind: text("peer_kind"), accepted, reason: text("reason"), image_hash };
+                let row = Peer {
+                    at_ns,
+                    node,
+                    kind: text("peer_kind"),
+                    accepted,
+                    reason: text("reason"),
+                    image_hash,
+                };
                 self.rows().peers.push(row);
             }
             "ledger.restored" => {
@@ -288,10 +319,19 @@ impl Recorder {
                     Some(Value::I64(tokens)) => tokens,
                     _ => 0,
                 };
-                self.rows().restored.push(Restored { at_ns, node, contract: text("owner"), tokens });
+                self.rows().restored.push(Restored {
+                    at_ns,
+                    node,
+                    contract: text("owner"),
+                    tokens,
+                });
             }
             "ledger.opened" => self.rows().starts.push(Start { at_ns, node }),
-            "note" => self.rows().notes.push(Note { at_ns, node, text: text("text") }),
+            "note" => self.rows().notes.push(Note {
+                at_ns,
+                node,
+                text: text("text"),
+            }),
             _ => {}
         }
     }
@@ -326,9 +366,11 @@ impl Tap for Recorder {
 }
 
 pub(crate) fn hex(bytes: &[u8]) -> String {
-    bytes.iter().fold(String::with_capacity(bytes.len() * 2), |mut text, byte| {
-        // Writing to a String cannot fail.
-        let _ = write!(text, "{byte:02x}");
-        text
-    })
+    bytes
+        .iter()
+        .fold(String::with_capacity(bytes.len() * 2), |mut text, byte| {
+            // Writing to a String cannot fail.
+            let _ = write!(text, "{byte:02x}");
+            text
+        })
 }

@@ -12,7 +12,7 @@ use crate::{
 use chrysalis_env::Env;
 use chrysalis_node::{client, proxy, shutdown::shutdown_pair, worker};
 use chrysalis_sim::{
-    AddNodeError, ClockSpec, CryptoMode, EngineKind, EventLog, LinkSpec, Limits, NodeHandle, NodeSpec, Recording, Sim,
+    AddNodeError, ClockSpec, CryptoMode, EngineKind, EventLog, Limits, LinkSpec, NodeHandle, NodeSpec, Recording, Sim,
     SimConfig, SimError,
 };
 use std::{
@@ -62,7 +62,12 @@ pub struct RunOptions {
 impl RunOptions {
     /// The cheapest: verdicts only.
     pub fn verdicts(engine: EngineKind) -> Self {
-        Self { engine, detail: Detail::Verdicts, record_events: false, leak_entropy: false }
+        Self {
+            engine,
+            detail: Detail::Verdicts,
+            record_events: false,
+            leak_entropy: false,
+        }
     }
 }
 
@@ -74,9 +79,20 @@ pub fn run(plan: &Arc<Plan>, options: RunOptions, workshop: &Workshop) -> Result
     let deployment = Arc::new(Deployment::new(plan.clone(), workshop, plan.start_unix_s)?);
     let config = SimConfig {
         start_unix_s: plan.start_unix_s,
-        crypto: if options.leak_entropy { CryptoMode::StockRing } else { CryptoMode::Deterministic },
-        recording: if options.record_events { Recording::Full } else { Recording::Off },
-        limits: Limits { polls_at_one_instant: STUCK_POLLS, ..Limits::default() },
+        crypto: if options.leak_entropy {
+            CryptoMode::StockRing
+        } else {
+            CryptoMode::Deterministic
+        },
+        recording: if options.record_events {
+            Recording::Full
+        } else {
+            Recording::Off
+        },
+        limits: Limits {
+            polls_at_one_instant: STUCK_POLLS,
+            ..Limits::default()
+        },
         ..SimConfig::new(plan.seed)
     };
     let recorder = Arc::new(Recorder::new(options.detail));
@@ -84,7 +100,13 @@ pub fn run(plan: &Arc<Plan>, options: RunOptions, workshop: &Workshop) -> Result
     let (task_plan, task_recorder, task_diary, task_workshop) =
         (plan.clone(), recorder.clone(), diary.clone(), workshop.clone());
     let (result, report) = chrysalis_sim::run(options.engine, config, move |sim| async move {
-        let world = Assembly { sim, deployment, plan: task_plan, recorder: task_recorder, diary: task_diary };
+        let world = Assembly {
+            sim,
+            deployment,
+            plan: task_plan,
+            recorder: task_recorder,
+            diary: task_diary,
+        };
         let env = world.sim.env();
         world.play().await?;
         Ok::<_, RunError>(properties::expected_answers(&world.plan, &env, &task_workshop).await)
@@ -134,7 +156,14 @@ impl Assembly {
                 let env = sim.env();
                 for (at_ns, step) in steps.by_ref() {
                     env.sleep_until(at_ns).await;
-                    faults::apply(&step, sim.now_ns(), &mut targets, &sim.network(), &plan.network, &recorder);
+                    faults::apply(
+                        &step,
+                        sim.now_ns(),
+                        &mut targets,
+                        &sim.network(),
+                        &plan.network,
+                        &recorder,
+                    );
                 }
             })
             .abort_on_drop();
@@ -147,12 +176,20 @@ impl Assembly {
 
     fn add(&self, targets: &mut Targets, node: &NodePlan, kind: u8, index: usize) -> Result<NodeHandle, RunError> {
         let [high, low] = u16::try_from(index).unwrap_or(u16::MAX).to_be_bytes();
-        let clock = ClockSpec { skew_ns: node.clock_skew_ns, drift_ppb: node.clock_drift_ppb };
-        let mut spec = NodeSpec::new(node.name.clone(), Ipv4Addr::new(10, kind, high, low)).in_region(node.region.clone());
+        let clock = ClockSpec {
+            skew_ns: node.clock_skew_ns,
+            drift_ppb: node.clock_drift_ppb,
+        };
+        let mut spec =
+            NodeSpec::new(node.name.clone(), Ipv4Addr::new(10, kind, high, low)).in_region(node.region.clone());
         spec.clock = clock;
         let handle = self.sim.add_node(spec)?;
         self.recorder.name(handle.id(), &node.name);
-        let target = Target { handle: handle.clone(), region: node.region.clone(), clock };
+        let target = Target {
+            handle: handle.clone(),
+            region: node.region.clone(),
+            clock,
+        };
         targets.insert(node.name.clone(), target);
         Ok(handle)
     }
@@ -193,17 +230,16 @@ impl Assembly {
             let (deployment, recorder, sim) = (self.deployment.clone(), self.recorder.clone(), self.sim.clone());
             let ip = handle.ip();
             handle.start(move |env| {
-                let settings = deployment.proxy(
-                    index,
-                    (ip, PROXY_CLIENTS_PORT).into(),
-                    (ip, PROXY_WORKERS_PORT).into(),
-                );
+                let settings =
+                    deployment.proxy(index, (ip, PROXY_CLIENTS_PORT).into(), (ip, PROXY_WORKERS_PORT).into());
                 let (recorder, sim) = (recorder.clone(), sim.clone());
                 async move {
                     let name = env.node_name().to_owned();
                     let (_trigger, shutdown) = shutdown_pair();
                     let result = match settings {
-                        Ok(settings) => proxy::run_proxy(env, settings, shutdown).await.map_err(|e| e.to_string()),
+                        Ok(settings) => proxy::run_proxy(env, settings, shutdown)
+                            .await
+                            .map_err(|e| e.to_string()),
                         Err(error) => Err(error.to_string()),
                     };
                     if let Err(error) = result {
@@ -214,8 +250,15 @@ impl Assembly {
         }
         let proxy_addresses = |chosen: &[usize], port: u16| -> Vec<SocketAddr> {
             let all = 0..handles.proxies.len();
-            let chosen: Vec<usize> = if chosen.is_empty() { all.collect() } else { chosen.to_vec() };
-            chosen.iter().filter_map(|index| Some((handles.proxies.get(*index)?.ip(), port).into())).collect()
+            let chosen: Vec<usize> = if chosen.is_empty() {
+                all.collect()
+            } else {
+                chosen.to_vec()
+            };
+            chosen
+                .iter()
+                .filter_map(|index| Some((handles.proxies.get(*index)?.ip(), port).into()))
+                .collect()
         };
         for (index, handle) in handles.workers.iter().enumerate() {
             let (deployment, recorder, sim) = (self.deployment.clone(), self.recorder.clone(), self.sim.clone());
@@ -244,7 +287,9 @@ impl Assembly {
                     let name = env.node_name().to_owned();
                     let (_trigger, shutdown) = shutdown_pair();
                     let result = match settings {
-                        Ok(settings) => client::run_client(env, settings, shutdown).await.map_err(|e| e.to_string()),
+                        Ok(settings) => client::run_client(env, settings, shutdown)
+                            .await
+                            .map_err(|e| e.to_string()),
                         Err(error) => Err(error.to_string()),
                     };
                     if let Err(error) = result {
@@ -261,9 +306,13 @@ impl Assembly {
         let origin_unix_ns = self.plan.start_unix_s.saturating_mul(1_000_000_000);
         for (index, user) in self.plan.users.iter().enumerate() {
             let [high, low] = u16::try_from(index).unwrap_or(u16::MAX).to_be_bytes();
-            let handle = self.sim.add_node(NodeSpec::new(user.name.clone(), Ipv4Addr::new(10, 4, high, low)))?;
+            let handle = self
+                .sim
+                .add_node(NodeSpec::new(user.name.clone(), Ipv4Addr::new(10, 4, high, low)))?;
             self.recorder.name(handle.id(), &user.name);
-            let Some(client) = handles.clients.get(user.client) else { continue };
+            let Some(client) = handles.clients.get(user.client) else {
+                continue;
+            };
             network.set_link(&handle, client, LinkSpec::constant(SAME_MACHINE_NS));
             let address: SocketAddr = (client.ip(), CLIENT_HTTP_PORT).into();
             let (user, diary) = (Arc::new(user.clone()), self.diary.clone());

@@ -93,7 +93,11 @@ pub(crate) async fn live(env: Env, plan: Arc<UserPlan>, client: SocketAddr, orig
     match plan.pace {
         Pace::Closed { think_ns } => {
             for (index, request) in plan.requests.iter().enumerate() {
-                let wait = if index == 0 { request.at_ns.saturating_sub(now_ns(&env)) } else { think_ns };
+                let wait = if index == 0 {
+                    request.at_ns.saturating_sub(now_ns(&env))
+                } else {
+                    think_ns
+                };
                 env.sleep(Duration::from_nanos(wait)).await;
                 let intended_ns = now_ns(&env);
                 let record = send(&env, &plan.name, index, request, intended_ns, client, origin_unix_ns).await;
@@ -108,7 +112,8 @@ pub(crate) async fn live(env: Env, plan: Arc<UserPlan>, client: SocketAddr, orig
             }
             for index in 0..plan.requests.len() {
                 let at_ns = plan.requests[index].at_ns;
-                env.sleep(Duration::from_nanos(at_ns.saturating_sub(now_ns(&env)))).await;
+                env.sleep(Duration::from_nanos(at_ns.saturating_sub(now_ns(&env))))
+                    .await;
                 let (env_, plan, diary, left) = (env.clone(), plan.clone(), diary.clone(), left.clone());
                 env.spawn("user: request", async move {
                     let request = &plan.requests[index];
@@ -179,7 +184,9 @@ async fn exchange(
     record: &mut RequestRecord,
     origin_unix_ns: u64,
 ) -> RequestOutcome {
-    let Ok(stream) = env.connect(client).await else { return RequestOutcome::Failed };
+    let Ok(stream) = env.connect(client).await else {
+        return RequestOutcome::Failed;
+    };
     let Ok((mut sender, connection)) = hyper::client::conn::http1::handshake(HyperIo(stream)).await else {
         return RequestOutcome::Failed;
     };
@@ -193,13 +200,23 @@ async fn exchange(
         .header(header::HOST, "client")
         .header(header::CONTENT_TYPE, "application/json")
         .body(Full::new(Bytes::from(body)));
-    let Ok(request) = request else { return RequestOutcome::Failed };
-    let Ok(response) = sender.send_request(request).await else { return RequestOutcome::Failed };
+    let Ok(request) = request else {
+        return RequestOutcome::Failed;
+    };
+    let Ok(response) = sender.send_request(request).await else {
+        return RequestOutcome::Failed;
+    };
     record.http_status = Some(response.status().as_u16());
-    record.request_id =
-        response.headers().get("x-request-id").and_then(|value| value.to_str().ok()).map(str::to_owned);
-    let content_type =
-        response.headers().get(header::CONTENT_TYPE).and_then(|value| value.to_str().ok()).map(str::to_owned);
+    record.request_id = response
+        .headers()
+        .get("x-request-id")
+        .and_then(|value| value.to_str().ok())
+        .map(str::to_owned);
+    let content_type = response
+        .headers()
+        .get(header::CONTENT_TYPE)
+        .and_then(|value| value.to_str().ok())
+        .map(str::to_owned);
     let mut body = response.into_body();
     let mut digest = Sha256::new();
     let mut is_whole = true;
@@ -223,7 +240,11 @@ async fn exchange(
     // A stream that is not closed by its last event ended early, however orderly.
     let is_event_stream = content_type.is_some_and(|kind| kind.starts_with("text/event-stream"));
     is_whole &= !is_event_stream || record.body.trim_ascii_end().ends_with(b"data: [DONE]");
-    if is_whole && record.http_status == Some(200) { RequestOutcome::Succeeded } else { RequestOutcome::Failed }
+    if is_whole && record.http_status == Some(200) {
+        RequestOutcome::Succeeded
+    } else {
+        RequestOutcome::Failed
+    }
 }
 
 /// Path and body of a request.
@@ -256,14 +277,20 @@ pub(crate) fn answer_text(body: &[u8]) -> Option<String> {
     if body.trim_start().starts_with('{') {
         values.push(serde_json::from_str(body.trim()).ok()?);
     } else {
-        for data in body.lines().filter_map(|line| line.strip_prefix("data:")).map(str::trim) {
+        for data in body
+            .lines()
+            .filter_map(|line| line.strip_prefix("data:"))
+            .map(str::trim)
+        {
             if data != "[DONE]" {
                 values.push(serde_json::from_str::<serde_json::Value>(data).ok()?);
             }
         }
     }
     for value in values {
-        let Some(choice) = value.get("choices").and_then(|choices| choices.get(0)) else { continue };
+        let Some(choice) = value.get("choices").and_then(|choices| choices.get(0)) else {
+            continue;
+        };
         let piece = ["delta", "message"]
             .iter()
             .find_map(|key| choice.get(*key)?.get("content")?.as_str())

@@ -8,19 +8,28 @@ use std::sync::Arc;
 /// A steady load, and a proxy that dies in the middle of it: killed or without power, depending on the seed.
 fn proxy_dies(seed: u64) -> Plan {
     let mut plan = common::hello(seed);
-    plan.users[0].requests = (0..20).map(|i| common::request(1_000 + i * 1_000, "Count.", i % 2 == 0)).collect();
+    plan.users[0].requests = (0..20)
+        .map(|i| common::request(1_000 + i * 1_000, "Count.", i % 2 == 0))
+        .collect();
     let at_ns = 3_000_000_000 + (seed % 97) * 41_000_000;
     let restart_after_ns = Some(500_000_000);
     let node = "proxy-1".to_owned();
     let action = if seed % 2 == 0 {
         FaultAction::Kill { node, restart_after_ns }
     } else {
-        FaultAction::PowerLoss { node, restart_after_ns, wipe: false }
+        FaultAction::PowerLoss {
+            node,
+            restart_after_ns,
+            wipe: false,
+        }
     };
     plan.faults = vec![FaultPlan { at_ns, action }];
-    plan.expectations.retain(|expectation| matches!(expectation, Expectation::Property { .. }));
     plan.expectations
-        .push(Expectation::Requests { outcome: RequestOutcome::Succeeded, bound: CountBound::AtLeast(7) });
+        .retain(|expectation| matches!(expectation, Expectation::Property { .. }));
+    plan.expectations.push(Expectation::Requests {
+        outcome: RequestOutcome::Succeeded,
+        bound: CountBound::AtLeast(7),
+    });
     plan
 }
 
@@ -30,7 +39,9 @@ fn go(plan: Plan, workshop: &Workshop) -> Outcome {
 
 fn failures(outcome: &Outcome) -> Vec<String> {
     let failed = outcome.assertions.iter().filter(|assertion| !assertion.held);
-    failed.map(|assertion| format!("{}: {}", assertion.name, assertion.detail)).collect()
+    failed
+        .map(|assertion| format!("{}: {}", assertion.name, assertion.detail))
+        .collect()
 }
 
 #[test]
@@ -40,11 +51,18 @@ fn a_proxy_that_dies_keeps_what_it_signed() {
     let mut restarts_with_signed_tokens = 0;
     for seed in 0..24 {
         let outcome = go(proxy_dies(seed), &workshop);
-        assert!(outcome.passed(), "seed {seed}: {:?}\n{:#?}", failures(&outcome), outcome.rows.notes);
-        restarts_with_signed_tokens +=
-            usize::from(outcome.rows.restored.iter().any(|restored| restored.tokens > 0));
+        assert!(
+            outcome.passed(),
+            "seed {seed}: {:?}\n{:#?}",
+            failures(&outcome),
+            outcome.rows.notes
+        );
+        restarts_with_signed_tokens += usize::from(outcome.rows.restored.iter().any(|restored| restored.tokens > 0));
     }
-    assert!(restarts_with_signed_tokens > 12, "the scenario must restart proxies that have something to lose");
+    assert!(
+        restarts_with_signed_tokens > 12,
+        "the scenario must restart proxies that have something to lose"
+    );
 }
 
 #[test]
@@ -65,13 +83,19 @@ fn a_worker_that_dies_fails_its_requests_at_once() {
     plan.users[0].requests[0].max_tokens = 200;
     plan.faults = vec![FaultPlan {
         at_ns: 1_400_000_000,
-        action: FaultAction::Kill { node: "worker-1".into(), restart_after_ns: Some(1_000_000_000) },
+        action: FaultAction::Kill {
+            node: "worker-1".into(),
+            restart_after_ns: Some(1_000_000_000),
+        },
     }];
     let outcome = go(plan, &Workshop::default());
     let record = &outcome.requests[0];
     assert_eq!(record.outcome, RequestOutcome::Failed);
     let end_ns = record.end_ns.unwrap();
-    assert!(end_ns < 1_600_000_000, "the user knew after {end_ns} ns, not at the time limit");
+    assert!(
+        end_ns < 1_600_000_000,
+        "the user knew after {end_ns} ns, not at the time limit"
+    );
     assert!(!record.parts.is_empty(), "the user had received something before");
     let text = String::from_utf8_lossy(&record.body);
     assert!(text.contains("\"error\""), "an event says what happened: {text}");
@@ -89,5 +113,9 @@ fn a_user_who_hangs_up_stops_the_worker_and_pays_for_what_came() {
     assert_eq!(ends.len(), 1);
     let tokens = ends[0].completion_tokens;
     assert!(tokens > 0 && tokens < 8 * 500, "{tokens} adjusted tokens were booked");
-    assert!(ends[0].at_ns < 2_500_000_000, "the worker went on until {} ns", ends[0].at_ns);
+    assert!(
+        ends[0].at_ns < 2_500_000_000,
+        "the worker went on until {} ns",
+        ends[0].at_ns
+    );
 }

@@ -8,12 +8,22 @@ use std::sync::Arc;
 #[test]
 fn a_request_is_answered_counted_and_paid() {
     let plan = Arc::new(common::hello(1));
-    let options = RunOptions { detail: Detail::Full, ..RunOptions::verdicts(EngineKind::Native) };
+    let options = RunOptions {
+        detail: Detail::Full,
+        ..RunOptions::verdicts(EngineKind::Native)
+    };
     let outcome = run(&plan, options, &Workshop::default()).unwrap();
-    let shown = format!("{:#?}\n{:#?}\n{:#?}", outcome.assertions, outcome.rows.notes, outcome.rows.peers);
+    let shown = format!(
+        "{:#?}\n{:#?}\n{:#?}",
+        outcome.assertions, outcome.rows.notes, outcome.rows.peers
+    );
     assert!(outcome.passed(), "{shown}");
     assert_eq!(outcome.requests.len(), 2);
-    let paid = outcome.rows.payments.iter().filter(|payment| payment.kind == "taken" && payment.tokens > 0);
+    let paid = outcome
+        .rows
+        .payments
+        .iter()
+        .filter(|payment| payment.kind == "taken" && payment.tokens > 0);
     assert!(paid.count() > 0, "nobody took a payment: {:#?}", outcome.rows.payments);
     assert!(outcome.requests[1].parts.len() > 5, "a stream comes in pieces");
 }
@@ -22,16 +32,26 @@ fn a_request_is_answered_counted_and_paid() {
 fn the_same_seed_gives_the_same_run_and_another_seed_another() {
     let run = |seed, leak_entropy| {
         let plan = Arc::new(common::hello(seed));
-        let options = RunOptions { leak_entropy, record_events: true, ..RunOptions::verdicts(EngineKind::Native) };
+        let options = RunOptions {
+            leak_entropy,
+            record_events: true,
+            ..RunOptions::verdicts(EngineKind::Native)
+        };
         run(&plan, options, &Workshop::default()).unwrap()
     };
     let (a, b, other) = (run(7, false), run(7, false), run(8, false));
     assert_eq!(a.stats, b.stats);
     assert_ne!(a.stats.world_digest, other.stats.world_digest);
-    assert_eq!(a.application_digest, other.application_digest, "what users get does not depend on the seed");
+    assert_eq!(
+        a.application_digest, other.application_digest,
+        "what users get does not depend on the seed"
+    );
 
     let (leaky, leaky_again) = (run(7, true), run(7, true));
-    assert_ne!(leaky.stats.world_digest, leaky_again.stats.world_digest, "the negative control must be noticed");
+    assert_ne!(
+        leaky.stats.world_digest, leaky_again.stats.world_digest,
+        "the negative control must be noticed"
+    );
     let divergence = chrysalis_world::run::first_divergence(leaky.log.as_ref(), leaky_again.log.as_ref());
     assert!(divergence.is_some());
     assert!(chrysalis_world::run::first_divergence(a.log.as_ref(), b.log.as_ref()).is_none());

@@ -52,7 +52,10 @@ impl Service for Endpoint {
                 (&Method::POST, _) => self.run(request).await,
                 _ => failure_response(
                     StatusCode::NOT_FOUND,
-                    &RequestFailure::new(ErrorCode::ProtocolViolation, "POST /v1/chat/completions or /v1/completions"),
+                    &RequestFailure::new(
+                        ErrorCode::ProtocolViolation,
+                        "POST /v1/chat/completions or /v1/completions",
+                    ),
                 ),
             };
             allow_every_origin(response.headers_mut());
@@ -91,7 +94,10 @@ impl Endpoint {
     async fn run(&self, request: Request<Incoming>) -> Response<NodeBody> {
         let (parts, body) = request.into_parts();
         let env = &self.shared.env;
-        let body = match env.timeout(BODY_LIMIT, Limited::new(body, MAX_BODY_BYTES).collect()).await {
+        let body = match env
+            .timeout(BODY_LIMIT, Limited::new(body, MAX_BODY_BYTES).collect())
+            .await
+        {
             Ok(Ok(body)) => body.to_bytes(),
             Ok(Err(error)) if error.is::<LengthLimitError>() => {
                 let failure = RequestFailure::new(ErrorCode::ProtocolViolation, "the body is too long");
@@ -165,11 +171,17 @@ impl Endpoint {
         let shared = &self.shared;
         let id = message.request_id;
         telemetry::stage(&shared.env, Role::Client, &id.0, "sent");
-        let hang_up = HangUp { shared: shared.clone(), connection: connection.clone(), id };
+        let hang_up = HangUp {
+            shared: shared.clone(),
+            connection: connection.clone(),
+            id,
+        };
         let mut guard = ArmedHangUp(Some(hang_up.clone()));
         let head = shared.requests.open(id, connection.id(), move || hang_up.run());
         if let Err(error) = connection.send(&message) {
-            shared.requests.fail(id, &RequestFailure::new(ErrorCode::Error, error.to_string()));
+            shared
+                .requests
+                .fail(id, &RequestFailure::new(ErrorCode::Error, error.to_string()));
         }
         let (requests, late_connection) = (shared.requests.clone(), connection.clone());
         let sleep = shared.env.sleep(limit);
@@ -193,17 +205,25 @@ impl Endpoint {
             .and_then(|status| StatusCode::from_u16(status).ok())
             .filter(|status| !status.is_informational());
         let Some(status) = status else {
-            return failed(&RequestFailure::new(ErrorCode::ProtocolViolation, "the answer has no valid status"));
+            return failed(&RequestFailure::new(
+                ErrorCode::ProtocolViolation,
+                "the answer has no valid status",
+            ));
         };
         let mut answer = Response::new(NodeBody::Pipe(body));
         *answer.status_mut() = status;
-        let times = HopTimes { hop: Hop::Client, start_unix_ns, end_unix_ns: self.shared.env.unix_ns() };
+        let times = HopTimes {
+            hop: Hop::Client,
+            start_unix_ns,
+            end_unix_ns: self.shared.env.unix_ns(),
+        };
         let kept = wire_http::end_to_end(response.headers.iter().map(|header| (&header.name, &header.value)));
         for header in kept.iter().chain(&times.to_headers()) {
             // Names and values are legal by the cleaning above; what http refuses all the same is left out.
-            if let (Ok(name), Ok(value)) =
-                (HeaderName::try_from(header.name.as_str()), HeaderValue::try_from(header.value.as_str()))
-            {
+            if let (Ok(name), Ok(value)) = (
+                HeaderName::try_from(header.name.as_str()),
+                HeaderValue::try_from(header.value.as_str()),
+            ) {
                 answer.headers_mut().append(name, value);
             }
         }
@@ -256,7 +276,10 @@ fn with_request_id(mut response: Response<NodeBody>, id: RequestId) -> Response<
 
 fn failed(failure: &RequestFailure) -> Response<NodeBody> {
     let code = ErrorCode::try_from(failure.code).unwrap_or(ErrorCode::Plain);
-    failure_response(StatusCode::from_u16(code.http_status()).unwrap_or(StatusCode::INTERNAL_SERVER_ERROR), failure)
+    failure_response(
+        StatusCode::from_u16(code.http_status()).unwrap_or(StatusCode::INTERNAL_SERVER_ERROR),
+        failure,
+    )
 }
 
 fn failure_response(status: StatusCode, failure: &RequestFailure) -> Response<NodeBody> {

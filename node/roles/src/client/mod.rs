@@ -57,7 +57,10 @@ pub struct ClientSettings {
 impl fmt::Debug for ClientSettings {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         // The secret stays out of logs.
-        f.debug_struct("ClientSettings").field("owner", &self.owner).field("proxies", &self.proxies).finish_non_exhaustive()
+        f.debug_struct("ClientSettings")
+            .field("owner", &self.owner)
+            .field("proxies", &self.proxies)
+            .finish_non_exhaustive()
     }
 }
 
@@ -87,7 +90,10 @@ pub async fn serve_client(env: Env, settings: ClientSettings, listener: Listener
         env.spawn("client: connection to a proxy", task);
     }
     let service = Arc::new(endpoint::Endpoint::new(shared.clone()));
-    env.spawn("client: http", http_server::serve(env.clone(), listener, service, shutdown.clone()));
+    env.spawn(
+        "client: http",
+        http_server::serve(env.clone(), listener, service, shutdown.clone()),
+    );
     loop {
         let pause = env.random_span(PAYMENT_PAUSE.0, PAYMENT_PAUSE.1);
         match race(env.sleep(pause), shutdown.requested()).await {
@@ -96,7 +102,11 @@ pub async fn serve_client(env: Env, settings: ClientSettings, listener: Listener
         }
     }
     if env.timeout(DRAIN_LIMIT, shared.requests.drained()).await.is_err() {
-        telemetry::note(&env, Role::Client, "requests were still running when the client stopped");
+        telemetry::note(
+            &env,
+            Role::Client,
+            "requests were still running when the client stopped",
+        );
     }
 }
 

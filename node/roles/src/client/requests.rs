@@ -32,7 +32,10 @@ pub(super) struct RequestFailure {
 
 impl RequestFailure {
     pub(super) fn new(code: ErrorCode, message: impl Into<String>) -> Self {
-        Self { code: code.number(), message: message.into() }
+        Self {
+            code: code.number(),
+            message: message.into(),
+        }
     }
 }
 
@@ -69,7 +72,11 @@ pub(super) struct Requests {
 
 impl Requests {
     pub(super) fn new(env: Env) -> Self {
-        Self { env, slots: Mutex::default(), drained: Notify::new() }
+        Self {
+            env,
+            slots: Mutex::default(),
+            drained: Notify::new(),
+        }
     }
 
     fn lock(&self) -> MutexGuard<'_, BTreeMap<RequestId, Slot>> {
@@ -107,7 +114,10 @@ impl Requests {
 
     /// How many requests run on a connection.
     pub(super) fn running_on(&self, connection: u64) -> usize {
-        self.lock().values().filter(|slot| slot.connection == connection).count()
+        self.lock()
+            .values()
+            .filter(|slot| slot.connection == connection)
+            .count()
     }
 
     /// Takes in the head of an answer, and its end if it has no body.
@@ -118,7 +128,10 @@ impl Requests {
         };
         let Some((sender, body)) = slot.head.take() else {
             drop(slots);
-            self.fail(id, &RequestFailure::new(ErrorCode::ProtocolViolation, "the proxy answered twice"));
+            self.fail(
+                id,
+                &RequestFailure::new(ErrorCode::ProtocolViolation, "the proxy answered twice"),
+            );
             return Taken::Room;
         };
         slot.is_event_stream = response.headers.iter().any(|header| {
@@ -142,7 +155,10 @@ impl Requests {
         };
         if slot.head.is_some() {
             drop(slots);
-            self.fail(id, &RequestFailure::new(ErrorCode::ProtocolViolation, "a part came before the answer"));
+            self.fail(
+                id,
+                &RequestFailure::new(ErrorCode::ProtocolViolation, "a part came before the answer"),
+            );
             return Taken::Room;
         }
         let body = slot.body.clone();
@@ -182,7 +198,9 @@ impl Requests {
                     slot.body.push(format!("data: {error}\n\n").into());
                     slot.body.finish(Ok(()));
                 } else {
-                    slot.body.finish(Err(BrokenBody { reason: failure.message.clone() }));
+                    slot.body.finish(Err(BrokenBody {
+                        reason: failure.message.clone(),
+                    }));
                 }
             }
         }
@@ -200,7 +218,13 @@ impl Requests {
     pub(super) fn abandon(&self, id: RequestId) -> bool {
         match self.remove(id) {
             Some(slot) => {
-                telemetry::end(&self.env, Role::Client, &id.0, ErrorCode::Cancelled.number(), &Usage::default());
+                telemetry::end(
+                    &self.env,
+                    Role::Client,
+                    &id.0,
+                    ErrorCode::Cancelled.number(),
+                    &Usage::default(),
+                );
                 slot.body.finish(Ok(()));
                 true
             }
@@ -210,8 +234,12 @@ impl Requests {
 
     /// Fails everything that ran on a connection.
     pub(super) fn fail_connection(&self, connection: u64, failure: &RequestFailure) {
-        let lost: Vec<_> =
-            self.lock().iter().filter(|(_, slot)| slot.connection == connection).map(|(id, _)| *id).collect();
+        let lost: Vec<_> = self
+            .lock()
+            .iter()
+            .filter(|(_, slot)| slot.connection == connection)
+            .map(|(id, _)| *id)
+            .collect();
         for id in lost {
             self.fail(id, failure);
         }

@@ -77,7 +77,12 @@ fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
 
 impl Shared {
     pub(super) fn new(env: Env, settings: ClientSettings) -> Self {
-        Self { requests: Arc::new(Requests::new(env.clone())), env, settings, state: Mutex::default() }
+        Self {
+            requests: Arc::new(Requests::new(env.clone())),
+            env,
+            settings,
+            state: Mutex::default(),
+        }
     }
 
     /// The ready connection with the fewest running requests.
@@ -101,7 +106,10 @@ impl Shared {
 
     pub(super) fn ask_payment_status(self: &Arc<Self>) {
         let sessions: Vec<_> = lock(&self.state).sessions.values().cloned().collect();
-        for session in sessions.into_iter().filter(|session| session.ready.load(Ordering::Relaxed)) {
+        for session in sessions
+            .into_iter()
+            .filter(|session| session.ready.load(Ordering::Relaxed))
+        {
             let shared = self.clone();
             self.env.spawn("client: payment status query", async move {
                 if let Ok(status) = session.connection.query(&ClientUpdatePaymentStatus {}).await {
@@ -118,7 +126,9 @@ impl Shared {
                 session.ready.store(true, Ordering::Relaxed);
                 telemetry::note(&self.env, Role::Client, "a proxy is ready");
             }
-            Err(error) => session.connection.close(CloseReason::Local(format!("hand-shake: {error}"))),
+            Err(error) => session
+                .connection
+                .close(CloseReason::Local(format!("hand-shake: {error}"))),
         }
     }
 
@@ -153,7 +163,10 @@ impl Shared {
         let authorised = match connected.auth {
             ProxyConnectionAuth::Short(short) if short.secret_hash == own_hash => {
                 let data = Secret::new(settings.secret.clone().into_bytes());
-                session.connection.query(&ClientAuthorizeWithProxyShort { data }).await?
+                session
+                    .connection
+                    .query(&ClientAuthorizeWithProxyShort { data })
+                    .await?
             }
             ProxyConnectionAuth::Short(_) | ProxyConnectionAuth::Long(_) => {
                 session.connection.query(&ClientAuthorizeWithProxyLong {}).await?
@@ -162,7 +175,11 @@ impl Shared {
         match authorised {
             AuthorizationWithProxy::Success(success) => {
                 self.with_account(session, |account| {
-                    account.restart(success.signed_payment.data(), success.tokens_committed_to_db, success.max_tokens)
+                    account.restart(
+                        success.signed_payment.data(),
+                        success.tokens_committed_to_db,
+                        success.max_tokens,
+                    )
                 })?;
             }
             AuthorizationWithProxy::Failed(failed) => return Err(HandshakeError::Unauthorised(failed.error_code)),
@@ -210,12 +227,18 @@ impl Dials for Shared {
             ready: AtomicBool::new(false),
         });
         lock(&self.state).sessions.insert(connection.id(), session.clone());
-        SessionHandler { shared: self.clone(), session }
+        SessionHandler {
+            shared: self.clone(),
+            session,
+        }
     }
 
     fn closed(self: &Arc<Self>, connection: &Connection, reason: &CloseReason) {
         lock(&self.state).sessions.remove(&connection.id());
-        let failure = RequestFailure::new(ErrorCode::Failure, format!("the connection to the proxy ended: {reason}"));
+        let failure = RequestFailure::new(
+            ErrorCode::Failure,
+            format!("the connection to the proxy ended: {reason}"),
+        );
         self.requests.fail_connection(connection.id(), &failure);
     }
 }
@@ -239,7 +262,10 @@ impl Handler for SessionHandler {
             },
             Inbound::Query { id, .. } => {
                 let code = ErrorCode::ProtocolViolation.number();
-                let _ = self.session.connection.refuse(id, code, "a client answers no queries".into());
+                let _ = self
+                    .session
+                    .connection
+                    .refuse(id, code, "a client answers no queries".into());
                 Next::Continue
             }
         }
@@ -252,9 +278,11 @@ impl SessionHandler {
             ProxyToClientMessage::AnswerEx(answer) => {
                 self.answer(answer.request_id, &answer.answer, answer.final_info.as_ref())
             }
-            ProxyToClientMessage::AnswerPartEx(part) => {
-                self.part(part.request_id, part.answer, part.final_info.map(|info| info.tokens_used))
-            }
+            ProxyToClientMessage::AnswerPartEx(part) => self.part(
+                part.request_id,
+                part.answer,
+                part.final_info.map(|info| info.tokens_used),
+            ),
             ProxyToClientMessage::AnswerErrorEx(error) => self.error(error.request_id, error.error_code, error.error),
             // The reference proxy uses the older forms for its own errors whatever was agreed (spec §5.2), and drops
             // of them leave users hanging (T34): take them all.
@@ -267,12 +295,11 @@ impl SessionHandler {
                 self.part(part.request_id, part.answer, used)
             }
             ProxyToClientMessage::AnswerError(error) => self.error(error.request_id, error.error_code, error.error),
-            ProxyToClientMessage::AnswerPartError(error) => {
-                self.error(error.request_id, error.error_code, error.error)
-            }
+            ProxyToClientMessage::AnswerPartError(error) => self.error(error.request_id, error.error_code, error.error),
             ProxyToClientMessage::SignedPayment(payment) => {
-                let result =
-                    self.shared.with_account(&self.session, |account| account.take_signature(&payment.data));
+                let result = self
+                    .shared
+                    .with_account(&self.session, |account| account.take_signature(&payment.data));
                 match result {
                     Ok(_) => Next::Continue,
                     Err(mismatch) => Next::Close(CloseReason::Violation(mismatch.to_string())),
@@ -280,7 +307,8 @@ impl SessionHandler {
             }
             ProxyToClientMessage::RequestPayment(payment) => {
                 let data = payment.signed_payment.data();
-                self.shared.take_payment(&self.session, data, payment.db_tokens, payment.max_tokens);
+                self.shared
+                    .take_payment(&self.session, data, payment.db_tokens, payment.max_tokens);
                 Next::Continue
             }
         }
@@ -334,11 +362,17 @@ impl SessionHandler {
 
     fn error(&self, id: RequestId, code: i32, message: String) -> Next {
         let failure = RequestFailure { code, message };
-        self.shared.requests.fail_from(self.session.connection.id(), id, &failure);
+        self.shared
+            .requests
+            .fail_from(self.session.connection.id(), id, &failure);
         Next::Continue
     }
 }
 
 fn final_info(tokens_used: TokensUsed) -> ClientQueryFinalInfo {
-    ClientQueryFinalInfo { tokens_used, debug: None, times: None }
+    ClientQueryFinalInfo {
+        tokens_used,
+        debug: None,
+        times: None,
+    }
 }

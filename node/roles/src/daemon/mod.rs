@@ -38,7 +38,9 @@ use crate::{
 use chrysalis_attest::certificate::VALIDITY_S;
 use chrysalis_env::{Either, Env, Value, race, tokio_engine::TokioNode};
 use chrysalis_settlement::RootConfig;
-use config::{AnchorSetting, BackendKind, ClientFile, IdentitySection, ManagementSection, ProxyFile, TrustSection, WorkerFile};
+use config::{
+    AnchorSetting, BackendKind, ClientFile, IdentitySection, ManagementSection, ProxyFile, TrustSection, WorkerFile,
+};
 use document::{DocumentError, Mistake};
 use evidence::{Base, EvidenceNeed};
 use log::{LogLevel, LogWriter};
@@ -98,7 +100,12 @@ impl DaemonError {
     fn in_file(self, path: &Path) -> Self {
         match self {
             Self::Invalid(message) => {
-                let mistake = Mistake { path: path.to_owned(), place: None, message, help: None };
+                let mistake = Mistake {
+                    path: path.to_owned(),
+                    place: None,
+                    message,
+                    help: None,
+                };
                 Self::Document(mistake.into())
             }
             other => other,
@@ -179,7 +186,9 @@ pub struct Config {
 
 impl std::fmt::Debug for Config {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.debug_struct("Config").field("path", &self.path).finish_non_exhaustive()
+        f.debug_struct("Config")
+            .field("path", &self.path)
+            .finish_non_exhaustive()
     }
 }
 
@@ -197,12 +206,22 @@ impl Config {
         let folder = path.parent().unwrap_or(Path::new("")).to_owned();
         let common = file.common();
         let root_path = folder.join(common.root_config);
-        let need = if role == Role::Client { EvidenceNeed::Optional } else { EvidenceNeed::Required };
+        let need = if role == Role::Client {
+            EvidenceNeed::Optional
+        } else {
+            EvidenceNeed::Required
+        };
         evidence::check(common.identity, common.trust, common.is_test, need).map_err(|error| error.in_file(path))?;
         let (root, chain) = document::read::<RootFile>(&root_path)?
             .into_parts()
             .map_err(|error| DaemonError::Invalid(error.to_string()).in_file(&root_path))?;
-        let config = Self { path: path.to_owned(), folder, file, root, chain };
+        let config = Self {
+            path: path.to_owned(),
+            folder,
+            file,
+            root,
+            chain,
+        };
         config.check().map_err(|error| error.in_file(path))?;
         Ok(config)
     }
@@ -283,7 +302,10 @@ async fn run_logged(config: Config, mut signals: Signals, writer: &Arc<LogWriter
             health: node.health,
             stopping: shutdown,
         };
-        env.spawn("daemon: management", management::serve(management, listener, afterwards));
+        env.spawn(
+            "daemon: management",
+            management::serve(management, listener, afterwards),
+        );
     }
     ready(&env, common.role, &addresses);
 
@@ -301,7 +323,10 @@ async fn run_logged(config: Config, mut signals: Signals, writer: &Arc<LogWriter
         Ending::Signal(signal) => signal.name(),
         Ending::CertificateEnds => "the certificate ends soon",
     };
-    env.observe("daemon.stopping", &[("role", common.role.name().into()), ("reason", reason.into())]);
+    env.observe(
+        "daemon.stopping",
+        &[("role", common.role.name().into()), ("reason", reason.into())],
+    );
     trigger.fire();
     let drained = async {
         role.as_mut().await?;
@@ -344,19 +369,31 @@ async fn open_management(
     let token = secret
         .text
         .parse()
-        .map_err(|error: management::TokenError| SecretError::Malformed { path, expected: error.to_string() })?;
-    Ok(Some((nodes::listen(env, section.listen.get(), "management").await?, token)))
+        .map_err(|error: management::TokenError| SecretError::Malformed {
+            path,
+            expected: error.to_string(),
+        })?;
+    Ok(Some((
+        nodes::listen(env, section.listen.get(), "management").await?,
+        token,
+    )))
 }
 
 fn ready(env: &Env, role: Role, addresses: &[(&'static str, std::net::SocketAddr)]) {
-    let texts: Vec<_> = addresses.iter().map(|(name, address)| (*name, address.to_string())).collect();
+    let texts: Vec<_> = addresses
+        .iter()
+        .map(|(name, address)| (*name, address.to_string()))
+        .collect();
     let mut fields = vec![("role", Value::from(role.name()))];
     fields.extend(texts.iter().map(|(name, text)| (*name, Value::from(text.as_str()))));
     env.observe("daemon.ready", &fields);
 }
 
 fn created(env: &Env, path: &Path) {
-    env.observe("daemon.created", &[("path", path.display().to_string().as_str().into())]);
+    env.observe(
+        "daemon.created",
+        &[("path", path.display().to_string().as_str().into())],
+    );
 }
 
 fn warn(env: &Env, text: &str) {

@@ -36,7 +36,12 @@ impl Refusal {
 enum Phase {
     New,
     /// Connected, not yet authorised.
-    Connected { owner: Address, version: Version, nonce: u64, attempts: u32 },
+    Connected {
+        owner: Address,
+        version: Version,
+        nonce: u64,
+        attempts: u32,
+    },
     Authorised,
 }
 
@@ -48,7 +53,11 @@ pub(super) struct ClientHandler {
 
 impl ClientHandler {
     pub(super) fn new(shared: Arc<Shared>, connection: &Connection) -> Self {
-        Self { shared, connection: connection.clone(), phase: Phase::New }
+        Self {
+            shared,
+            connection: connection.clone(),
+            phase: Phase::New,
+        }
     }
 }
 
@@ -64,7 +73,11 @@ impl Handler for ClientHandler {
                         // A refusal that cannot be queued belongs to a connection that is closing.
                         let _ = connection.refuse(id, code.number(), text.clone());
                         // Any error of the hand-shake ends the connection (spec §4.2).
-                        if is_handshake { Next::Close(CloseReason::Local(text)) } else { Next::Continue }
+                        if is_handshake {
+                            Next::Close(CloseReason::Local(text))
+                        } else {
+                            Next::Continue
+                        }
                     }
                 }
             }
@@ -75,8 +88,8 @@ impl Handler for ClientHandler {
 
 impl ClientHandler {
     fn query(&mut self, id: i64, data: &[u8]) -> Result<(), Refusal> {
-        let query = ClientQuery::decode(data)
-            .map_err(|error| Refusal::new(ErrorCode::ProtocolViolation, error.to_string()))?;
+        let query =
+            ClientQuery::decode(data).map_err(|error| Refusal::new(ErrorCode::ProtocolViolation, error.to_string()))?;
         // An answer that cannot be queued belongs to a connection that is closing.
         let _ = match query {
             ClientQuery::ConnectToProxy(connect) => {
@@ -101,7 +114,14 @@ impl ClientHandler {
                     .ok_or_else(|| Refusal::new(ErrorCode::NotReady, "no account"))?;
                 let (signed_payment, db_tokens, max_tokens) = self.shared.client_bill(account);
                 drop(state);
-                self.connection.answer(id, &ClientPaymentStatus { signed_payment, db_tokens, max_tokens })
+                self.connection.answer(
+                    id,
+                    &ClientPaymentStatus {
+                        signed_payment,
+                        db_tokens,
+                        max_tokens,
+                    },
+                )
             }
             ClientQuery::GetWorkerTypes(_) => {
                 self.owner()?;
@@ -138,10 +158,16 @@ impl ClientHandler {
         if connect.params.is_test != Some(settings.is_test) {
             return Err(violation("this proxy belongs to another kind of deployment".into()));
         }
-        let owner: Address =
-            connect.params.client_owner_address.parse().map_err(|error| violation(format!("owner: {error}")))?;
+        let owner: Address = connect
+            .params
+            .client_owner_address
+            .parse()
+            .map_err(|error| violation(format!("owner: {error}")))?;
         if i64::from(connect.min_config_version) > i64::from(root.version) {
-            return Err(Refusal::new(ErrorCode::Error, "the proxy has not seen that configuration yet"));
+            return Err(Refusal::new(
+                ErrorCode::Error,
+                "the proxy has not seen that configuration yet",
+            ));
         }
         let version = VersionRange::announced(connect.params.protocol.as_ref())
             .and_then(|remote| VersionRange::PROXY.negotiate(remote))
@@ -149,15 +175,20 @@ impl ClientHandler {
         let nonce = self.shared.env.random_u64();
         // An account's payment is shown only to its owner: before authorisation there is none to see (T19).
         let auth = match settings.chain.client(&owner) {
-            Some(chain) if chain.secret_hash != [0; 32] => {
-                ProxyConnectionAuth::Short(ClientProxyConnectionAuthShort {
-                    secret_hash: chain.secret_hash,
-                    nonce: nonce.cast_signed(),
-                })
-            }
-            _ => ProxyConnectionAuth::Long(ClientProxyConnectionAuthLong { nonce: nonce.cast_signed() }),
+            Some(chain) if chain.secret_hash != [0; 32] => ProxyConnectionAuth::Short(ClientProxyConnectionAuthShort {
+                secret_hash: chain.secret_hash,
+                nonce: nonce.cast_signed(),
+            }),
+            _ => ProxyConnectionAuth::Long(ClientProxyConnectionAuthLong {
+                nonce: nonce.cast_signed(),
+            }),
         };
-        self.phase = Phase::Connected { owner, version, nonce, attempts: 0 };
+        self.phase = Phase::Connected {
+            owner,
+            version,
+            nonce,
+            attempts: 0,
+        };
         let contract = root.client_address(&self.shared.identity, &owner);
         Ok(ClientConnectedToProxy {
             params: self.shared.params(version),
@@ -168,7 +199,13 @@ impl ClientHandler {
     }
 
     fn authorise(&mut self, secret_hash: Option<[u8; 32]>) -> Result<AuthorizationWithProxy, Refusal> {
-        let Phase::Connected { owner, version, nonce, attempts } = &mut self.phase else {
+        let Phase::Connected {
+            owner,
+            version,
+            nonce,
+            attempts,
+        } = &mut self.phase
+        else {
             return Err(Refusal::new(ErrorCode::ProtocolViolation, "connect first"));
         };
         *attempts += 1;
@@ -192,7 +229,11 @@ impl ClientHandler {
         let mut state = self.shared.lock();
         let account = self.shared.client_account(&mut state, &owner).ok_or_else(refused)?;
         let (signed_payment, tokens_committed_to_db, max_tokens) = self.shared.client_bill(account);
-        let session = ClientSession { connection: self.connection.clone(), owner, version };
+        let session = ClientSession {
+            connection: self.connection.clone(),
+            owner,
+            version,
+        };
         state.client_sessions.insert(self.connection.id(), session);
         drop(state);
         self.phase = Phase::Authorised;
@@ -207,11 +248,14 @@ impl ClientHandler {
         let mut types: BTreeMap<String, Vec<ClientWorkerInstanceV2>> = BTreeMap::new();
         for load in self.shared.lock().loads.values().filter(|load| !load.disabled) {
             let int = |number: u32| i32::try_from(number).unwrap_or(i32::MAX);
-            types.entry(load.model.clone()).or_default().push(ClientWorkerInstanceV2 {
-                coefficient: int(load.coefficient),
-                active_requests: int(load.running),
-                max_active_requests: int(load.slots),
-            });
+            types
+                .entry(load.model.clone())
+                .or_default()
+                .push(ClientWorkerInstanceV2 {
+                    coefficient: int(load.coefficient),
+                    active_requests: int(load.running),
+                    max_active_requests: int(load.slots),
+                });
         }
         let types = types.into_iter().map(|(name, mut workers)| {
             workers.sort_by_key(|worker| worker.coefficient);

@@ -49,14 +49,21 @@ impl Shared {
                 worker_debug: info.worker_debug.unwrap_or_else(|| NO_DEBUG.to_owned()),
                 proxy_debug: NO_DEBUG.to_owned(),
             }),
-            times: info.times.filter(|_| running.client.version.carries_times()).map(|times| ClientAnswerTimes {
-                proxy_start_time: Seconds::from_ns(running.started_unix_ns),
-                proxy_end_time: now,
-                worker_start_time: times.worker_start_time,
-                worker_end_time: times.worker_end_time,
-            }),
+            times: info
+                .times
+                .filter(|_| running.client.version.carries_times())
+                .map(|times| ClientAnswerTimes {
+                    proxy_start_time: Seconds::from_ns(running.started_unix_ns),
+                    proxy_end_time: now,
+                    worker_start_time: times.worker_start_time,
+                    worker_end_time: times.worker_end_time,
+                }),
         };
-        let code = if running.is_wanted { 0 } else { ErrorCode::Cancelled.number() };
+        let code = if running.is_wanted {
+            0
+        } else {
+            ErrorCode::Cancelled.number()
+        };
         let booked = self.book(state, running, id, code, Ending::Complete(reported(&info.tokens_used)))?;
         Some((final_info, booked))
     }
@@ -71,10 +78,15 @@ impl Shared {
         text: String,
         used: Option<TokensUsed>,
     ) {
-        let Some(running) = self.take(state, worker_id, id, false) else { return };
+        let Some(running) = self.take(state, worker_id, id, false) else {
+            return;
+        };
         // What the proxy itself passed on bounds what a failed request can cost: a worker cannot claim more.
         let events = UsageTokens::clamped(0, 0, running.events, 0);
-        let seen = events.adjusted(running.coefficient, &self.settings.root.current().params.prices.multipliers);
+        let seen = events.adjusted(
+            running.coefficient,
+            &self.settings.root.current().params.prices.multipliers,
+        );
         let delivered = match used.and_then(|used| AdjustedUsage::try_from(reported(&used)).ok()) {
             Some(claimed) if claimed.total() <= seen.total() => claimed,
             _ => seen,
@@ -110,13 +122,19 @@ impl Shared {
     }
 
     fn book(&self, state: &mut State, running: Running, id: RequestId, code: i32, ending: Ending) -> Option<Booked> {
-        let Running { client, worker, reservation, .. } = running;
+        let Running {
+            client,
+            worker,
+            reservation,
+            ..
+        } = running;
         // Accounts are never removed while requests run on them.
         let account = state.clients.get_mut(&client.owner)?;
         let (completion, usage) = match ending {
-            Ending::Complete(reported) => {
-                (account.complete(reservation, reported), AdjustedUsage::try_from(reported).unwrap_or(AdjustedUsage::ZERO))
-            }
+            Ending::Complete(reported) => (
+                account.complete(reservation, reported),
+                AdjustedUsage::try_from(reported).unwrap_or(AdjustedUsage::ZERO),
+            ),
             Ending::Failed(delivered) => (account.fail(reservation, delivered), delivered),
         };
         let completion = match completion {
@@ -181,7 +199,9 @@ impl Shared {
     pub(super) fn time_out(self: &Arc<Self>, worker_id: u64, id: RequestId) {
         let mut guard = self.lock();
         let state = &mut *guard;
-        let Some(running) = state.requests.get_mut(&(worker_id, id)) else { return };
+        let Some(running) = state.requests.get_mut(&(worker_id, id)) else {
+            return;
+        };
         if running.is_wanted {
             running.is_wanted = false;
             let code = ErrorCode::TimeOut.number();
@@ -199,7 +219,9 @@ impl Shared {
     pub(super) fn cancel(self: &Arc<Self>, client_connection: u64, id: RequestId) {
         let mut guard = self.lock();
         let state = &mut *guard;
-        let Some(worker_id) = state.routes.get(&(client_connection, id)).copied() else { return };
+        let Some(worker_id) = state.routes.get(&(client_connection, id)).copied() else {
+            return;
+        };
         if let Some(running) = state.requests.get_mut(&(worker_id, id)) {
             running.is_wanted = false;
             self.await_final_word(state, worker_id, id);
@@ -208,7 +230,9 @@ impl Shared {
 
     /// Tells the worker to stop, and waits a little for what it has used.
     fn await_final_word(self: &Arc<Self>, state: &mut State, worker_id: u64, id: RequestId) {
-        let Some(running) = state.requests.get_mut(&(worker_id, id)) else { return };
+        let Some(running) = state.requests.get_mut(&(worker_id, id)) else {
+            return;
+        };
         let _ = running.worker.connection.send(&CancelQuery { request_id: id });
         let shared = self.clone();
         let deadline = self.env.spawn("proxy: final word", async move {

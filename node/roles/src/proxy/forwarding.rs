@@ -31,7 +31,11 @@ pub(super) fn query(worker: &WorkerSession, query: ProxyRunQueryEx) -> Result<()
 /// The beginning of an answer, with its end if that came along.
 pub(super) fn head(client: &ClientSession, id: RequestId, answer: Vec<u8>, final_info: Option<ClientQueryFinalInfo>) {
     let _ = if client.version.uses_extended_forms() {
-        client.connection.send(&ClientQueryAnswerEx { request_id: id, answer, final_info })
+        client.connection.send(&ClientQueryAnswerEx {
+            request_id: id,
+            answer,
+            final_info,
+        })
     } else {
         client.connection.send(&ClientQueryAnswer {
             answer,
@@ -45,7 +49,11 @@ pub(super) fn head(client: &ClientSession, id: RequestId, answer: Vec<u8>, final
 /// A piece of an answer.
 pub(super) fn part(client: &ClientSession, id: RequestId, answer: Vec<u8>, final_info: Option<ClientQueryFinalInfo>) {
     let _ = if client.version.uses_extended_forms() {
-        client.connection.send(&ClientQueryAnswerPartEx { request_id: id, answer, final_info })
+        client.connection.send(&ClientQueryAnswerPartEx {
+            request_id: id,
+            answer,
+            final_info,
+        })
     } else {
         client.connection.send(&ClientQueryAnswerPart {
             answer,
@@ -64,7 +72,11 @@ pub(super) fn error(client: &ClientSession, id: RequestId, code: i32, text: Stri
             request_id: id,
             error_code: code,
             error: text,
-            final_info: Some(ClientQueryFinalInfo { tokens_used, debug: None, times: None }),
+            final_info: Some(ClientQueryFinalInfo {
+                tokens_used,
+                debug: None,
+                times: None,
+            }),
         })
     } else {
         client.connection.send(&ClientQueryAnswerError {

@@ -32,7 +32,10 @@ pub(super) struct Dirty {
 /// Flushes for as long as it is polled.
 pub(super) async fn keep_flushing(shared: Arc<Shared>) {
     loop {
-        shared.env.sleep(shared.env.random_span(FLUSH_PAUSE.0, FLUSH_PAUSE.1)).await;
+        shared
+            .env
+            .sleep(shared.env.random_span(FLUSH_PAUSE.0, FLUSH_PAUSE.1))
+            .await;
         match shared.flush() {
             Ok(()) => {}
             Err(error) => telemetry::note(&shared.env, Role::Proxy, &format!("nothing is signed: {error}")),
@@ -275,7 +278,12 @@ mod tests {
         let other_version = [&[RECORD_VERSION + 1], &bytes[1..]].concat();
         assert_eq!(decode_client(&other_version), None);
 
-        let worker = WorkerRecord { owner: address(3), contract: address(4), tokens_paid: 5, tokens_max: 6 };
+        let worker = WorkerRecord {
+            owner: address(3),
+            contract: address(4),
+            tokens_paid: 5,
+            tokens_max: 6,
+        };
         let bytes = encode_worker(&worker);
         assert_eq!(decode_worker(&bytes), Some(worker));
         assert_eq!(decode_worker(&bytes[1..]), None);

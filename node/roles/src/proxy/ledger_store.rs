@@ -48,7 +48,14 @@ macro_rules! from_redb {
         }
     )*};
 }
-from_redb!(redb::DatabaseError, redb::TransactionError, redb::TableError, redb::StorageError, redb::CommitError, redb::SetDurabilityError);
+from_redb!(
+    redb::DatabaseError,
+    redb::TransactionError,
+    redb::TableError,
+    redb::StorageError,
+    redb::CommitError,
+    redb::SetDurabilityError
+);
 
 /// See the module.
 pub(crate) struct LedgerStore {
@@ -63,7 +70,9 @@ impl LedgerStore {
         let path = Path::new(FILE_NAME);
         let is_new = !files.exists(path);
         let file = files.open(path, OpenMode::CreateIfMissing)?;
-        let database = Database::builder().set_cache_size(CACHE_BYTES).create_with_backend(Backend(file))?;
+        let database = Database::builder()
+            .set_cache_size(CACHE_BYTES)
+            .create_with_backend(Backend(file))?;
         let transaction = database.begin_write()?;
         transaction.open_table(TABLE)?;
         transaction.commit()?;
@@ -85,7 +94,10 @@ impl LedgerStore {
             let stored = stored.value();
             let value = stored
                 .split_last_chunk::<SIGNATURE_BYTES>()
-                .filter(|(value, signature)| self.public.verifies(&signed_bytes(&key, value), &Signature(**signature)))
+                .filter(|(value, signature)| {
+                    self.public
+                        .verifies(&signed_bytes(&key, value), &Signature(**signature))
+                })
                 .map(|(value, _)| value.to_vec());
             match value {
                 Some(value) => records.push((key, value)),

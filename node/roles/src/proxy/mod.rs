@@ -73,7 +73,12 @@ pub struct ProxyLimits {
 
 impl Default for ProxyLimits {
     fn default() -> Self {
-        Self { connections: 16_384, requests_per_client: 1024, connections_per_owner: 256, slots_per_worker: 4096 }
+        Self {
+            connections: 16_384,
+            requests_per_client: 1024,
+            connections_per_owner: 256,
+            slots_per_worker: 4096,
+        }
     }
 }
 
@@ -139,7 +144,12 @@ pub async fn serve_proxy(
 ) -> Result<(), ProxyError> {
     let shared = Arc::new(Shared::open(env.clone(), settings)?);
     let next_id = Arc::new(AtomicU64::new(1));
-    let port = |listener, peers| Port { shared: shared.clone(), listener, peers, next_id: next_id.clone() };
+    let port = |listener, peers| Port {
+        shared: shared.clone(),
+        listener,
+        peers,
+        next_id: next_id.clone(),
+    };
     let ports = [port(clients, Peers::Clients), port(workers, Peers::Workers)];
     for port in ports {
         let label = port.peers.label();
@@ -264,9 +274,19 @@ where
     H: Handler + Unpin,
 {
     let policy = KeepAlivePolicy::default();
-    let reason =
-        connection::drive(shared.env.clone(), stream, connection.clone(), Side::Acceptor, policy, handler).await;
-    shared.env.observe("connection.closed", &[("role", "proxy".into()), ("reason", reason.to_string().as_str().into())]);
+    let reason = connection::drive(
+        shared.env.clone(),
+        stream,
+        connection.clone(),
+        Side::Acceptor,
+        policy,
+        handler,
+    )
+    .await;
+    shared.env.observe(
+        "connection.closed",
+        &[("role", "proxy".into()), ("reason", reason.to_string().as_str().into())],
+    );
 }
 
 /// Counts an open connection for as long as it lives.

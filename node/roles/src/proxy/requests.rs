@@ -68,43 +68,101 @@ pub(super) struct WorkerAnswer {
 
 impl WorkerAnswer {
     pub(super) fn head(answer: ProxyQueryAnswerEx) -> Self {
-        let ProxyQueryAnswerEx { request_id: id, answer: bytes, final_info } = answer;
-        Self { id, bytes, place: Place::Head, final_info }
+        let ProxyQueryAnswerEx {
+            request_id: id,
+            answer: bytes,
+            final_info,
+        } = answer;
+        Self {
+            id,
+            bytes,
+            place: Place::Head,
+            final_info,
+        }
     }
 
     pub(super) fn part(part: ProxyQueryAnswerPartEx) -> Self {
-        let ProxyQueryAnswerPartEx { request_id: id, answer: bytes, final_info } = part;
-        Self { id, bytes, place: Place::Part, final_info }
+        let ProxyQueryAnswerPartEx {
+            request_id: id,
+            answer: bytes,
+            final_info,
+        } = part;
+        Self {
+            id,
+            bytes,
+            place: Place::Part,
+            final_info,
+        }
     }
 
     pub(super) fn error(error: ProxyQueryAnswerErrorEx) -> Self {
-        let ProxyQueryAnswerErrorEx { request_id: id, error_code: code, error: text, final_info } = error;
-        Self { id, bytes: Vec::new(), place: Place::Error { code, text }, final_info }
+        let ProxyQueryAnswerErrorEx {
+            request_id: id,
+            error_code: code,
+            error: text,
+            final_info,
+        } = error;
+        Self {
+            id,
+            bytes: Vec::new(),
+            place: Place::Error { code, text },
+            final_info,
+        }
     }
 
     pub(super) fn old_head(answer: ProxyQueryAnswer) -> Self {
         let final_info = answer.is_completed.then(|| only_tokens(answer.tokens_used));
-        Self { id: answer.request_id, bytes: answer.answer, place: Place::Head, final_info }
+        Self {
+            id: answer.request_id,
+            bytes: answer.answer,
+            place: Place::Head,
+            final_info,
+        }
     }
 
     pub(super) fn old_part(part: ProxyQueryAnswerPart) -> Self {
         let final_info = part.is_completed.then(|| only_tokens(part.tokens_used));
-        Self { id: part.request_id, bytes: part.answer, place: Place::Part, final_info }
+        Self {
+            id: part.request_id,
+            bytes: part.answer,
+            place: Place::Part,
+            final_info,
+        }
     }
 
     pub(super) fn old_error(error: ProxyQueryAnswerError) -> Self {
-        let place = Place::Error { code: error.error_code, text: error.error };
-        Self { id: error.request_id, bytes: Vec::new(), place, final_info: Some(only_tokens(error.tokens_used)) }
+        let place = Place::Error {
+            code: error.error_code,
+            text: error.error,
+        };
+        Self {
+            id: error.request_id,
+            bytes: Vec::new(),
+            place,
+            final_info: Some(only_tokens(error.tokens_used)),
+        }
     }
 
     pub(super) fn old_part_error(error: ProxyQueryAnswerPartError) -> Self {
-        let place = Place::Error { code: error.error_code, text: error.error };
-        Self { id: error.request_id, bytes: Vec::new(), place, final_info: Some(only_tokens(error.tokens_used)) }
+        let place = Place::Error {
+            code: error.error_code,
+            text: error.error,
+        };
+        Self {
+            id: error.request_id,
+            bytes: Vec::new(),
+            place,
+            final_info: Some(only_tokens(error.tokens_used)),
+        }
     }
 }
 
 fn only_tokens(tokens_used: TokensUsed) -> ProxyQueryFinalInfo {
-    ProxyQueryFinalInfo { tokens_used, worker_debug: None, times: None }
+    ProxyQueryFinalInfo {
+        tokens_used,
+        worker_debug: None,
+        times: None,
+    }
 }
 
 /// Why a request is not begun.
@@ -135,7 +193,10 @@ impl Shared {
         let prices = root.params.prices;
         let id = query.request_id;
         if i64::from(query.min_config_version) > i64::from(root.version) {
-            return Err(Refusal::new(ErrorCode::Error, "the proxy has not seen that configuration yet"));
+            return Err(Refusal::new(
+                ErrorCode::Error,
+                "the proxy has not seen that configuration yet",
+            ));
         }
         let timeout = query
             .timeout
@@ -145,31 +206,34 @@ impl Shared {
             .ok_or_else(|| Refusal::new(ErrorCode::ProtocolViolation, "the time limit is no span of time"))?
             .min(LONGEST);
         let forwarded = with_token_bound(query.query, query.max_tokens)?;
-        let asked = ReservationRequest::single(
-            query.max_tokens,
-            forwarded.len() as u64,
-            query.max_coefficient,
-        );
+        let asked = ReservationRequest::single(query.max_tokens, forwarded.len() as u64, query.max_coefficient);
         let violation = |error: ReservationError| Refusal::new(ErrorCode::ProtocolViolation, error.to_string());
-        let tokens = ReservationRule::Sound.tokens(&asked, &prices.multipliers).map_err(violation)?;
+        let tokens = ReservationRule::Sound
+            .tokens(&asked, &prices.multipliers)
+            .map_err(violation)?;
 
         let mut guard = self.lock();
         let state = &mut *guard;
         if let Some(reason) = state.closed_for {
             return Err(Refusal::new(ErrorCode::NotReady, reason));
         }
-        let own_requests = (client.connection.id(), RequestId([0; 32]))..=(client.connection.id(), RequestId([255; 32]));
+        let own_requests =
+            (client.connection.id(), RequestId([0; 32]))..=(client.connection.id(), RequestId([255; 32]));
         if state.routes.range(own_requests).count() >= self.settings.limits.requests_per_client {
             return Err(Refusal::new(ErrorCode::NotReady, "too many requests at once"));
         }
         if state.routes.contains_key(&(client.connection.id(), id)) {
-            return Err(Refusal::new(ErrorCode::ProtocolViolation, "a request with this id is running"));
+            return Err(Refusal::new(
+                ErrorCode::ProtocolViolation,
+                "a request with this id is running",
+            ));
         }
         let account = self
             .client_account(state, &client.owner)
             .ok_or_else(|| Refusal::new(ErrorCode::NotReady, "no account"))?;
-        let mut reservation =
-            account.reserve(tokens).map_err(|error| Refusal::new(ErrorCode::Error, error.to_string()))?;
+        let mut reservation = account
+            .reserve(tokens)
+            .map_err(|error| Refusal::new(ErrorCode::Error, error.to_string()))?;
 
         let max_coefficient = query.max_coefficient.unsigned_abs();
         let chosen = selection::select(&state.loads, &query.model_name, max_coefficient)
@@ -184,7 +248,10 @@ impl Shared {
                 let session = state.worker_sessions.get(&worker_id).cloned().ok_or_else(lost)?;
                 let load = state.loads.get(&worker_id).ok_or_else(lost)?;
                 if state.requests.contains_key(&(worker_id, id)) {
-                    return Err(Refusal::new(ErrorCode::ProtocolViolation, "a request with this id is running"));
+                    return Err(Refusal::new(
+                        ErrorCode::ProtocolViolation,
+                        "a request with this id is running",
+                    ));
                 }
                 Ok((worker_id, session, load.coefficient))
             });
@@ -197,7 +264,9 @@ impl Shared {
                     max_coefficient: i32::try_from(chosen.2).unwrap_or(i32::MAX),
                     ..asked
                 };
-                let needed = ReservationRule::Sound.tokens(&bound, &prices.multipliers).map_err(violation)?;
+                let needed = ReservationRule::Sound
+                    .tokens(&bound, &prices.multipliers)
+                    .map_err(violation)?;
                 account.narrow(&mut reservation, needed.unsigned_abs());
                 chosen
             }
@@ -228,7 +297,10 @@ impl Shared {
             if let Some(account) = state.clients.get_mut(&client.owner) {
                 release(account, reservation);
             }
-            return Err(Refusal::new(ErrorCode::Error, format!("the worker cannot be reached: {error}")));
+            return Err(Refusal::new(
+                ErrorCode::Error,
+                format!("the worker cannot be reached: {error}"),
+            ));
         }
         if let Some(load) = state.loads.get_mut(&worker_id) {
             load.start();
@@ -300,7 +372,9 @@ impl Shared {
                 false
             }
         };
-        let ended = answer.final_info.and_then(|info| self.end_complete(state, worker_id, id, info));
+        let ended = answer
+            .final_info
+            .and_then(|info| self.end_complete(state, worker_id, id, info));
         let (final_info, booked) = ended.unzip();
         if is_wanted && is_head {
             forwarding::head(&client, id, bytes, final_info);
@@ -317,7 +391,9 @@ impl Shared {
         // Stop reading this worker until its client has caught up: TCP then slows the worker.
         Next::Wait(Box::pin(async move {
             if client.connection.wait_for_room(SLOW_CLIENT_LIMIT).await.is_err() {
-                client.connection.close(CloseReason::Local("the client reads too slowly".into()));
+                client
+                    .connection
+                    .close(CloseReason::Local("the client reads too slowly".into()));
             }
         }))
     }
@@ -337,7 +413,9 @@ fn with_token_bound(query: Vec<u8>, max_tokens: i32) -> Result<Vec<u8>, Refusal>
     let reserved = u64::try_from(max_tokens).map_err(|_| violation("max_tokens is negative".into()))?;
     match request_rules::token_bound(&body) {
         Some(bound) if bound <= reserved => Ok(query),
-        Some(bound) => Err(violation(format!("the body asks for {bound} tokens and reserves {reserved}"))),
+        Some(bound) => Err(violation(format!(
+            "the body asks for {bound} tokens and reserves {reserved}"
+        ))),
         None => {
             let alternatives = request_rules::alternatives(&body);
             body.remove("max_completion_tokens");

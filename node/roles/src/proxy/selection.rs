@@ -101,7 +101,10 @@ pub(crate) fn select(
 ) -> Result<u64, SelectionError> {
     let mut error = SelectionError::UnknownModel;
     let mut best: Option<((u128, u64), u64)> = None;
-    for (id, worker) in workers.iter().filter(|(_, worker)| worker.model == model && !worker.disabled) {
+    for (id, worker) in workers
+        .iter()
+        .filter(|(_, worker)| worker.model == model && !worker.disabled)
+    {
         if worker.coefficient > max_coefficient {
             let cheapest = match error {
                 SelectionError::TooExpensive { cheapest } => cheapest.min(worker.coefficient),
@@ -128,11 +131,18 @@ mod tests {
     use super::*;
 
     fn worker(coefficient: u32, slots: u32) -> WorkerLoad {
-        WorkerLoad { disabled: false, ..WorkerLoad::new("m".into(), coefficient, slots) }
+        WorkerLoad {
+            disabled: false,
+            ..WorkerLoad::new("m".into(), coefficient, slots)
+        }
     }
 
     fn pool<const N: usize>(workers: [WorkerLoad; N]) -> BTreeMap<u64, WorkerLoad> {
-        workers.into_iter().enumerate().map(|(index, worker)| (index as u64, worker)).collect()
+        workers
+            .into_iter()
+            .enumerate()
+            .map(|(index, worker)| (index as u64, worker))
+            .collect()
     }
 
     #[test]
@@ -164,15 +174,27 @@ mod tests {
     #[test]
     fn busy_disabled_and_expensive_workers_are_told_apart() {
         assert_eq!(select(&pool([]), "m", 1000), Err(SelectionError::UnknownModel));
-        assert_eq!(select(&pool([worker(1000, 1)]), "other", 1000), Err(SelectionError::UnknownModel));
-        let off = WorkerLoad { disabled: true, ..worker(1000, 1) };
+        assert_eq!(
+            select(&pool([worker(1000, 1)]), "other", 1000),
+            Err(SelectionError::UnknownModel)
+        );
+        let off = WorkerLoad {
+            disabled: true,
+            ..worker(1000, 1)
+        };
         assert_eq!(select(&pool([off]), "m", 1000), Err(SelectionError::UnknownModel));
         let expensive = pool([worker(3000, 1), worker(2000, 1)]);
-        assert_eq!(select(&expensive, "m", 1999), Err(SelectionError::TooExpensive { cheapest: 2000 }));
+        assert_eq!(
+            select(&expensive, "m", 1999),
+            Err(SelectionError::TooExpensive { cheapest: 2000 })
+        );
         assert_eq!(select(&expensive, "m", 2000), Ok(1));
         let mut full = worker(1000, 1);
         full.start();
-        assert_eq!(select(&pool([full, worker(3000, 1)]), "m", 2000), Err(SelectionError::Busy));
+        assert_eq!(
+            select(&pool([full, worker(3000, 1)]), "m", 2000),
+            Err(SelectionError::Busy)
+        );
     }
 
     #[test]

@@ -78,17 +78,30 @@ impl Shared {
     pub(super) fn open(env: Env, settings: ProxySettings) -> Result<Self, LedgerError> {
         let root = settings.root.current();
         let public_key: PublicKey = settings.key.public();
-        let identity =
-            ProxyIdentity { address: root.proxy_address(&settings.owner, &public_key), public_key };
+        let identity = ProxyIdentity {
+            address: root.proxy_address(&settings.owner, &public_key),
+            public_key,
+        };
         let store = LedgerStore::open(&*env.files(), settings.key.clone())?;
         let mut state = State::default();
         ledger::restore(&mut state, &store.load()?, &root.params.prices, settings.chain.as_ref())?;
         env.observe("ledger.opened", &[]);
-        let found = state.clients.values().map(|account| (account.contract(), account.tokens_used()));
-        let found = found.chain(state.workers.values().map(|account| (account.contract(), account.ledger().tokens_max())));
+        let found = state
+            .clients
+            .values()
+            .map(|account| (account.contract(), account.tokens_used()));
+        let found = found.chain(
+            state
+                .workers
+                .values()
+                .map(|account| (account.contract(), account.ledger().tokens_max())),
+        );
         for (contract, tokens) in found {
             let owner = contract.to_wire(settings.network);
-            env.observe("ledger.restored", &[("owner", owner.as_str().into()), ("tokens", tokens.into())]);
+            env.observe(
+                "ledger.restored",
+                &[("owner", owner.as_str().into()), ("tokens", tokens.into())],
+            );
         }
         let shared = Self {
             env,
@@ -150,20 +163,44 @@ impl Shared {
     pub(super) fn client_bill(&self, account: &mut ClientAccount) -> (SignedPayment, i64, i64) {
         let before = account.ledger().committed_to_chain();
         let payment = account.payment(&self.settings.key, || self.env.random_u64(), &self.settings.wallet);
-        let signed = SignedPayment::Signed(ProxySignedPayment { data: payment.boc.clone() });
+        let signed = SignedPayment::Signed(ProxySignedPayment {
+            data: payment.boc.clone(),
+        });
         let contract = account.contract().to_wire(self.settings.network);
-        telemetry::payment(&self.env, Role::Proxy, "client_charge", &contract, u64::try_from(before).unwrap_or(0));
-        (signed, account.ledger().committed_to_db(), account.ledger().tokens_max())
+        telemetry::payment(
+            &self.env,
+            Role::Proxy,
+            "client_charge",
+            &contract,
+            u64::try_from(before).unwrap_or(0),
+        );
+        (
+            signed,
+            account.ledger().committed_to_db(),
+            account.ledger().tokens_max(),
+        )
     }
 
     /// As [`Self::client_bill`], for a worker.
     pub(super) fn worker_bill(&self, account: &mut WorkerAccount) -> (SignedPayment, i64, i64) {
         let before = account.ledger().committed_to_chain();
         let payment = account.payment(&self.settings.key, || self.env.random_u64(), &self.settings.wallet);
-        let signed = SignedPayment::Signed(ProxySignedPayment { data: payment.boc.clone() });
+        let signed = SignedPayment::Signed(ProxySignedPayment {
+            data: payment.boc.clone(),
+        });
         let contract = account.contract().to_wire(self.settings.network);
-        telemetry::payment(&self.env, Role::Proxy, "worker_payout", &contract, u64::try_from(before).unwrap_or(0));
-        (signed, account.ledger().committed_to_db(), account.ledger().tokens_max())
+        telemetry::payment(
+            &self.env,
+            Role::Proxy,
+            "worker_payout",
+            &contract,
+            u64::try_from(before).unwrap_or(0),
+        );
+        (
+            signed,
+            account.ledger().committed_to_db(),
+            account.ledger().tokens_max(),
+        )
     }
 
     /// Refuses new requests from now on.

@@ -52,7 +52,11 @@ pub(super) struct WorkerHandler {
 
 impl WorkerHandler {
     pub(super) fn new(shared: Arc<Shared>, connection: &Connection) -> Self {
-        Self { shared, connection: connection.clone(), phase: Phase::New }
+        Self {
+            shared,
+            connection: connection.clone(),
+            phase: Phase::New,
+        }
     }
 }
 
@@ -90,7 +94,8 @@ impl WorkerHandler {
                     Phase::MustAgree(load) => Phase::Compared(load),
                     _ => return Err(Refusal::violation("nothing to agree on")),
                 };
-                self.connection.answer(id, &WorkerExtendedCompareBalanceWithProxyResult { error_code: 0 })
+                self.connection
+                    .answer(id, &WorkerExtendedCompareBalanceWithProxyResult { error_code: 0 })
             }
             WorkerQuery::ProxyHandshakeComplete(complete) => {
                 let Phase::Compared(mut load) = std::mem::replace(&mut self.phase, Phase::Complete) else {
@@ -107,7 +112,14 @@ impl WorkerHandler {
                 let account = self.shared.worker_account(&mut state, &owner);
                 let (signed_payment, db_tokens, max_tokens) = self.shared.worker_bill(account);
                 drop(state);
-                self.connection.answer(id, &WorkerPaymentStatus { signed_payment, db_tokens, max_tokens })
+                self.connection.answer(
+                    id,
+                    &WorkerPaymentStatus {
+                        signed_payment,
+                        db_tokens,
+                        max_tokens,
+                    },
+                )
             }
         };
         Ok(())
@@ -129,7 +141,10 @@ impl WorkerHandler {
         let settings = &self.shared.settings;
         let root = settings.root.current();
         let params = &connect.params;
-        let capacity = params.capacity.as_ref().ok_or_else(|| Refusal::violation("the capacity is missing"))?;
+        let capacity = params
+            .capacity
+            .as_ref()
+            .ok_or_else(|| Refusal::violation("the capacity is missing"))?;
         if capacity.is_test != settings.is_test {
             return Err(Refusal::violation("this proxy belongs to another kind of deployment"));
         }
@@ -148,16 +163,26 @@ impl WorkerHandler {
         let version = VersionRange::announced(params.protocol.as_ref())
             .and_then(|remote| VersionRange::PROXY.negotiate(remote))
             .map_err(|error| Refusal::violation(error.to_string()))?;
-        let owner: Address =
-            params.worker_owner_address.parse().map_err(|error| Refusal::violation(format!("owner: {error}")))?;
+        let owner: Address = params
+            .worker_owner_address
+            .parse()
+            .map_err(|error| Refusal::violation(format!("owner: {error}")))?;
 
         let mut state = self.shared.lock();
-        let of_owner = state.worker_sessions.values().filter(|session| session.owner == owner).count();
+        let of_owner = state
+            .worker_sessions
+            .values()
+            .filter(|session| session.owner == owner)
+            .count();
         if of_owner >= settings.limits.connections_per_owner {
             return Err(Refusal(ErrorCode::Error, "too many connections of one owner".into()));
         }
         let contract = self.shared.worker_account(&mut state, &owner).contract();
-        let session = WorkerSession { connection: self.connection.clone(), owner, version };
+        let session = WorkerSession {
+            connection: self.connection.clone(),
+            owner,
+            version,
+        };
         state.worker_sessions.insert(self.connection.id(), session);
         drop(state);
         let coefficient = params.coefficient.unsigned_abs();
@@ -183,12 +208,18 @@ impl WorkerHandler {
         if compare.tokens_committed_to_blockchain > ledger.committed_to_chain()
             || compare.tokens_committed_to_db > ledger.committed_to_db()
         {
-            return Err(Refusal::violation("the worker remembers more durable tokens than this proxy has"));
+            return Err(Refusal::violation(
+                "the worker remembers more durable tokens than this proxy has",
+            ));
         }
         let has_lost = compare.max_tokens > ledger.tokens_max();
         let (signed_payment, tokens_committed_to_db, max_tokens) = self.shared.worker_bill(account);
         drop(state);
-        self.phase = if has_lost { Phase::MustAgree(load) } else { Phase::Compared(load) };
+        self.phase = if has_lost {
+            Phase::MustAgree(load)
+        } else {
+            Phase::Compared(load)
+        };
         Ok(WorkerCompareBalanceWithProxyResult {
             signed_payment,
             tokens_committed_to_db,
@@ -203,7 +234,9 @@ impl WorkerHandler {
             Err(error) => return Next::Close(CloseReason::Violation(error.to_string())),
         };
         if !matches!(self.phase, Phase::Complete) {
-            return Next::Close(CloseReason::Violation("a message before the hand-shake was complete".into()));
+            return Next::Close(CloseReason::Violation(
+                "a message before the hand-shake was complete".into(),
+            ));
         }
         let id = self.connection.id();
         let answer = match message {

@@ -29,7 +29,11 @@ const SLOW_PROXY_LIMIT: Duration = Duration::from_secs(60);
 
 /// The final information of a request that used nothing.
 pub(super) fn nothing_used() -> ProxyQueryFinalInfo {
-    ProxyQueryFinalInfo { tokens_used: tokens_used(&AdjustedUsage::ZERO), worker_debug: None, times: None }
+    ProxyQueryFinalInfo {
+        tokens_used: tokens_used(&AdjustedUsage::ZERO),
+        worker_debug: None,
+        times: None,
+    }
 }
 
 /// Why a request ends without a complete answer.
@@ -42,7 +46,10 @@ struct Failure {
 
 impl Failure {
     fn new(code: ErrorCode, message: impl Into<String>) -> Self {
-        Self { code, message: message.into() }
+        Self {
+            code,
+            message: message.into(),
+        }
     }
 }
 
@@ -142,19 +149,27 @@ impl<'a> Answer<'a> {
             "HTTP/1.1",
             response.status,
             "",
-            response.headers.iter().map(|(name, value)| (name.as_str(), value.as_bytes())),
+            response
+                .headers
+                .iter()
+                .map(|(name, value)| (name.as_str(), value.as_bytes())),
             times,
             ResponseBody::Follows,
         );
         telemetry::stage(&self.shared.env, Role::Worker, &self.id.0, "head");
-        self.send(&ProxyQueryAnswerEx { request_id: self.id, answer: head.encode(), final_info: None })?;
+        self.send(&ProxyQueryAnswerEx {
+            request_id: self.id,
+            answer: head.encode(),
+            final_info: None,
+        })?;
         self.relay(response.body, kind).await
     }
 
     async fn relay(&mut self, mut body: BodyStream, kind: BodyKind) -> Result<(), Failure> {
         let (coefficient, prices) = (self.coefficient, self.prices);
-        let mut stream =
-            AnswerStream::new(kind, AnswerLimits::default(), move |raw| cost(raw, coefficient, &prices));
+        let mut stream = AnswerStream::new(kind, AnswerLimits::default(), move |raw| {
+            cost(raw, coefficient, &prices)
+        });
         let malformed = |error: chrysalis_wire::answer_stream::AnswerStreamError| {
             Failure::new(ErrorCode::Failure, error.to_string())
         };
@@ -168,7 +183,11 @@ impl<'a> Answer<'a> {
                 continue;
             }
             telemetry::part(&self.shared.env, Role::Worker, &self.id.0, part.len());
-            self.send(&ProxyQueryAnswerPartEx { request_id: self.id, answer: part, final_info: None })?;
+            self.send(&ProxyQueryAnswerPartEx {
+                request_id: self.id,
+                answer: part,
+                final_info: None,
+            })?;
             if self.session.connection.is_full()
                 && self.session.connection.wait_for_room(SLOW_PROXY_LIMIT).await.is_err()
             {
@@ -181,7 +200,11 @@ impl<'a> Answer<'a> {
         self.used = adjusted(&summary.usage, self.coefficient, &self.prices);
         self.is_ended = true;
         let final_info = Some(self.final_info());
-        self.send(&ProxyQueryAnswerPartEx { request_id: self.id, answer: last, final_info })
+        self.send(&ProxyQueryAnswerPartEx {
+            request_id: self.id,
+            answer: last,
+            final_info,
+        })
     }
 
     fn note_usage(&mut self, usage: RawUsage, kind: BodyKind, part: &[u8]) {
@@ -197,7 +220,10 @@ impl<'a> Answer<'a> {
             return;
         }
         self.is_ended = true;
-        let delivered = RawUsage { completion: self.reported.completion.max(self.events), ..self.reported };
+        let delivered = RawUsage {
+            completion: self.reported.completion.max(self.events),
+            ..self.reported
+        };
         self.used = adjusted(&delivered, self.coefficient, &self.prices);
         let error = ProxyQueryAnswerErrorEx {
             request_id: self.id,
@@ -246,7 +272,11 @@ fn cost(raw: &RawUsage, coefficient: u32, prices: &Prices) -> Cost {
     let used = adjusted(raw, coefficient, prices);
     let prompt = prices.cost_nanoton(used.prompt() + used.cached());
     let completion = prices.cost_nanoton(used.completion() + used.reasoning());
-    Cost { prompt_nanoton: prompt, completion_nanoton: completion, total_nanoton: prompt + completion }
+    Cost {
+        prompt_nanoton: prompt,
+        completion_nanoton: completion,
+        total_nanoton: prompt + completion,
+    }
 }
 
 fn tokens_used(used: &AdjustedUsage) -> TokensUsed {

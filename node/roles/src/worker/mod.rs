@@ -96,7 +96,11 @@ pub async fn run_worker(env: Env, settings: WorkerSettings, mut shutdown: Shutdo
     }
     shared.set_disabled(true);
     if env.timeout(DRAIN_LIMIT, shared.drained()).await.is_err() {
-        telemetry::note(&env, Role::Worker, "requests were still running when the worker stopped");
+        telemetry::note(
+            &env,
+            Role::Worker,
+            "requests were still running when the worker stopped",
+        );
     }
 }
 
@@ -104,7 +108,11 @@ async fn probe(shared: &Shared, was_up: &AtomicBool) {
     let is_up = match shared.settings.backend.probe().await {
         Ok(()) => true,
         Err(error) => {
-            telemetry::note(&shared.env, Role::Worker, &format!("the inference server does not answer: {error}"));
+            telemetry::note(
+                &shared.env,
+                Role::Worker,
+                &format!("the inference server does not answer: {error}"),
+            );
             false
         }
     };

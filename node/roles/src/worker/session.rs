@@ -14,9 +14,9 @@ use chrysalis_wire::{
     error_code::ErrorCode,
     messages::ProxyToWorkerMessage,
     objects::{
-        ProxyQueryAnswerErrorEx, ProxyRunQueryEx, WorkerCapacity, WorkerCompareBalanceWithProxy,
-        WorkerConnectToProxy, WorkerEnabledDisabled, WorkerExtendedCompareBalanceWithProxy, WorkerParams,
-        WorkerProxyHandshakeComplete, WorkerUpdatePaymentStatus,
+        ProxyQueryAnswerErrorEx, ProxyRunQueryEx, WorkerCapacity, WorkerCompareBalanceWithProxy, WorkerConnectToProxy,
+        WorkerEnabledDisabled, WorkerExtendedCompareBalanceWithProxy, WorkerParams, WorkerProxyHandshakeComplete,
+        WorkerUpdatePaymentStatus,
     },
     protocol_version::{Version, VersionRange},
     tl::{Boxed, RequestId},
@@ -95,7 +95,9 @@ impl Shared {
         for session in lock(&self.state).sessions.values() {
             if session.complete.load(Ordering::Relaxed) {
                 // A connection that is closing hears it at its next hand-shake.
-                let _ = session.connection.send(&WorkerEnabledDisabled { disabled: disabled.into() });
+                let _ = session.connection.send(&WorkerEnabledDisabled {
+                    disabled: disabled.into(),
+                });
             }
         }
     }
@@ -114,7 +116,10 @@ impl Shared {
     /// Asks each proxy what it owes.
     pub(super) fn ask_payment_status(self: &Arc<Self>) {
         let sessions: Vec<_> = lock(&self.state).sessions.values().cloned().collect();
-        for session in sessions.into_iter().filter(|session| session.complete.load(Ordering::Relaxed)) {
+        for session in sessions
+            .into_iter()
+            .filter(|session| session.complete.load(Ordering::Relaxed))
+        {
             let shared = self.clone();
             self.env.spawn("worker: payment status query", async move {
                 let query = WorkerUpdatePaymentStatus {};
@@ -129,7 +134,9 @@ impl Shared {
     async fn handshake(self: Arc<Self>, session: Arc<Session>) {
         match self.try_handshake(&session).await {
             Ok(()) => telemetry::note(&self.env, Role::Worker, "a proxy is being served"),
-            Err(error) => session.connection.close(CloseReason::Local(format!("hand-shake: {error}"))),
+            Err(error) => session
+                .connection
+                .close(CloseReason::Local(format!("hand-shake: {error}"))),
         }
     }
 
@@ -138,7 +145,8 @@ impl Shared {
         let connection = &session.connection;
         let range = VersionRange::CLIENT_AND_WORKER;
         let proxy_count = settings.proxies.len().clamp(1, MAX_PROXIES);
-        let connected = connection.query(&WorkerConnectToProxy {
+        let connected = connection
+            .query(&WorkerConnectToProxy {
                 params: WorkerParams {
                     worker_owner_address: settings.owner.to_wire(settings.network),
                     model: settings.model.clone(),
@@ -150,9 +158,8 @@ impl Shared {
                     }),
                     protocol: Some(range.to_announcement()),
                 },
-            },
-        )
-        .await?;
+            })
+            .await?;
 
         let root = settings.root.current();
         let account = ProxyAccount::open(
@@ -172,13 +179,13 @@ impl Shared {
         };
         *lock(&session.account) = Some(key);
 
-        let compared = connection.query(&WorkerCompareBalanceWithProxy {
+        let compared = connection
+            .query(&WorkerCompareBalanceWithProxy {
                 tokens_committed_to_blockchain: wire_tokens(known.0),
                 tokens_committed_to_db: wire_tokens(known.1),
                 max_tokens: wire_tokens(known.2),
-            },
-        )
-        .await?;
+            })
+            .await?;
         if compared.error_code != 0 {
             // The proxy lost tokens that it had not promised to keep: agree on what it has (the reference declares this
             // step and never finishes it, spec §4.3).
@@ -191,10 +198,18 @@ impl Shared {
             }
         }
         let lost = self.with_account(session, |account| {
-            account.restart(compared.signed_payment.data(), compared.tokens_committed_to_db, compared.max_tokens)
+            account.restart(
+                compared.signed_payment.data(),
+                compared.tokens_committed_to_db,
+                compared.max_tokens,
+            )
         })?;
         if lost > 0 {
-            telemetry::note(&self.env, Role::Worker, "the proxy lost tokens that were not yet durable");
+            telemetry::note(
+                &self.env,
+                Role::Worker,
+                "the proxy lost tokens that were not yet durable",
+            );
         }
 
         session.complete.store(true, Ordering::Relaxed);
@@ -258,7 +273,11 @@ impl Shared {
         }
         let (cancel, cancelled) = watch::channel(false);
         lock(&session.requests).insert(query.request_id, cancel);
-        let guard = Running { shared: self.clone(), session: session.clone(), id: query.request_id };
+        let guard = Running {
+            shared: self.clone(),
+            session: session.clone(),
+            id: query.request_id,
+        };
         let (shared, session) = (self.clone(), session.clone());
         self.env.spawn("worker: request", async move {
             answer::run(&shared, &session, query, cancelled).await;
@@ -302,7 +321,10 @@ impl Dials for Shared {
             complete: AtomicBool::new(false),
         });
         lock(&self.state).sessions.insert(connection.id(), session.clone());
-        SessionHandler { shared: self.clone(), session }
+        SessionHandler {
+            shared: self.clone(),
+            session,
+        }
     }
 
     fn closed(self: &Arc<Self>, connection: &Connection, _reason: &CloseReason) {
@@ -333,7 +355,10 @@ impl Handler for SessionHandler {
             // A worker serves no queries (spec §2.7); an answer spares the proxy its time-out.
             Inbound::Query { id, .. } => {
                 let code = ErrorCode::ProtocolViolation.number();
-                let _ = self.session.connection.refuse(id, code, "a worker answers no queries".into());
+                let _ = self
+                    .session
+                    .connection
+                    .refuse(id, code, "a worker answers no queries".into());
                 Next::Continue
             }
         }
@@ -370,12 +395,15 @@ impl SessionHandler {
             ProxyToWorkerMessage::RunQueryEx(query) => self.shared.run(&self.session, query),
             ProxyToWorkerMessage::RequestPayment(payment) => {
                 let data = payment.signed_payment.data();
-                self.shared.take_payment(&self.session, data, payment.db_tokens, payment.max_tokens);
+                self.shared
+                    .take_payment(&self.session, data, payment.db_tokens, payment.max_tokens);
             }
             ProxyToWorkerMessage::SignedPayment(payment) => {
                 // Alone it says nothing of the counters: they stay as they are.
                 let data = &payment.data;
-                let result = self.shared.with_account(&self.session, |account| account.take_signature(data));
+                let result = self
+                    .shared
+                    .with_account(&self.session, |account| account.take_signature(data));
                 if let Err(mismatch) = result {
                     return Next::Close(CloseReason::Violation(mismatch.to_string()));
                 }

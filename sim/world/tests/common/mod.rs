@@ -13,7 +13,12 @@ pub(crate) fn link(latency_ms: u64) -> LinkPlan {
 }
 
 pub(crate) fn node(name: &str) -> NodePlan {
-    NodePlan { name: name.into(), region: "eu".into(), clock_skew_ns: 0, clock_drift_ppb: 0 }
+    NodePlan {
+        name: name.into(),
+        region: "eu".into(),
+        clock_skew_ns: 0,
+        clock_drift_ppb: 0,
+    }
 }
 
 /// One client, one proxy, one worker with the smallest embedded model.
@@ -23,7 +28,10 @@ pub(crate) fn hello(seed: u64) -> Plan {
         seed,
         start_unix_s: 1_793_491_200,
         duration_ns: 60_000_000_000,
-        network: NetworkPlan { rules: Vec::new(), default_link: link(10) },
+        network: NetworkPlan {
+            rules: Vec::new(),
+            default_link: link(10),
+        },
         economy: EconomyPlan {
             price_per_token_nanoton: 20,
             worker_fee_per_token_nanoton: 16,
@@ -34,14 +42,21 @@ pub(crate) fn hello(seed: u64) -> Plan {
             client_balance_nanoton: 100_000_000_000,
             client_stake_nanoton: 15_000_000_000,
         },
-        attestation: AttestationPlan { tee: TeeKind::SimulatedTdx, proof_of_work_bits: 4 },
+        attestation: AttestationPlan {
+            tee: TeeKind::SimulatedTdx,
+            proof_of_work_bits: 4,
+        },
         proxies: vec![ProxyPlan { node: node("proxy-1") }],
         workers: vec![WorkerPlan {
             node: node("worker-1"),
             model: "nano".into(),
             coefficient: 1000,
             max_active_requests: 4,
-            backend: BackendPlan::Tiny { size: TinySize::Nano, step_ns: 5_000_000, prefill_token_ns: 100_000 },
+            backend: BackendPlan::Tiny {
+                size: TinySize::Nano,
+                step_ns: 5_000_000,
+                prefill_token_ns: 100_000,
+            },
             proxies: Vec::new(),
         }],
         clients: vec![ClientPlan {
@@ -54,7 +69,10 @@ pub(crate) fn hello(seed: u64) -> Plan {
             name: "user-1".into(),
             client: 0,
             pace: Pace::Open,
-            requests: vec![request(1_000, "Say hello.", false), request(1_500, "Count to three.", true)],
+            requests: vec![
+                request(1_000, "Say hello.", false),
+                request(1_500, "Count to three.", true),
+            ],
         }],
         faults: Vec::new(),
         expectations: [
@@ -68,7 +86,10 @@ pub(crate) fn hello(seed: u64) -> Plan {
         ]
         .iter()
         .map(|name| Expectation::Property { name: (*name).into() })
-        .chain([Expectation::Requests { outcome: RequestOutcome::Succeeded, bound: CountBound::ShareAtLeastBp(10_000) }])
+        .chain([Expectation::Requests {
+            outcome: RequestOutcome::Succeeded,
+            bound: CountBound::ShareAtLeastBp(10_000),
+        }])
         .collect(),
         race: None,
     }
