@@ -40,7 +40,9 @@ pub(crate) fn client_connect(owner: &Address) -> ClientConnectToProxy {
 }
 
 pub(crate) fn secret(text: &str) -> ClientAuthorizeWithProxyShort {
-    ClientAuthorizeWithProxyShort { data: Secret::new(text.as_bytes().to_vec()) }
+    ClientAuthorizeWithProxyShort {
+        data: Secret::new(text.as_bytes().to_vec()),
+    }
 }
 
 /// A client's whole hand-shake.
@@ -52,12 +54,16 @@ pub(crate) async fn authorise(peer: &mut RawPeer, owner: &Address) -> Result<(),
 
 /// A request for `max_tokens` tokens, and a body that asks for as many.
 pub(crate) fn request(number: u64, max_tokens: i32) -> ClientRunQueryEx {
-    request_with_body(number, max_tokens, &serde_json::json!({
-        "model": MODEL,
-        "messages": [{ "role": "user", "content": "Say hello." }],
-        "max_tokens": max_tokens,
-        "temperature": 0,
-    }))
+    request_with_body(
+        number,
+        max_tokens,
+        &serde_json::json!({
+            "model": MODEL,
+            "messages": [{ "role": "user", "content": "Say hello." }],
+            "max_tokens": max_tokens,
+            "temperature": 0,
+        }),
+    )
 }
 
 /// A request with any body, to the chat endpoint.
@@ -82,9 +88,11 @@ pub(crate) fn request_to(path: &str, number: u64, max_tokens: i32, body: &serde_
 
 /// What the proxy must reserve for a request.
 pub(crate) fn reservation(request: &ClientRunQueryEx) -> u64 {
-    let asked =
-        ReservationRequest::single(request.max_tokens, request.query.len() as u64, request.max_coefficient);
-    ReservationRule::Sound.tokens(&asked, &MULTIPLIERS).unwrap().unsigned_abs()
+    let asked = ReservationRequest::single(request.max_tokens, request.query.len() as u64, request.max_coefficient);
+    ReservationRule::Sound
+        .tokens(&asked, &MULTIPLIERS)
+        .unwrap()
+        .unsigned_abs()
 }
 
 // ---- a worker ----
@@ -95,14 +103,22 @@ pub(crate) fn worker_connect(owner: &Address, slots: i32) -> WorkerConnectToProx
             worker_owner_address: owner.to_wire(NETWORK),
             model: MODEL.into(),
             coefficient: 1000,
-            capacity: Some(WorkerCapacity { is_test: true, proxy_cnt: 1, max_active_requests: slots }),
+            capacity: Some(WorkerCapacity {
+                is_test: true,
+                proxy_cnt: 1,
+                max_active_requests: slots,
+            }),
             protocol: Some(VersionRange::CLIENT_AND_WORKER.to_announcement()),
         },
     }
 }
 
 pub(crate) const fn balance(chain: i64, db: i64, max: i64) -> WorkerCompareBalanceWithProxy {
-    WorkerCompareBalanceWithProxy { tokens_committed_to_blockchain: chain, tokens_committed_to_db: db, max_tokens: max }
+    WorkerCompareBalanceWithProxy {
+        tokens_committed_to_blockchain: chain,
+        tokens_committed_to_db: db,
+        max_tokens: max,
+    }
 }
 
 /// A worker's whole hand-shake, of one that remembers nothing and takes work.
@@ -124,31 +140,63 @@ pub(crate) const fn tokens(prompt: i64, completion: i64, total: i64) -> TokensUs
 }
 
 pub(crate) const fn final_info(tokens_used: TokensUsed) -> ProxyQueryFinalInfo {
-    ProxyQueryFinalInfo { tokens_used, worker_debug: None, times: None }
+    ProxyQueryFinalInfo {
+        tokens_used,
+        worker_debug: None,
+        times: None,
+    }
 }
 
 /// The head of an answer, of a status and a content type.
 pub(crate) fn http_head(status: u16, content_type: &str) -> Vec<u8> {
-    let times = HopTimes { hop: Hop::Worker, start_unix_ns: 0, end_unix_ns: 0 };
-    http::response("HTTP/1.1", status, "", [("content-type", content_type)], times, ResponseBody::Follows).encode()
+    let times = HopTimes {
+        hop: Hop::Worker,
+        start_unix_ns: 0,
+        end_unix_ns: 0,
+    };
+    http::response(
+        "HTTP/1.1",
+        status,
+        "",
+        [("content-type", content_type)],
+        times,
+        ResponseBody::Follows,
+    )
+    .encode()
 }
 
 /// A worker's first answer.
 pub(crate) fn head(request_id: RequestId) -> ProxyQueryAnswerEx {
-    ProxyQueryAnswerEx { request_id, answer: http_head(200, "application/json"), final_info: None }
+    ProxyQueryAnswerEx {
+        request_id,
+        answer: http_head(200, "application/json"),
+        final_info: None,
+    }
 }
 
 /// The head of a stream of events.
 pub(crate) fn stream_head(request_id: RequestId) -> ProxyQueryAnswerEx {
-    ProxyQueryAnswerEx { request_id, answer: http_head(200, "text/event-stream"), final_info: None }
+    ProxyQueryAnswerEx {
+        request_id,
+        answer: http_head(200, "text/event-stream"),
+        final_info: None,
+    }
 }
 
 pub(crate) fn part(request_id: RequestId, bytes: &[u8]) -> ProxyQueryAnswerPartEx {
-    ProxyQueryAnswerPartEx { request_id, answer: bytes.to_vec(), final_info: None }
+    ProxyQueryAnswerPartEx {
+        request_id,
+        answer: bytes.to_vec(),
+        final_info: None,
+    }
 }
 
 pub(crate) fn last_part(request_id: RequestId, bytes: &[u8], used: TokensUsed) -> ProxyQueryAnswerPartEx {
-    ProxyQueryAnswerPartEx { request_id, answer: bytes.to_vec(), final_info: Some(final_info(used)) }
+    ProxyQueryAnswerPartEx {
+        request_id,
+        answer: bytes.to_vec(),
+        final_info: Some(final_info(used)),
+    }
 }
 
 // ---- a proxy ----
@@ -211,12 +259,13 @@ pub(crate) fn connected_worker(parties: &Parties, owner: &Address) -> WorkerConn
     }
 }
 
-pub(crate) const fn compared(
-    signed_payment: SignedPayment,
-    db: i64,
-    max: i64,
-) -> WorkerCompareBalanceWithProxyResult {
-    WorkerCompareBalanceWithProxyResult { signed_payment, tokens_committed_to_db: db, max_tokens: max, error_code: 0 }
+pub(crate) const fn compared(signed_payment: SignedPayment, db: i64, max: i64) -> WorkerCompareBalanceWithProxyResult {
+    WorkerCompareBalanceWithProxyResult {
+        signed_payment,
+        tokens_committed_to_db: db,
+        max_tokens: max,
+        error_code: 0,
+    }
 }
 
 /// A proxy's whole hand-shake with a worker: the account is new.

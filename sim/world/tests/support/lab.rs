@@ -1,12 +1,12 @@
 //! A simulated world with real roles in it. The test itself is the controller: it speaks through raw peers.
 
 use super::{
+    handshakes,
     parties::{
         ISSUED_UNIX_S, PROXY_IMAGE, PROXY_MACHINE, Parties, Policy, WORKER_IMAGE, WORKER_MACHINE, client_owner, plain,
         worker_owner,
     },
     peer::{Gone, RawPeer},
-    handshakes,
     watch::{Watch, WatchTap},
 };
 use chrysalis_attest::Identity;
@@ -16,7 +16,10 @@ use chrysalis_sim::{EngineKind, LinkSpec, NodeHandle, NodeSpec, Sim, SimConfig};
 use std::{
     future::Future,
     net::{Ipv4Addr, SocketAddr},
-    sync::{Arc, atomic::{AtomicU8, Ordering}},
+    sync::{
+        Arc,
+        atomic::{AtomicU8, Ordering},
+    },
 };
 
 const CLIENT_HTTP_PORT: u16 = 10_000;
@@ -55,13 +58,25 @@ where
     T: Send + 'static,
     F: Future<Output = T> + Send + 'static,
 {
-    let config = SimConfig { start_unix_s, ..SimConfig::new(1) };
+    let config = SimConfig {
+        start_unix_s,
+        ..SimConfig::new(1)
+    };
     let watch = Arc::new(Watch::default());
     let (output, _report) = chrysalis_sim::run(EngineKind::Native, config, move |sim| async move {
-        let link = LinkSpec { socket_buffer_bytes: SOCKET_BUFFER_BYTES, ..LinkSpec::constant(LATENCY_NS) };
+        let link = LinkSpec {
+            socket_buffer_bytes: SOCKET_BUFFER_BYTES,
+            ..LinkSpec::constant(LATENCY_NS)
+        };
         sim.network().set_default_link(link);
         sim.set_tap(Arc::new(WatchTap(watch.clone())));
-        script(Lab { sim, watch, parties: Arc::new(parties), next_ip: AtomicU8::new(1) }).await
+        script(Lab {
+            sim,
+            watch,
+            parties: Arc::new(parties),
+            next_ip: AtomicU8::new(1),
+        })
+        .await
     })
     .unwrap();
     output
@@ -161,7 +176,9 @@ impl Lab {
     /// A raw worker whose evidence is honest, on a node of its own; it takes work.
     pub(crate) async fn raw_worker(&self, name: &str, slots: i32) -> RawPeer {
         let mut peer = self.raw_worker_unheard(name).await.unwrap();
-        handshakes::offer_work(&mut peer, &worker_owner(name), slots).await.unwrap();
+        handshakes::offer_work(&mut peer, &worker_owner(name), slots)
+            .await
+            .unwrap();
         peer
     }
 

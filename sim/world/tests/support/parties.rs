@@ -2,10 +2,7 @@
 
 use chrysalis_attest::{
     AllowList, Attester, CollateralStore, FakeTdxAttester, Identity, PeerPolicy, PeerVerifier, SimTdxAttester,
-    SimulationOnly, TdMeasurements, TrustAnchors,
-    certificate::IdentityKey,
-    policy::AppraisalRules,
-    report_data_for,
+    SimulationOnly, TdMeasurements, TrustAnchors, certificate::IdentityKey, policy::AppraisalRules, report_data_for,
     sim_pki::SimPki,
 };
 use chrysalis_env::Env;
@@ -44,8 +41,12 @@ pub(crate) const MODEL: &str = "nano";
 /// Price of an adjusted token.
 pub(crate) const PRICE_NANOTON: u64 = 20;
 /// Completion tokens count eight times, as in the reference's network.
-pub(crate) const MULTIPLIERS: TokenMultipliers =
-    TokenMultipliers { prompt: 10_000, cached: 2_000, completion: 80_000, reasoning: 80_000 };
+pub(crate) const MULTIPLIERS: TokenMultipliers = TokenMultipliers {
+    prompt: 10_000,
+    cached: 2_000,
+    completion: 80_000,
+    reasoning: 80_000,
+};
 pub(crate) const NETWORK: Network = Network::from_is_testnet(true);
 pub(crate) const PROXY_IMAGE: &str = "proxy image";
 pub(crate) const WORKER_IMAGE: &str = "worker image";
@@ -60,7 +61,12 @@ static VENDOR: LazyLock<SimPki> = LazyLock::new(|| SimPki::new(7, ISSUED_UNIX_S 
 static WEIGHTS: LazyLock<Arc<TinyModel>> = LazyLock::new(|| Arc::new(TinyModel::generate(TinyConfig::nano(), 1)));
 
 pub(crate) fn named_hash(kind: &str, name: &str) -> [u8; 32] {
-    Sha256::new().chain_update(kind).chain_update([0]).chain_update(name).finalize().into()
+    Sha256::new()
+        .chain_update(kind)
+        .chain_update([0])
+        .chain_update(name)
+        .finalize()
+        .into()
 }
 
 /// The account that belongs to a name.
@@ -263,7 +269,10 @@ impl Parties {
         Trust {
             identity,
             verifier: Arc::new(PeerVerifier::new(peer_policy(policy, self.published_unix_s))),
-            limits: SecureLimits { asked_difficulty: Difficulty::new(4).unwrap(), ..SecureLimits::default() },
+            limits: SecureLimits {
+                asked_difficulty: Difficulty::new(4).unwrap(),
+                ..SecureLimits::default()
+            },
             check_image_hash: policy != Policy::Any,
         }
     }
@@ -275,7 +284,9 @@ impl Parties {
     /// The proxy's contract and key.
     pub(crate) fn proxy_identity(&self) -> ProxyIdentity {
         let public_key = self.proxy_key().public();
-        let address = self.config.proxy_address(&address_of("proxy owner", "proxy"), &public_key);
+        let address = self
+            .config
+            .proxy_address(&address_of("proxy owner", "proxy"), &public_key);
         ProxyIdentity { address, public_key }
     }
 
@@ -350,7 +361,13 @@ fn tiny_backend(env: &Env) -> Arc<dyn Backend> {
         decode_base_ns: 5_000_000,
         decode_per_sequence_ns: 0,
     };
-    let machine = Machine { time, max_batch: NonZeroU32::new(256).unwrap() };
-    let options = TinyOptions { machine: Some(machine), ..TinyOptions::default() };
+    let machine = Machine {
+        time,
+        max_batch: NonZeroU32::new(256).unwrap(),
+    };
+    let options = TinyOptions {
+        machine: Some(machine),
+        ..TinyOptions::default()
+    };
     Arc::new(TinyBackend::new(env.clone(), MODEL, WEIGHTS.clone(), options))
 }

@@ -52,7 +52,9 @@ pub(crate) async fn pay(stream: &mut Stream) -> io::Result<()> {
     let mut bytes = [0; CHALLENGE_BYTES];
     stream.read_exact(&mut bytes).await?;
     let challenge = Challenge::decode(&bytes).map_err(io::Error::other)?;
-    let response = challenge.search(0..1 << 24).ok_or_else(|| io::Error::other("no nonce"))?;
+    let response = challenge
+        .search(0..1 << 24)
+        .ok_or_else(|| io::Error::other("no nonce"))?;
     stream.write_all(&response.encode()).await?;
     stream.flush().await
 }
@@ -161,7 +163,10 @@ impl RawPeer {
     pub(crate) async fn accept(env: &Env, listener: &mut Listener, identity: &Identity) -> Result<Self, Gone> {
         let closed = |error: io::Error| Gone::Closed(error.to_string());
         let mut stream = listener.accept().await.map_err(closed)?;
-        let challenge = Challenge { difficulty: Difficulty::new(1).unwrap(), salt: env.random() };
+        let challenge = Challenge {
+            difficulty: Difficulty::new(1).unwrap(),
+            salt: env.random(),
+        };
         stream.write_all(&challenge.encode()).await.map_err(closed)?;
         stream.flush().await.map_err(closed)?;
         let mut bytes = [0; RESPONSE_BYTES];

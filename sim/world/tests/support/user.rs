@@ -26,7 +26,10 @@ impl Got {
 
     /// The code of an error body.
     pub(crate) fn error_code(&self) -> Option<i64> {
-        serde_json::from_slice::<serde_json::Value>(&self.body).ok()?.get("error_code")?.as_i64()
+        serde_json::from_slice::<serde_json::Value>(&self.body)
+            .ok()?
+            .get("error_code")?
+            .as_i64()
     }
 
     /// An answer of the model.
@@ -50,7 +53,12 @@ pub(crate) fn chat(stream: bool, timeout_s: u64) -> serde_json::Value {
 /// Asks and waits for the end of the answer.
 pub(crate) async fn ask(env: &Env, client: SocketAddr, body: &serde_json::Value) -> Got {
     let start_ns = env.now_ns();
-    let mut got = Got { status: None, body: Vec::new(), is_whole: false, took_ns: 0 };
+    let mut got = Got {
+        status: None,
+        body: Vec::new(),
+        is_whole: false,
+        took_ns: 0,
+    };
     exchange(env, client, body, &mut got).await;
     got.took_ns = env.now_ns() - start_ns;
     got
@@ -76,7 +84,9 @@ async fn exchange(env: &Env, client: SocketAddr, body: &serde_json::Value, got: 
         .header(header::CONTENT_TYPE, "application/json")
         .body(Full::new(Bytes::from(body.to_string())))
         .unwrap();
-    let Ok(response) = sender.send_request(request).await else { return };
+    let Ok(response) = sender.send_request(request).await else {
+        return;
+    };
     got.status = Some(response.status().as_u16());
     let mut body = response.into_body();
     while let Some(frame) = body.frame().await {

@@ -68,11 +68,21 @@ impl Watch {
                 };
                 let request = observation.bytes("request").unwrap_or_default().to_vec();
                 let tokens = observation.u64("adjusted_tokens").unwrap_or(0);
-                seen.ended.push(Ended { at_ns, node, request, code, tokens });
+                seen.ended.push(Ended {
+                    at_ns,
+                    node,
+                    request,
+                    code,
+                    tokens,
+                });
             }
             "payment" => {
                 let tokens = observation.u64("tokens").unwrap_or(0);
-                seen.paid.push(Paid { node, kind: text("payment"), tokens });
+                seen.paid.push(Paid {
+                    node,
+                    kind: text("payment"),
+                    tokens,
+                });
             }
             "connection.closed" => seen.closed.push((node, text("reason"))),
             "note" => seen.notes.push((node, text("text"))),
@@ -83,12 +93,20 @@ impl Watch {
     /// Verdicts of `node` on peers of a kind.
     pub(crate) fn judged(&self, node: &str, kind: &str) -> Vec<Judged> {
         let seen = self.0.lock().unwrap();
-        seen.judged.iter().filter(|judged| judged.node == node && judged.kind == kind).cloned().collect()
+        seen.judged
+            .iter()
+            .filter(|judged| judged.node == node && judged.kind == kind)
+            .cloned()
+            .collect()
     }
 
     /// Reasons for which `node` refused peers of a kind.
     pub(crate) fn refusals(&self, node: &str, kind: &str) -> Vec<String> {
-        self.judged(node, kind).into_iter().filter(|judged| !judged.accepted).map(|judged| judged.reason).collect()
+        self.judged(node, kind)
+            .into_iter()
+            .filter(|judged| !judged.accepted)
+            .map(|judged| judged.reason)
+            .collect()
     }
 
     /// How often `node` accepted a peer of a kind.
@@ -98,7 +116,14 @@ impl Watch {
 
     /// How requests ended at `node`.
     pub(crate) fn ended(&self, node: &str) -> Vec<Ended> {
-        self.0.lock().unwrap().ended.iter().filter(|ended| ended.node == node).cloned().collect()
+        self.0
+            .lock()
+            .unwrap()
+            .ended
+            .iter()
+            .filter(|ended| ended.node == node)
+            .cloned()
+            .collect()
     }
 
     /// Tokens that `node` booked altogether.
@@ -116,13 +141,21 @@ impl Watch {
     /// Why connections that `node` served ended.
     pub(crate) fn closed(&self, node: &str) -> Vec<String> {
         let seen = self.0.lock().unwrap();
-        seen.closed.iter().filter(|(name, _)| name == node).map(|(_, reason)| reason.clone()).collect()
+        seen.closed
+            .iter()
+            .filter(|(name, _)| name == node)
+            .map(|(_, reason)| reason.clone())
+            .collect()
     }
 
     /// Remarks of `node`.
     pub(crate) fn notes(&self, node: &str) -> Vec<String> {
         let seen = self.0.lock().unwrap();
-        seen.notes.iter().filter(|(name, _)| name == node).map(|(_, text)| text.clone()).collect()
+        seen.notes
+            .iter()
+            .filter(|(name, _)| name == node)
+            .map(|(_, text)| text.clone())
+            .collect()
     }
 }
 
