@@ -54,7 +54,7 @@ pub struct VerdictSummary {
 
 /// Verdicts of these runs.
 pub fn verdicts(runs: &[RunStore]) -> VerdictSummary {
-    let mut outcomes: BTreeMap<(AssertionClass, &str), Vec<(AssertionVerdict, u64, &str)>> = BTreeMap::new();
+    let mut outcomes: BTreeMap<(AssertionClass, &str), Vec<Outcome<'_>>> = BTreeMap::new();
     let mut passed_runs = 0;
     let mut suite = if runs.is_empty() {
         SuiteVerdict::Undecided
@@ -64,10 +64,11 @@ pub fn verdicts(runs: &[RunStore]) -> VerdictSummary {
     for run in runs {
         let seed = run.run().seed;
         for row in &run.tables().assertions {
-            outcomes
-                .entry((row.class, &row.name))
-                .or_default()
-                .push((row.verdict, seed, &row.detail));
+            outcomes.entry((row.class, &row.name)).or_default().push(Outcome {
+                verdict: row.verdict,
+                seed,
+                detail: &row.detail,
+            });
         }
         let of_manifest = match run.run().verdict {
             RunVerdict::Pass => SuiteVerdict::Pass,
@@ -98,8 +99,15 @@ pub fn verdicts(runs: &[RunStore]) -> VerdictSummary {
     }
 }
 
-fn property(class: AssertionClass, name: &str, outcomes: &[(AssertionVerdict, u64, &str)]) -> PropertySummary {
-    let count = |verdict| outcomes.iter().filter(|(found, ..)| *found == verdict).count() as u64;
+/// A property in one run.
+struct Outcome<'a> {
+    verdict: AssertionVerdict,
+    seed: u64,
+    detail: &'a str,
+}
+
+fn property(class: AssertionClass, name: &str, outcomes: &[Outcome<'_>]) -> PropertySummary {
+    let count = |verdict| outcomes.iter().filter(|outcome| outcome.verdict == verdict).count() as u64;
     let (passed, failed) = (count(AssertionVerdict::Pass), count(AssertionVerdict::Fail));
     let (unseen, undecided) = (count(AssertionVerdict::Unseen), count(AssertionVerdict::Undecided));
     let (verdict, decisive) = if failed > 0 {
@@ -113,8 +121,8 @@ fn property(class: AssertionClass, name: &str, outcomes: &[(AssertionVerdict, u6
     };
     let example = outcomes
         .iter()
-        .find(|(found, ..)| *found == decisive)
-        .map(|(_, seed, detail)| (*seed, (*detail).to_owned()));
+        .find(|outcome| outcome.verdict == decisive)
+        .map(|outcome| (outcome.seed, outcome.detail.to_owned()));
     PropertySummary {
         class,
         name: name.to_owned(),

@@ -86,9 +86,11 @@ fn facts(context: &Context<'_>) -> Markup {
     html! {
         ul.facts {
             li { b { (seeds(context)) } }
-            li { "profile " b { (text::untrusted(&profiles.join(", "))) } }
-            li { "engine " b { (text::untrusted(&engines.join(", "))) } }
-            li { "virtual time " b { (format::decimal(virtual_ns, 1_000_000_000, 1)) " s" } }
+            @if !context.runs.is_empty() {
+                li { "profile " b { (text::untrusted(&profiles.join(", "))) } }
+                li { "engine " b { (text::untrusted(&engines.join(", "))) } }
+                li { "virtual time " b { (format::decimal(virtual_ns, 1_000_000_000, 1)) " s" } }
+            }
         }
     }
 }

@@ -75,6 +75,14 @@ impl ColumnData {
         }
     }
 
+    /// Bytes of text, without what each value takes anyway.
+    pub(crate) fn text_bytes(&self) -> u64 {
+        match self {
+            Self::Text(values) => values.iter().flatten().map(|text| text.len() as u64).sum(),
+            _ => 0,
+        }
+    }
+
     /// Whether there are no rows.
     pub fn is_empty(&self) -> bool {
         self.len() == 0

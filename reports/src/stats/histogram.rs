@@ -42,7 +42,7 @@ impl Histogram {
         let mut bins: Vec<Bin> = (first..=last)
             .map(|index| Bin {
                 from: index * width,
-                to: (index + 1).checked_mul(width),
+                to: index.checked_add(1).and_then(|next| next.checked_mul(width)),
                 count: 0,
             })
             .collect();

@@ -22,3 +22,5 @@ const MANIFEST_FILE: &str = "manifest.json";
 const MAX_TABLE_BYTES: u64 = 1 << 30;
 /// Most rows of a table.
 const MAX_TABLE_ROWS: u64 = 20_000_000;
+/// Most memory for the tables of a store while they are read, in bytes.
+const MAX_STORE_MEMORY_BYTES: u64 = 8 << 30;

@@ -7,7 +7,7 @@ use std::path::{Path, PathBuf};
 use serde::Deserialize;
 
 use super::manifest::{FORMAT, MAX_MANIFEST_BYTES, Manifest, RunDescription, sha256_hex};
-use super::{MANIFEST_FILE, MAX_TABLE_BYTES, MAX_TABLE_ROWS, StoreError, parquet, writer};
+use super::{MANIFEST_FILE, MAX_STORE_MEMORY_BYTES, MAX_TABLE_BYTES, MAX_TABLE_ROWS, StoreError, parquet, writer};
 use crate::schema::{Row, SCHEMA_VERSION, Tables, for_each_table};
 
 /// A run: its manifest and its tables, checked against each other.
@@ -21,16 +21,16 @@ impl RunStore {
     /// Reads the store in `dir`.
     ///
     /// Each file is checked against the digest in the manifest before it is decoded. That detects damage, not malice:
-    /// whoever can write the tables can write the manifest. Therefore sizes and row counts are limited as well, footers
-    /// must match the schema, and panics of the Parquet decoder are contained (its message still goes to stderr through
-    /// the process' panic hook).
+    /// whoever can write the tables can write the manifest. Therefore nothing in a table is believed either: every
+    /// length is checked, and files, rows and memory are limited.
     pub fn open(dir: impl AsRef<Path>) -> Result<Self, StoreError> {
         let dir = dir.as_ref();
         let manifest = read_manifest(dir)?;
         let mut tables = Tables::default();
+        let mut budget = parquet::Budget::new(MAX_STORE_MEMORY_BYTES);
         macro_rules! read_each {
             ($($field:ident : $row:ident),+ $(,)?) => {$(
-                tables.$field = read_table::<crate::schema::$row>(dir, &manifest)?;
+                tables.$field = read_table::<crate::schema::$row>(dir, &manifest, &mut budget)?;
             )+};
         }
         for_each_table!(read_each);
@@ -134,7 +134,7 @@ fn parse_manifest(dir: &Path, bytes: &[u8]) -> Result<Manifest, StoreError> {
     Ok(manifest)
 }
 
-fn read_table<R: Row>(dir: &Path, manifest: &Manifest) -> Result<Vec<R>, StoreError> {
+fn read_table<R: Row>(dir: &Path, manifest: &Manifest, budget: &mut parquet::Budget) -> Result<Vec<R>, StoreError> {
     let table = R::TABLE;
     let corrupt = |reason: String| StoreError::CorruptTable {
         table: table.name.to_owned(),
@@ -168,7 +168,7 @@ fn read_table<R: Row>(dir: &Path, manifest: &Manifest) -> Result<Vec<R>, StoreEr
             "its file is not the one whose digest is in the manifest".to_owned(),
         ));
     }
-    parquet::decode(bytes, record.rows).map_err(|error| corrupt(error.to_string()))
+    parquet::decode(&bytes, record.rows, budget).map_err(|error| corrupt(error.to_string()))
 }
 
 enum FileError {

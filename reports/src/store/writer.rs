@@ -6,7 +6,7 @@ use std::io;
 use std::path::{Path, PathBuf};
 
 use super::manifest::{Manifest, RunDescription, TableRecord, sha256_hex};
-use super::{MANIFEST_FILE, MAX_TABLE_ROWS, StoreError, parquet};
+use super::{MANIFEST_FILE, MAX_STORE_MEMORY_BYTES, MAX_TABLE_BYTES, MAX_TABLE_ROWS, StoreError, parquet};
 use crate::schema::{Row, Tables, for_each_table};
 
 /// Tables as files, with the manifest that names their digests.
@@ -19,9 +19,10 @@ pub(super) struct Encoded {
 pub(super) fn encode(tables: &Tables, run: RunDescription) -> Result<Encoded, StoreError> {
     let mut files = Vec::new();
     let mut records = BTreeMap::new();
+    let mut budget = parquet::Budget::new(MAX_STORE_MEMORY_BYTES);
     macro_rules! encode_each {
         ($($field:ident : $row:ident),+ $(,)?) => {$(
-            let (record, bytes) = encode_table(&tables.$field)?;
+            let (record, bytes) = encode_table(&tables.$field, &mut budget)?;
             files.push((crate::schema::$row::TABLE.file_name(), bytes));
             records.insert(crate::schema::$row::TABLE.name.to_owned(), record);
         )+};
@@ -37,7 +38,7 @@ pub(super) fn encode(tables: &Tables, run: RunDescription) -> Result<Encoded, St
     Ok(Encoded { manifest, files })
 }
 
-fn encode_table<R: Row>(rows: &[R]) -> Result<(TableRecord, Vec<u8>), StoreError> {
+fn encode_table<R: Row>(rows: &[R], budget: &mut parquet::Budget) -> Result<(TableRecord, Vec<u8>), StoreError> {
     let table = R::TABLE.name;
     if rows.len() as u64 > MAX_TABLE_ROWS {
         return Err(StoreError::TooLarge {
@@ -46,10 +47,17 @@ fn encode_table<R: Row>(rows: &[R]) -> Result<(TableRecord, Vec<u8>), StoreError
             unit: "rows",
         });
     }
-    let bytes = parquet::encode(rows).map_err(|error| StoreError::Encoding {
+    let bytes = parquet::encode(rows, budget).map_err(|error| StoreError::Encoding {
         table: table.to_owned(),
         reason: error.to_string(),
     })?;
+    if bytes.len() as u64 > MAX_TABLE_BYTES {
+        return Err(StoreError::TooLarge {
+            file: R::TABLE.file_name(),
+            limit: MAX_TABLE_BYTES,
+            unit: "bytes",
+        });
+    }
     let record = TableRecord {
         rows: rows.len() as u64,
         bytes: bytes.len() as u64,

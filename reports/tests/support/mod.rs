@@ -2,6 +2,8 @@
 
 #![allow(dead_code, reason = "each test binary and the example use a part")]
 
+pub(crate) mod html;
+
 use std::collections::BTreeMap;
 
 use chrysalis_reports::schema::{
@@ -16,10 +18,10 @@ const PRICE_NANOTON: u64 = 20;
 const FEE_NANOTON: u64 = 16;
 
 /// SplitMix64.
-pub struct Random(pub u64);
+pub(crate) struct Random(pub(crate) u64);
 
 impl Random {
-    pub fn next(&mut self) -> u64 {
+    pub(crate) fn next(&mut self) -> u64 {
         self.0 = self.0.wrapping_add(0x9E37_79B9_7F4A_7C15);
         let mut z = self.0;
         z = (z ^ (z >> 30)).wrapping_mul(0xBF58_476D_1CE4_E5B9);
@@ -27,21 +29,21 @@ impl Random {
         z ^ (z >> 31)
     }
 
-    pub fn below(&mut self, bound: u64) -> u64 {
+    pub(crate) fn below(&mut self, bound: u64) -> u64 {
         ((u128::from(self.next()) * u128::from(bound)) >> 64) as u64
     }
 
     /// Sum of four uniform values: a hump.
-    pub fn hump(&mut self, bound: u64) -> u64 {
+    pub(crate) fn hump(&mut self, bound: u64) -> u64 {
         (0..4).map(|_| self.below(bound / 4 + 1)).sum()
     }
 
-    pub fn unit(&mut self) -> f64 {
+    pub(crate) fn unit(&mut self) -> f64 {
         (self.next() >> 11) as f64 / (1_u64 << 53) as f64
     }
 }
 
-pub fn description(seed: u64, verdict: RunVerdict) -> RunDescription {
+pub(crate) fn description(seed: u64, verdict: RunVerdict) -> RunDescription {
     RunDescription {
         scenario: "payments/slow-worker".to_owned(),
         scenario_source:
@@ -64,7 +66,7 @@ pub fn description(seed: u64, verdict: RunVerdict) -> RunDescription {
 }
 
 /// A run of this many requests. If `failing`, a property is violated.
-pub fn tables(seed: u64, requests: u64, failing: bool) -> Tables {
+pub(crate) fn tables(seed: u64, requests: u64, failing: bool) -> Tables {
     let mut random = Random(seed);
     let mut tables = Tables::default();
     let crash_ns = 300 * SECOND + random.below(60 * SECOND);
@@ -386,11 +388,11 @@ fn assertions(tables: &mut Tables, seed: u64, failing: bool) {
 }
 
 /// Markup, an end of every context it may land in, a bidirectional override, a control character and a null.
-pub const HOSTILE: &str =
+pub(crate) const HOSTILE: &str =
     "</title></style></svg>--><script>alert(1)</script><img src=x onerror=alert(1)>\"'&\u{202E}\u{1B}[2J\0\u{200B}";
 
 /// The same run with hostile text in every text column.
-pub fn hostile(mut tables: Tables) -> Tables {
+pub(crate) fn hostile(mut tables: Tables) -> Tables {
     let taint = |text: &mut String| text.push_str(HOSTILE);
     let taint_optional = |text: &mut Option<String>| text.iter_mut().for_each(taint);
     for row in &mut tables.requests {
@@ -462,7 +464,7 @@ pub fn hostile(mut tables: Tables) -> Tables {
 }
 
 /// A description with hostile text in every text field.
-pub fn hostile_description() -> RunDescription {
+pub(crate) fn hostile_description() -> RunDescription {
     let text = HOSTILE.to_owned();
     RunDescription {
         scenario: text.clone(),

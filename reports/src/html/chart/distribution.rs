@@ -116,7 +116,7 @@ pub(in crate::html) fn distribution(
             .filter_map(|(line, estimate)| {
                 let value = estimate.value?;
                 let x = area.map_coordinate(&(value.min(high), 0)).0;
-                let label_y = top - 4 - LABEL_HEIGHT as i32 * (estimates.len() as i32 - line);
+                let label_y = top - 2 - LABEL_HEIGHT as i32 * (estimates.len() as i32 - line + 1);
                 Some((
                     x,
                     label_y,

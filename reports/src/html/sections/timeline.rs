@@ -72,6 +72,9 @@ pub(super) fn body(context: &Context<'_>) -> Option<Markup> {
         rows,
     };
     Some(html! {
+        @if context.options.request_id.is_some() && choice != Choice::Named {
+            p { b { "The request that was asked for is in none of these runs." } }
+        }
         p.lead {
             "Request " code { (untrusted(&timeline.request_id)) } " of seed " (run.run().seed) ": " (reason)
             " of that run that nodes reported on. Times count from its first stage, which was "
