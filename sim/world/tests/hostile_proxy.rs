@@ -3,7 +3,6 @@
 
 // Not compiled yet: take this line away to build these tests.
 #![cfg(any())]
-
 #![allow(clippy::unwrap_used, reason = "a test")]
 
 mod support;
