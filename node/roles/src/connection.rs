@@ -359,6 +359,10 @@ where
                 }
                 self.waiting = None;
             }
+            // What comes after the reason to close is not looked at.
+            if lock(&self.connection.0.reason).is_some() {
+                return Poll::Pending;
+            }
             let mut input = &self.read_buffer[self.unread.clone()];
             let frame = self.frames.next_payload(&mut input);
             self.unread.start = self.unread.end - input.len();

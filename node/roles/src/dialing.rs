@@ -113,7 +113,8 @@ impl Dialing {
         };
         target.closed(&connection, &reason);
         match reason {
-            CloseReason::PeerClosed | CloseReason::Local(_) => Ok(()),
+            CloseReason::PeerClosed => Ok(()),
+            CloseReason::Local(_) if shutdown.is_requested() => Ok(()),
             other => Err(other.to_string()),
         }
     }

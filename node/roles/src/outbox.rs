@@ -9,6 +9,10 @@ use std::{
     task::{Poll, Waker},
 };
 
+/// Bytes queued at most: two of the largest frames. Producers stop long before; only answers to a peer that does not
+/// read get here.
+const MAX_QUEUED_BYTES: usize = 2 * (1 << 24);
+
 /// Why nothing more can be sent.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
 pub enum SendError {
@@ -55,6 +59,11 @@ impl Outbox {
     ) -> Result<(), SendError> {
         let mut state = self.lock();
         if state.closed {
+            return Err(SendError::Closed);
+        }
+        // A peer that asks and never reads must not fill this node's memory with answers.
+        if state.buffer.len() > MAX_QUEUED_BYTES {
+            state.closed = true;
             return Err(SendError::Closed);
         }
         let State { frames, buffer, .. } = &mut *state;

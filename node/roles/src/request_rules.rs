@@ -260,14 +260,20 @@ pub fn token_bound(body: &Map<String, Value>) -> Option<u64> {
     Some(limit.saturating_mul(alternatives(body)))
 }
 
-/// How many alternatives a body asks for; at least one.
+/// How many answers a body asks for: alternatives (`n`, `best_of`) times prompts; at least one. Several prompts are an
+/// array of texts or of token arrays; an array of numbers is one prompt in tokens.
 pub fn alternatives(body: &Map<String, Value>) -> u64 {
-    ["n", "best_of"]
+    let alternatives = ["n", "best_of"]
         .iter()
         .filter_map(|key| body.get(*key)?.as_u64())
         .max()
         .unwrap_or(1)
-        .max(1)
+        .max(1);
+    let prompts = match body.get("prompt").and_then(Value::as_array) {
+        Some(prompts) if !prompts.iter().all(Value::is_number) => prompts.len() as u64,
+        _ => 1,
+    };
+    alternatives.saturating_mul(prompts.max(1))
 }
 
 /// Server-sent events in a piece of an answer: each carries at least one token.
@@ -471,6 +477,18 @@ mod tests {
         let request = user_request(br#"{"model":"tiny","messages":[]}"#).unwrap();
         assert_eq!(request.body["max_tokens"], DEFAULT_MAX_TOKENS);
         assert_eq!(request.max_tokens, DEFAULT_MAX_TOKENS);
+    }
+
+    #[test]
+    fn several_prompts_are_several_answers() {
+        let bound = |body: Value| token_bound(body.as_object().unwrap());
+        assert_eq!(
+            bound(json!({"prompt": ["a", "b", "c"], "max_tokens": 8, "n": 2})),
+            Some(48)
+        );
+        assert_eq!(bound(json!({"prompt": [[1, 2], [3]], "max_tokens": 8})), Some(16));
+        assert_eq!(bound(json!({"prompt": [1, 2, 3], "max_tokens": 8})), Some(8));
+        assert_eq!(bound(json!({"prompt": [], "max_tokens": 8})), Some(8));
     }
 
     #[test]

@@ -112,7 +112,9 @@ impl Endpoint {
             Ok(user) => user,
             Err(error) => return failed(&RequestFailure::new(error.code(), error.message)),
         };
-        let Some(connection) = self.shared.ready_connection() else {
+        // A proxy that restarts is back in seconds: a request that can wait for it need not fail.
+        let patience = READY_WAIT.min(Duration::from_nanos(user.timeout_ns));
+        let Ok(connection) = env.timeout(patience, self.shared.wait_until_ready()).await else {
             return failure_response(StatusCode::SERVICE_UNAVAILABLE, &no_proxy());
         };
         let id = RequestId(env.random());
@@ -217,7 +219,9 @@ impl Endpoint {
             start_unix_ns,
             end_unix_ns: self.shared.env.unix_ns(),
         };
-        let kept = wire_http::end_to_end(response.headers.iter().map(|header| (&header.name, &header.value)));
+        let mut kept = wire_http::end_to_end(response.headers.iter().map(|header| (&header.name, &header.value)));
+        // More headers than any server sends: a header map that grows without bound would panic.
+        kept.truncate(MAX_ANSWER_HEADERS);
         for header in kept.iter().chain(&times.to_headers()) {
             // Names and values are legal by the cleaning above; what http refuses all the same is left out.
             if let (Ok(name), Ok(value)) = (
@@ -230,6 +234,11 @@ impl Endpoint {
         with_request_id(answer, id)
     }
 }
+
+/// Headers of an answer that reach the user.
+const MAX_ANSWER_HEADERS: usize = 256;
+/// How long a request waits for a proxy while none is connected.
+const READY_WAIT: Duration = Duration::from_secs(5);
 
 /// Headers of a user that travel with the request.
 const FORWARDED_HEADERS: [&str; 2] = ["content-type", "accept"];

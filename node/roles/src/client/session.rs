@@ -34,6 +34,7 @@ use std::{
     },
     time::Duration,
 };
+use tokio::sync::Notify;
 
 /// How long a slow user may hold up the connection to a proxy before the request is given up.
 const SLOW_USER_LIMIT: Duration = Duration::from_secs(10);
@@ -44,6 +45,7 @@ pub(super) struct Shared {
     pub(super) settings: ClientSettings,
     pub(super) requests: SharedRequests,
     state: Mutex<State>,
+    became_ready: Notify,
 }
 
 #[derive(Default)]
@@ -82,6 +84,7 @@ impl Shared {
             env,
             settings,
             state: Mutex::default(),
+            became_ready: Notify::new(),
         }
     }
 
@@ -93,6 +96,17 @@ impl Shared {
             .filter(|session| session.ready.load(Ordering::Relaxed))
             .map(|session| session.connection.clone())
             .min_by_key(|connection| (self.requests.running_on(connection.id()), connection.id()))
+    }
+
+    /// The same, as soon as there is one.
+    pub(super) async fn wait_until_ready(&self) -> Connection {
+        loop {
+            let became_ready = self.became_ready.notified();
+            if let Some(connection) = self.ready_connection() {
+                return connection;
+            }
+            became_ready.await;
+        }
     }
 
     /// Asks a ready proxy which models it serves.
@@ -124,6 +138,7 @@ impl Shared {
         match self.try_handshake(&session).await {
             Ok(()) => {
                 session.ready.store(true, Ordering::Relaxed);
+                self.became_ready.notify_waiters();
                 telemetry::note(&self.env, Role::Client, "a proxy is ready");
             }
             Err(error) => session

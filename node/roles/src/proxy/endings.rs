@@ -1,7 +1,7 @@
 //! How requests end. Each ending books what was used, gives the reservation back and frees the worker's slot.
 
 use super::{
-    forwarding::{self, reported},
+    forwarding::{self, reported, wire_tokens},
     requests::Running,
     state::{ClientSession, Shared, State, WorkerSession},
 };
@@ -30,6 +30,7 @@ pub(super) struct Booked {
     client: ClientSession,
     worker: WorkerSession,
     tokens: i64,
+    used: AdjustedUsage,
 }
 
 impl Shared {
@@ -43,7 +44,7 @@ impl Shared {
     ) -> Option<(ClientQueryFinalInfo, Booked)> {
         let running = self.take(state, worker_id, id, true)?;
         let now = Seconds::from_ns(self.env.unix_ns());
-        let final_info = ClientQueryFinalInfo {
+        let mut final_info = ClientQueryFinalInfo {
             tokens_used: info.tokens_used.clone(),
             debug: running.enable_debug.then(|| ClientDebugInfo {
                 worker_debug: info.worker_debug.unwrap_or_else(|| NO_DEBUG.to_owned()),
@@ -65,6 +66,8 @@ impl Shared {
             ErrorCode::Cancelled.number()
         };
         let booked = self.book(state, running, id, code, Ending::Complete(reported(&info.tokens_used)))?;
+        // The client is told what it is charged, not what the worker claims.
+        final_info.tokens_used = wire_tokens(booked.used);
         Some((final_info, booked))
     }
 
@@ -157,21 +160,29 @@ impl Shared {
             state.dirty.clients.insert(client.owner);
             state.dirty.workers.insert(worker.owner);
         }
+        let used = cut_to(usage, u64::try_from(tokens).unwrap_or(0));
         let usage = Usage {
-            prompt: usage.prompt(),
-            cached: usage.cached(),
-            completion: usage.completion(),
-            reasoning: usage.reasoning(),
-            total: u64::try_from(tokens).unwrap_or(0),
+            prompt: used.prompt(),
+            cached: used.cached(),
+            completion: used.completion(),
+            reasoning: used.reasoning(),
+            total: used.total(),
         };
         telemetry::end(&self.env, Role::Proxy, &id.0, code, &usage);
-        Some(Booked { client, worker, tokens })
+        Some(Booked {
+            client,
+            worker,
+            tokens,
+            used,
+        })
     }
 
     /// Tells both sides of an ended request what is signed, durable and counted (spec §1.4). One that is gone asks at
     /// its next hand-shake.
     pub(super) fn send_bills(&self, state: &mut State, id: RequestId, booked: &Booked) {
-        let Booked { client, worker, tokens } = booked;
+        let Booked {
+            client, worker, tokens, ..
+        } = booked;
         if let Some(account) = state.workers.get_mut(&worker.owner) {
             let (signed_payment, db_tokens, max_tokens) = self.worker_bill(account);
             let _ = worker.connection.send(&ProxyWorkerRequestPayment {
@@ -222,7 +233,12 @@ impl Shared {
         let Some(worker_id) = state.routes.get(&(client_connection, id)).copied() else {
             return;
         };
-        if let Some(running) = state.requests.get_mut(&(worker_id, id)) {
+        // Said twice it must not give the worker more time.
+        if let Some(running) = state
+            .requests
+            .get_mut(&(worker_id, id))
+            .filter(|running| running.is_wanted)
+        {
             running.is_wanted = false;
             self.await_final_word(state, worker_id, id);
         }
@@ -268,6 +284,20 @@ impl Shared {
             self.end_failed(state, connection, id, code, "the worker is gone".into(), None);
         }
     }
+}
+
+/// Classes of a usage, cut from the last until they add up to what was booked.
+fn cut_to(usage: AdjustedUsage, booked: u64) -> AdjustedUsage {
+    let mut left = booked;
+    let mut take = |tokens: u64| {
+        let taken = tokens.min(left);
+        left -= taken;
+        taken
+    };
+    let (prompt, cached) = (take(usage.prompt()), take(usage.cached()));
+    let (completion, reasoning) = (take(usage.completion()), take(usage.reasoning()));
+    // No class is larger than it was, so none is too large.
+    AdjustedUsage::new(prompt, cached, completion, reasoning).unwrap_or(AdjustedUsage::ZERO)
 }
 
 enum Ending {
