@@ -300,6 +300,7 @@ fn cut_to(usage: AdjustedUsage, booked: u64) -> AdjustedUsage {
     AdjustedUsage::new(prompt, cached, completion, reasoning).unwrap_or(AdjustedUsage::ZERO)
 }
 
+#[derive(Clone, Copy)]
 enum Ending {
     Complete(ReportedUsage),
     Failed(AdjustedUsage),
