@@ -203,7 +203,7 @@ pub(crate) fn apply(
         }),
         Step::Pause { node } => on(targets, node, "pause", at_ns, recorder, |target| target.handle.pause()),
         Step::Resume { node } => on(targets, node, "resume", at_ns, recorder, |target| {
-            target.handle.resume()
+            target.handle.resume();
         }),
         Step::ClockJump { node, by_ns } => on(targets, node, "clock_jump", at_ns, recorder, |target| {
             target.clock.skew_ns = target.clock.skew_ns.saturating_add(*by_ns);
@@ -213,16 +213,16 @@ pub(crate) fn apply(
             let kind = if *full { "disk_full" } else { "disk_mended" };
             let fault = if *full { DiskFault::Full } else { DiskFault::None };
             on(targets, node, kind, at_ns, recorder, |target| {
-                target.handle.set_disk_fault(fault)
+                target.handle.set_disk_fault(fault);
             });
         }
         Step::Cut { left, right, one_way } => {
             recorder.fault(at_ns, "partition", format!("{} | {}", names(left), names(right)));
             for (a, b) in pairs(targets, left, right) {
                 if *one_way {
-                    network.cut_one_way(&a, &b)
+                    network.cut_one_way(&a, &b);
                 } else {
-                    network.cut(&a, &b)
+                    network.cut(&a, &b);
                 }
             }
         }
@@ -230,9 +230,9 @@ pub(crate) fn apply(
             recorder.fault(at_ns, "heal", format!("{} | {}", names(left), names(right)));
             for (a, b) in pairs(targets, left, right) {
                 if *one_way {
-                    network.heal_one_way(&a, &b)
+                    network.heal_one_way(&a, &b);
                 } else {
-                    network.heal(&a, &b)
+                    network.heal(&a, &b);
                 }
             }
         }

@@ -14,7 +14,7 @@ fn proxy_dies(seed: u64) -> Plan {
     let at_ns = 3_000_000_000 + (seed % 97) * 41_000_000;
     let restart_after_ns = Some(500_000_000);
     let node = "proxy-1".to_owned();
-    let action = if seed % 2 == 0 {
+    let action = if seed.is_multiple_of(2) {
         FaultAction::Kill { node, restart_after_ns }
     } else {
         FaultAction::PowerLoss {
@@ -34,7 +34,8 @@ fn proxy_dies(seed: u64) -> Plan {
 }
 
 fn go(plan: Plan, workshop: &Workshop) -> Outcome {
-    run(&Arc::new(plan), RunOptions::verdicts(EngineKind::Native), workshop).unwrap()
+    let options = RunOptions::verdicts(EngineKind::Native);
+    run(&Arc::new(plan), options, workshop).unwrap_or_else(|error| panic!("{error}"))
 }
 
 fn failures(outcome: &Outcome) -> Vec<String> {
