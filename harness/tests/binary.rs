@@ -1,4 +1,9 @@
 //! The program as it is shipped: streams, exit codes, the checked-in schema, the shipped scenarios.
+#![allow(
+    clippy::unwrap_used,
+    clippy::expect_used,
+    reason = "a test that cannot go on says so and stops"
+)]
 
 use std::path::{Path, PathBuf};
 use std::process::{Command, Output};
@@ -8,7 +13,11 @@ fn root() -> PathBuf {
 }
 
 fn chrysalis(words: &[&str]) -> Output {
-    Command::new(env!("CARGO_BIN_EXE_chrysalis")).args(words).current_dir(root()).output().unwrap()
+    Command::new(env!("CARGO_BIN_EXE_chrysalis"))
+        .args(words)
+        .current_dir(root())
+        .output()
+        .unwrap()
 }
 
 fn text(bytes: &[u8]) -> String {
@@ -25,7 +34,10 @@ fn the_checked_in_schema_is_current() {
         std::fs::write(&path, &current).unwrap();
     }
     let checked_in = std::fs::read_to_string(&path).unwrap_or_default();
-    assert!(checked_in == current, "scenarios/schema.json is not what `chrysalis schema` prints: write it again");
+    assert!(
+        checked_in == current,
+        "scenarios/schema.json is not what `chrysalis schema` prints: write it again"
+    );
     let schema: serde_json::Value = serde_json::from_str(&current).unwrap();
     assert_eq!(schema["properties"]["duration"]["type"], "string");
     assert_eq!(schema["additionalProperties"], false);
@@ -44,16 +56,29 @@ fn shipped_scenarios_are_valid_and_point_to_the_schema() {
         let path = root().join(entry["path"].as_str().unwrap());
         let scenario = std::fs::read_to_string(&path).unwrap();
         let first = scenario.lines().next().unwrap();
-        let schema = first.strip_prefix("# yaml-language-server: $schema=").unwrap_or_else(|| panic!("{}", path.display()));
-        assert!(path.parent().unwrap().join(schema).is_file(), "{} points to nothing", path.display());
-        assert!(!entry["tags"].as_array().unwrap().is_empty(), "{} has no tags", path.display());
+        let schema = first
+            .strip_prefix("# yaml-language-server: $schema=")
+            .unwrap_or_else(|| panic!("{}", path.display()));
+        assert!(
+            path.parent().unwrap().join(schema).is_file(),
+            "{} points to nothing",
+            path.display()
+        );
+        assert!(
+            !entry["tags"].as_array().unwrap().is_empty(),
+            "{} has no tags",
+            path.display()
+        );
     }
 }
 
 #[test]
 fn stdout_is_data_and_stderr_is_for_people() {
     let done = chrysalis(&["--version"]);
-    assert_eq!((done.status.code(), text(&done.stdout)), (Some(0), format!("chrysalis {}\n", env!("CARGO_PKG_VERSION"))));
+    assert_eq!(
+        (done.status.code(), text(&done.stdout)),
+        (Some(0), format!("chrysalis {}\n", env!("CARGO_PKG_VERSION")))
+    );
     let done = chrysalis(&["explain", "CHR-S031"]);
     assert!(text(&done.stdout).starts_with("CHR-S031: a unit is not known\n"));
     let done = chrysalis(&["lint", "nowhere"]);

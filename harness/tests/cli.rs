@@ -1,4 +1,9 @@
 //! Commands, exit codes, run folders, interruption and resuming, with an executor that the test makes up.
+#![allow(
+    clippy::unwrap_used,
+    clippy::expect_used,
+    reason = "a test that cannot go on says so and stops"
+)]
 
 mod common;
 
@@ -19,13 +24,20 @@ fn a_run_that_passes_leaves_run_folders_and_says_little() {
         .with("scenarios/notes.txt", "not a scenario");
     let done = lab.go("run");
     assert_eq!((done.exit, done.out.as_str()), (Exit::Pass, ""), "{}", done.err);
-    assert!(done.err.starts_with("pass  one: 1 of 1 seeds passed\npass  two: 2 of 2 seeds passed\n3 of 3 runs on madsim in "));
+    assert!(
+        done.err
+            .starts_with("pass  one: 1 of 1 seeds passed\npass  two: 2 of 2 seeds passed\n3 of 3 runs on madsim in ")
+    );
     for run in ["one/0", "two/3", "two/4"] {
         for file in ["run.json", "plan.json", "requests.parquet"] {
             assert!(lab.path("runs").join(run).join(file).is_file(), "{run}/{file}");
         }
     }
-    assert_eq!(std::fs::read_dir(lab.path("runs/two")).unwrap().count(), 2, "nothing partial is left");
+    assert_eq!(
+        std::fs::read_dir(lab.path("runs/two")).unwrap().count(),
+        2,
+        "nothing partial is left"
+    );
     assert_eq!(lab.go("run -q").err, "");
     assert!(lab.go("run -v -k two").err.contains("two: seed 4 passed\n"));
 }
@@ -42,21 +54,43 @@ fn the_same_plan_leaves_the_same_files() {
 
 #[test]
 fn a_failing_seed_comes_with_a_command_that_runs_it_again() {
-    let lab = Lab::new(|job, _| Ok(if job.plan.seed % 5 == 2 { failed(job) } else { passed(job) }))
-        .with("a.yaml", &scenario("a", "seeds: 0..20\n"));
+    let lab = Lab::new(|job, _| {
+        Ok(if job.plan.seed % 5 == 2 {
+            failed(job)
+        } else {
+            passed(job)
+        })
+    })
+    .with("a.yaml", &scenario("a", "seeds: 0..20\n"));
     let done = lab.go("run a.yaml --json");
     assert_eq!(done.exit, Exit::Failures);
-    assert!(done.err.contains("FAIL  a: 16 of 20 seeds passed\n      seed 2\n"), "{}", done.err);
-    assert!(done.err.contains("every-request-ends: request 2 of users-1 never ended \u{fffd}[31m (at 1.500000000 s)"));
+    assert!(
+        done.err.contains("FAIL  a: 16 of 20 seeds passed\n      seed 2\n"),
+        "{}",
+        done.err
+    );
+    assert!(
+        done.err
+            .contains("every-request-ends: request 2 of users-1 never ended \u{fffd}[31m (at 1.500000000 s)")
+    );
     let summary = done.json();
     let again = summary["scenarios"][0]["failed"][0]["again"].as_str().unwrap();
     assert_eq!(again, "chrysalis replay runs/a/2");
-    assert_eq!((&summary["exit_code"], &summary["scenarios"][0]["passed"]), (&100.into(), &16.into()));
+    assert_eq!(
+        (&summary["exit_code"], &summary["scenarios"][0]["passed"]),
+        (&100.into(), &16.into())
+    );
     let replayed = lab.go(again.strip_prefix("chrysalis ").unwrap());
     assert_eq!(replayed.exit, Exit::Failures);
-    assert!(replayed.err.starts_with("FAIL  a with seed 2, the same as recorded\n"), "{}", replayed.err);
+    assert!(
+        replayed.err.starts_with("FAIL  a with seed 2, the same as recorded\n"),
+        "{}",
+        replayed.err
+    );
 
-    let summary = lab.go("run a.yaml --json --no-store --out elsewhere --engine native").json();
+    let summary = lab
+        .go("run a.yaml --json --no-store --out elsewhere --engine native")
+        .json();
     let again = summary["scenarios"][0]["failed"][3]["again"].as_str().unwrap();
     assert_eq!(again, "chrysalis run a.yaml --seeds 17..18 --engine native");
     assert_eq!(lab.go(again.strip_prefix("chrysalis ").unwrap()).exit, Exit::Failures);
@@ -65,11 +99,19 @@ fn a_failing_seed_comes_with_a_command_that_runs_it_again() {
 
 #[test]
 fn verdicts_do_not_depend_on_the_number_of_threads() {
-    let lab = Lab::new(|job, _| Ok(if job.plan.seed % 3 == 0 { failed(job) } else { passed(job) }))
-        .with("a.yaml", &scenario("a", ""))
-        .with("b.yaml", &scenario("b", ""));
+    let lab = Lab::new(|job, _| {
+        Ok(if job.plan.seed % 3 == 0 {
+            failed(job)
+        } else {
+            passed(job)
+        })
+    })
+    .with("a.yaml", &scenario("a", ""))
+    .with("b.yaml", &scenario("b", ""));
     let summary = |jobs| {
-        let mut summary = lab.go(&format!("run . --seeds 40 --no-store --json --jobs {jobs}")).json();
+        let mut summary = lab
+            .go(&format!("run . --seeds 40 --no-store --json --jobs {jobs}"))
+            .json();
         summary["elapsed_ms"] = 0.into();
         summary
     };
@@ -91,7 +133,12 @@ fn an_interrupted_run_says_how_to_go_on_and_goes_on() {
     lab.stop = stop;
     let done = lab.go("run a.yaml --jobs 1 --junit junit.xml --json");
     assert_eq!((done.exit, done.exit.code()), (Exit::Signal(2), 130));
-    assert!(done.err.contains("interrupted; the same command with --resume goes on from here"), "{}", done.err);
+    assert!(
+        done.err
+            .contains("interrupted; the same command with --resume goes on from here"),
+        "{}",
+        done.err
+    );
     assert_eq!((lab.calls(), &done.json()["ended"]), (5, &5.into()));
     assert!(lab.path("junit.xml").is_file(), "what is there is written");
 
@@ -103,11 +150,20 @@ fn an_interrupted_run_says_how_to_go_on_and_goes_on() {
 
     // Another plan, another engine, or a broken record is not the run that was wanted.
     assert_eq!((lab.go("run a.yaml --resume").exit, lab.calls()), (Exit::Pass, 12));
-    assert_eq!((lab.go("run a.yaml --resume --engine native").exit, lab.calls()), (Exit::Pass, 24));
+    assert_eq!(
+        (lab.go("run a.yaml --resume --engine native").exit, lab.calls()),
+        (Exit::Pass, 24)
+    );
     std::fs::write(lab.path("runs/a/3/run.json"), "{}").unwrap();
-    assert_eq!((lab.go("run a.yaml --resume --engine native").exit, lab.calls()), (Exit::Pass, 25));
+    assert_eq!(
+        (lab.go("run a.yaml --resume --engine native").exit, lab.calls()),
+        (Exit::Pass, 25)
+    );
     let lab = lab.with("a.yaml", &scenario("a", "seeds: 0..12\nrace: Another plan.\n"));
-    assert_eq!((lab.go("run a.yaml --resume --engine native").exit, lab.calls()), (Exit::Pass, 37));
+    assert_eq!(
+        (lab.go("run a.yaml --resume --engine native").exit, lab.calls()),
+        (Exit::Pass, 37)
+    );
 }
 
 #[test]
@@ -127,14 +183,28 @@ fn what_differs_between_two_runs_of_a_plan_is_reported_as_such() {
     let lab = Lab::new(leaky).with("a.yaml", &scenario("a", ""));
     let done = lab.go("run a.yaml --twice --no-store");
     assert_eq!(done.exit, Exit::NotDeterministic);
-    assert!(done.err.contains("the digest of all events was world-0 and is now world-1 [CHR-C006]"), "{}", done.err);
+    assert!(
+        done.err
+            .contains("the digest of all events was world-0 and is now world-1 [CHR-C006]"),
+        "{}",
+        done.err
+    );
 
     assert_eq!(lab.go("run a.yaml").exit, Exit::Pass);
     let done = lab.go("replay runs/a/0 --json");
     assert_eq!(done.exit, Exit::NotDeterministic);
     assert_eq!(done.json()["same"], false);
-    assert!(done.err.starts_with("error[CHR-C006]: a with seed 0 is not deterministic"), "{}", done.err);
-    assert!(done.err.contains("first difference: event 17: worker-1 was polled"), "{}", done.err);
+    assert!(
+        done.err
+            .starts_with("error[CHR-C006]: a with seed 0 is not deterministic"),
+        "{}",
+        done.err
+    );
+    assert!(
+        done.err.contains("first difference: event 17: worker-1 was polled"),
+        "{}",
+        done.err
+    );
     // On real sockets times differ, and what users got does not.
     assert_eq!(lab.go("run a.yaml --twice --no-store --engine tokio").exit, Exit::Pass);
 
@@ -155,7 +225,11 @@ fn a_replay_on_another_engine_compares_what_users_got() {
     .with("a.yaml", &scenario("a", ""))
     .with("racy.yaml", &scenario("racy", "race: Two answers at once.\n"));
     assert_eq!(lab.go("run .").exit, Exit::Pass);
-    assert!(lab.go("replay runs/a/0 --engine native").err.contains("the same as recorded"));
+    assert!(
+        lab.go("replay runs/a/0 --engine native")
+            .err
+            .contains("the same as recorded")
+    );
     let done = lab.go("replay runs/racy/0 --engine native --json");
     assert_eq!((done.exit, &done.json()["compared"]), (Exit::Pass, &false.into()));
 }
@@ -183,39 +257,72 @@ fn trouble_with_the_environment_is_not_a_failure_of_the_scenario() {
     assert_eq!(done.exit, Exit::Environment);
     assert!(done.err.contains("no port is free [CHR-C007]"), "{}", done.err);
 
-    let lab = Lab::passing().with("a.yaml", &scenario("a", "seeds: 0..50\n")).with("taken", "a file");
+    let lab = Lab::passing()
+        .with("a.yaml", &scenario("a", "seeds: 0..50\n"))
+        .with("taken", "a file");
     let done = lab.go("run a.yaml --out taken --jobs 1");
     assert_eq!((done.exit, lab.calls()), (Exit::Environment, 0));
-    assert!(done.err.contains("[CHR-C005]") && done.err.contains("1 of 50 runs"), "it stops at once: {}", done.err);
+    assert!(
+        done.err.contains("[CHR-C005]") && done.err.contains("1 of 50 runs"),
+        "it stops at once: {}",
+        done.err
+    );
 }
 
 #[test]
 fn nothing_that_is_not_a_run_is_replaced() {
-    let lab = Lab::passing().with("a.yaml", &scenario("a", "")).with("runs/a/0/thesis.txt", "precious");
+    let lab = Lab::passing()
+        .with("a.yaml", &scenario("a", ""))
+        .with("runs/a/0/thesis.txt", "precious");
     let done = lab.go("run a.yaml");
     assert_eq!(done.exit, Exit::Environment);
-    assert!(done.err.contains("something that is not a run is there already"), "{}", done.err);
+    assert!(
+        done.err.contains("something that is not a run is there already"),
+        "{}",
+        done.err
+    );
     assert_eq!(std::fs::read(lab.path("runs/a/0/thesis.txt")).unwrap(), b"precious");
 }
 
 #[test]
 fn an_invalid_scenario_means_that_nothing_runs() {
-    let lab = Lab::passing().with("good.yaml", &scenario("good", "")).with("bad.yaml", "version: 1\nnam: bad\n");
+    let lab = Lab::passing()
+        .with("good.yaml", &scenario("good", ""))
+        .with("bad.yaml", "version: 1\nnam: bad\n");
     for command in ["run .", "lint ."] {
         let done = lab.go(command);
         assert_eq!((done.exit, done.out.as_str(), lab.calls()), (Exit::Invalid, "", 0));
-        assert!(done.err.starts_with("error[CHR-S020]: there is no key `nam` here\n"), "{}", done.err);
+        assert!(
+            done.err.starts_with("error[CHR-S020]: there is no key `nam` here\n"),
+            "{}",
+            done.err
+        );
         assert!(done.err.contains("bad.yaml:2:1"));
     }
     assert!(!lab.path("runs").exists());
     let json = lab.go("lint . --json").json();
-    assert_eq!((&json["valid"], &json["diagnostics"][0]["code"], &json["diagnostics"][0]["line"]), (&1.into(), &"CHR-S020".into(), &2.into()));
+    assert_eq!(
+        (
+            &json["valid"],
+            &json["diagnostics"][0]["code"],
+            &json["diagnostics"][0]["line"]
+        ),
+        (&1.into(), &"CHR-S020".into(), &2.into())
+    );
 }
 
 #[test]
 fn nothing_selected_is_not_a_pass() {
-    let lab = Lab::passing().with("a.yaml", &scenario("a", "tags: [x]\n")).with("empty/readme.md", "");
-    for line in ["run . -k nobody", "run . --tag y", "run empty", "lint empty", "list empty"] {
+    let lab = Lab::passing()
+        .with("a.yaml", &scenario("a", "tags: [x]\n"))
+        .with("empty/readme.md", "");
+    for line in [
+        "run . -k nobody",
+        "run . --tag y",
+        "run empty",
+        "lint empty",
+        "list empty",
+    ] {
         let done = lab.go(line);
         assert_eq!(done.exit, Exit::NothingSelected, "{line}");
         assert!(done.err.starts_with("error[CHR-C002]"), "{}", done.err);
@@ -223,16 +330,26 @@ fn nothing_selected_is_not_a_pass() {
     assert_eq!((lab.go("run . --tag x").exit, lab.calls()), (Exit::Pass, 1));
     let done = lab.go("run nowhere.yaml");
     assert_eq!(done.exit, Exit::Usage);
-    assert!(done.err.starts_with("error[CHR-C001]: cannot read nowhere.yaml: "), "{}", done.err);
+    assert!(
+        done.err.starts_with("error[CHR-C001]: cannot read nowhere.yaml: "),
+        "{}",
+        done.err
+    );
 }
 
 #[test]
 fn two_scenarios_of_one_name_are_refused() {
-    let lab = Lab::passing().with("a.yaml", &scenario("same", "")).with("b.yaml", &scenario("same", ""));
+    let lab = Lab::passing()
+        .with("a.yaml", &scenario("same", ""))
+        .with("b.yaml", &scenario("same", ""));
     let done = lab.go("run .");
     assert_eq!((done.exit, lab.calls()), (Exit::Invalid, 0));
     assert!(done.err.starts_with("error[CHR-C010]: "), "{}", done.err);
-    assert_eq!((lab.go("run a.yaml ./a.yaml").exit, lab.calls()), (Exit::Pass, 1), "one file, named twice");
+    assert_eq!(
+        (lab.go("run a.yaml ./a.yaml").exit, lab.calls()),
+        (Exit::Pass, 1),
+        "one file, named twice"
+    );
 }
 
 #[test]
@@ -241,10 +358,43 @@ fn an_engine_that_is_not_there_is_said_in_one_sentence() {
     lab.fake.madsim = false;
     let done = lab.go("run a.yaml --engine madsim");
     assert_eq!(done.exit, Exit::Environment);
-    assert!(done.err.starts_with("error[CHR-C004]: the madsim engine is not available: this build lacks --cfg madsim\n"));
+    assert!(
+        done.err
+            .starts_with("error[CHR-C004]: the madsim engine is not available: this build lacks --cfg madsim\n")
+    );
     let done = lab.go("run a.yaml");
     assert_eq!(done.exit, Exit::Pass);
-    assert!(done.err.contains("1 of 1 runs on native"), "without madsim the native engine is the default: {}", done.err);
+    assert!(
+        done.err.contains("1 of 1 runs on native"),
+        "without madsim the native engine is the default: {}",
+        done.err
+    );
+}
+
+#[test]
+fn scenarios_with_faults_do_not_run_on_real_sockets() {
+    let lab = Lab::passing().with("a.yaml", &scenario("a", "")).with(
+        "b.yaml",
+        &scenario("b", "faults: [{ at: 3s, kill: { node: worker-1 } }]\n"),
+    );
+    let done = lab.go("run . --engine tokio");
+    assert_eq!((done.exit, lab.calls()), (Exit::Usage, 0));
+    assert!(
+        done.err
+            .starts_with("error[CHR-C011]: these scenarios have faults, and real sockets have none: b\n")
+    );
+    assert_eq!((lab.go("run a.yaml --engine tokio").exit, lab.calls()), (Exit::Pass, 1));
+}
+
+#[cfg(unix)]
+#[test]
+fn circles_of_links_and_pipes_do_no_harm() {
+    let lab = Lab::passing().with("s/a.yaml", &scenario("a", ""));
+    std::os::unix::fs::symlink(".", lab.path("s/again")).unwrap();
+    std::os::unix::fs::symlink("a.yaml", lab.path("s/link.yaml")).unwrap();
+    std::os::unix::fs::symlink("nowhere", lab.path("s/broken.yaml")).unwrap();
+    assert_eq!((lab.go("run s").exit, lab.calls()), (Exit::Pass, 1));
+    assert_eq!(lab.go("lint /dev/null").exit, Exit::Usage);
 }
 
 #[test]
@@ -259,7 +409,10 @@ fn junit_has_a_case_for_each_seed() {
     let xml = std::fs::read_to_string(lab.path("reports/junit.xml")).unwrap();
     let report = quick_junit::Report::deserialize_from_str(&xml).unwrap();
     let suite = &report.test_suites[0];
-    assert_eq!((suite.name.as_str(), suite.tests, suite.failures, suite.errors), ("a", 4, 1, 1));
+    assert_eq!(
+        (suite.name.as_str(), suite.tests, suite.failures, suite.errors),
+        ("a", 4, 1, 1)
+    );
     assert!(xml.contains("again: chrysalis replay runs/a/1") && !xml.contains('\u{1b}'));
 }
 
@@ -269,13 +422,23 @@ fn html_is_made_of_all_stored_runs() {
     let done = lab.go("run a.yaml --html out/report.html");
     assert_eq!(done.exit, Exit::Pass);
     assert!(done.err.ends_with("report: out/report.html\n"), "{}", done.err);
-    assert_eq!(std::fs::read_to_string(lab.path("out/report.html")).unwrap(), "<!doctype html>4 runs");
-    assert_eq!(lab.go("report runs/a/0 runs/a/1 --html -").out, "<!doctype html>2 runs\n");
+    assert_eq!(
+        std::fs::read_to_string(lab.path("out/report.html")).unwrap(),
+        "<!doctype html>4 runs"
+    );
+    assert_eq!(
+        lab.go("report runs/a/0 runs/a/1 --html -").out,
+        "<!doctype html>2 runs\n"
+    );
     assert_eq!(lab.go("report runs").exit, Exit::Pass);
     assert!(lab.path("report.html").is_file());
     let done = lab.go("report out");
     assert_eq!(done.exit, Exit::Usage);
-    assert!(done.err.starts_with("error[CHR-C003]: out is not the folder of a run"), "{}", done.err);
+    assert!(
+        done.err.starts_with("error[CHR-C003]: out is not the folder of a run"),
+        "{}",
+        done.err
+    );
 }
 
 #[test]
@@ -289,7 +452,11 @@ fn a_folder_that_is_not_a_run_cannot_be_replayed() {
     std::fs::write(lab.path("runs/a/0/plan.json"), altered).unwrap();
     let done = lab.go("replay runs/a/0");
     assert_eq!(done.exit, Exit::Usage);
-    assert!(done.err.contains("plan.json is not the plan that run.json is about"), "{}", done.err);
+    assert!(
+        done.err.contains("plan.json is not the plan that run.json is about"),
+        "{}",
+        done.err
+    );
 }
 
 #[test]
@@ -300,11 +467,17 @@ fn scenarios_and_properties_are_listed() {
     let done = lab.go("list s");
     assert_eq!(done.out, "alpha  0..1       About alpha.\nb      5..9  x,y  About b.\n");
     let json = lab.go("list s --json").json();
-    assert_eq!((&json[1]["name"], &json[1]["seeds"], &json[1]["tags"][1]), (&"b".into(), &"5..9".into(), &"y".into()));
+    assert_eq!(
+        (&json[1]["name"], &json[1]["seeds"], &json[1]["tags"][1]),
+        (&"b".into(), &"5..9".into(), &"y".into())
+    );
     assert_eq!(json[1]["path"], "s/b.yaml");
     let done = lab.go("list --properties");
     assert_eq!((done.exit, done.out.lines().count()), (Exit::Pass, 7));
-    assert_eq!(lab.go("list --properties --json").json()[0]["name"], "answers-are-exact");
+    assert_eq!(
+        lab.go("list --properties --json").json()[0]["name"],
+        "answers-are-exact"
+    );
 }
 
 #[test]
@@ -313,13 +486,26 @@ fn every_code_is_explained() {
     for code in Code::ALL {
         let done = lab.go(&format!("explain {}", code.id().to_lowercase()));
         assert_eq!(done.exit, Exit::Pass);
-        assert!(done.out.starts_with(&format!("{code}: {}\n\n", code.title())), "{}", done.out);
-        assert!(done.out.lines().count() >= 3 && done.out.lines().all(|line| line.chars().count() <= 100), "{}", done.out);
+        assert!(
+            done.out.starts_with(&format!("{code}: {}\n\n", code.title())),
+            "{}",
+            done.out
+        );
+        assert!(
+            done.out.lines().count() >= 3 && done.out.lines().all(|line| line.chars().count() <= 100),
+            "{}",
+            done.out
+        );
     }
     assert_eq!(lab.go("explain").out.lines().count(), Code::ALL.len());
     let done = lab.go("explain CHR-X999");
     assert_eq!(done.exit, Exit::Usage);
-    assert!(done.err.starts_with("error[CHR-C009]: there is no diagnostic `CHR-X999`"), "{}", done.err);
+    assert!(
+        done.err
+            .starts_with("error[CHR-C009]: there is no diagnostic `CHR-X999`"),
+        "{}",
+        done.err
+    );
 }
 
 #[test]
@@ -334,10 +520,21 @@ fn every_command_code_is_shown_by_a_test_of_this_file() {
 fn up_tells_where_the_network_is() {
     let lab = Lab::passing().with("a.yaml", &scenario("a", "world: { clients: [{ count: 2 }] }\n"));
     let done = lab.go("up");
-    assert_eq!((done.exit, done.out.as_str()), (Exit::Pass, "client\thttp://127.0.0.1:8080\n"));
-    assert!(done.err.contains("try: curl -N http://127.0.0.1:8080/v1/chat/completions"), "{}", done.err);
+    assert_eq!(
+        (done.exit, done.out.as_str()),
+        (Exit::Pass, "client\thttp://127.0.0.1:8080\n")
+    );
+    assert!(
+        done.err
+            .contains("try: curl -N http://127.0.0.1:8080/v1/chat/completions"),
+        "{}",
+        done.err
+    );
     let json = lab.go("up a.yaml --json -q").json();
-    assert_eq!((&json["clients"][1][0], &json["model"]), (&"client-2".into(), &"tiny-nano".into()));
+    assert_eq!(
+        (&json["clients"][1][0], &json["model"]),
+        (&"client-2".into(), &"tiny-nano".into())
+    );
     assert_eq!(lab.go("up nowhere").exit, Exit::Usage);
 }
 
@@ -356,7 +553,11 @@ fn a_build_without_services_says_so() {
     for line in ["run a.yaml", "replay runs/a/0", "up", "report runs", "bench sim"] {
         let done = lab.go_with(&Services::default(), line);
         assert_eq!(done.exit, Exit::Environment, "{line}");
-        assert!(done.err.starts_with("error[CHR-C007]") && done.err.contains("this build has no"), "{}", done.err);
+        assert!(
+            done.err.starts_with("error[CHR-C007]") && done.err.contains("this build has no"),
+            "{}",
+            done.err
+        );
     }
     assert_eq!(lab.go_with(&Services::default(), "doctor").exit, Exit::Environment);
 }
@@ -370,7 +571,11 @@ fn the_doctor_looks_at_engines_output_cores_and_disk() {
     lab.fake.madsim = false;
     let done = lab.go("doctor");
     assert_eq!(done.exit, Exit::Pass, "the native engine is enough");
-    assert!(done.out.contains("note madsim engine  this build lacks --cfg madsim"), "{}", done.out);
+    assert!(
+        done.out.contains("note madsim engine  this build lacks --cfg madsim"),
+        "{}",
+        done.out
+    );
     let lab = lab.with("runs", "a file where a folder is needed");
     let done = lab.go("doctor --json");
     assert_eq!((done.exit, &done.json()["usable"]), (Exit::Environment, &false.into()));
@@ -379,7 +584,15 @@ fn the_doctor_looks_at_engines_output_cores_and_disk() {
 #[test]
 fn usage_errors_and_help_have_their_streams_and_codes() {
     let lab = Lab::passing();
-    for line in ["", "walk", "run --seeds", "run --seeds 5..5", "run --jobs 0", "run --no-store --resume", "list -q -v"] {
+    for line in [
+        "",
+        "walk",
+        "run --seeds",
+        "run --seeds 5..5",
+        "run --jobs 0",
+        "run --no-store --resume",
+        "list -q -v",
+    ] {
         let done = lab.go(line);
         assert_eq!((done.exit, done.out.as_str()), (Exit::Usage, ""), "{line}");
         assert!(!done.err.is_empty());
@@ -390,6 +603,9 @@ fn usage_errors_and_help_have_their_streams_and_codes() {
         assert!(!done.out.is_empty() && !done.out.contains('\u{1b}'));
     }
     for shell in ["bash", "zsh", "fish", "powershell", "elvish"] {
-        assert!(lab.go(&format!("completions {shell}")).out.contains("chrysalis"), "{shell}");
+        assert!(
+            lab.go(&format!("completions {shell}")).out.contains("chrysalis"),
+            "{shell}"
+        );
     }
 }

@@ -1,6 +1,11 @@
 //! The determinism gate (design §4): every shipped scenario gives the same run twice in this process, on another thread
 //! and in a child process; on the other engine it gives the same verdicts, and the same application digest unless the
 //! scenario says that it has a race. A permanent negative control shows that a leak would be noticed.
+#![allow(
+    clippy::unwrap_used,
+    clippy::expect_used,
+    reason = "a test that cannot go on says so and stops"
+)]
 
 use std::path::{Path, PathBuf};
 use std::process::Command;

@@ -1,4 +1,9 @@
 //! Plans: the same on every machine, and local: what one part of a scenario draws does not depend on the others.
+#![allow(
+    clippy::unwrap_used,
+    clippy::expect_used,
+    reason = "a test that cannot go on says so and stops"
+)]
 
 use std::path::{Path, PathBuf};
 

@@ -1,5 +1,6 @@
 //! Writes a report on synthetic runs, to look at: `cargo run -p chrysalis-reports --example sample_report -- FILE [KIND]`
 //! with KIND `suite` (the default), `failing`, `small`, `hostile` or `empty`.
+#![allow(clippy::unwrap_used, clippy::expect_used, reason = "an example on data of its own")]
 
 #[path = "../tests/support/mod.rs"]
 mod support;

@@ -1,4 +1,9 @@
 //! Analyses against figures computed by hand.
+#![allow(
+    clippy::unwrap_used,
+    clippy::expect_used,
+    reason = "a test that cannot go on says so and stops"
+)]
 
 mod support;
 

@@ -1,4 +1,9 @@
 //! The HTML report: the same for the same input, one file, safe with hostile text, readable by everyone.
+#![allow(
+    clippy::unwrap_used,
+    clippy::expect_used,
+    reason = "a test that cannot go on says so and stops"
+)]
 
 mod support;
 
@@ -145,52 +150,52 @@ fn each_hostile_column_reaches_the_page_or_is_not_shown_at_all() {
         }
     };
     check("span.node", &|t, x| {
-        t.spans.iter_mut().for_each(|row| row.node = x.to_owned())
+        t.spans.iter_mut().for_each(|row| row.node = x.to_owned());
     });
     check("span.stage", &|t, x| {
-        t.spans.iter_mut().for_each(|row| row.stage = x.to_owned())
+        t.spans.iter_mut().for_each(|row| row.stage = x.to_owned());
     });
     check("packet.kind", &|t, x| {
-        t.packets.iter_mut().for_each(|row| row.kind = x.to_owned())
+        t.packets.iter_mut().for_each(|row| row.kind = x.to_owned());
     });
     check("packet.tap", &|t, x| {
-        t.packets.iter_mut().for_each(|row| row.tap = format!("client{x}"))
+        t.packets.iter_mut().for_each(|row| row.tap = format!("client{x}"));
     });
     check("payment.kind", &|t, x| {
-        t.payments.iter_mut().for_each(|row| row.kind = x.to_owned())
+        t.payments.iter_mut().for_each(|row| row.kind = x.to_owned());
     });
     check("payment.proxy", &|t, x| {
-        t.payments.iter_mut().for_each(|row| row.proxy = x.to_owned())
+        t.payments.iter_mut().for_each(|row| row.proxy = x.to_owned());
     });
     check("payment.counterparty", &|t, x| {
-        t.payments.iter_mut().for_each(|row| row.counterparty = x.to_owned())
+        t.payments.iter_mut().for_each(|row| row.counterparty = x.to_owned());
     });
     check("attestation.kind", &|t, x| {
-        t.attestations.iter_mut().for_each(|row| row.kind = x.to_owned())
+        t.attestations.iter_mut().for_each(|row| row.kind = x.to_owned());
     });
     check("attestation.reason", &|t, x| {
-        t.attestations.iter_mut().for_each(|row| row.reason = x.to_owned())
+        t.attestations.iter_mut().for_each(|row| row.reason = x.to_owned());
     });
     check("attestation.peer", &|t, x| {
-        t.attestations.iter_mut().for_each(|row| row.peer = x.to_owned())
+        t.attestations.iter_mut().for_each(|row| row.peer = x.to_owned());
     });
     check("attestation.verifier", &|t, x| {
-        t.attestations.iter_mut().for_each(|row| row.verifier = x.to_owned())
+        t.attestations.iter_mut().for_each(|row| row.verifier = x.to_owned());
     });
     check("fault.kind", &|t, x| {
-        t.faults.iter_mut().for_each(|row| row.kind = x.to_owned())
+        t.faults.iter_mut().for_each(|row| row.kind = x.to_owned());
     });
     check("fault.target", &|t, x| {
-        t.faults.iter_mut().for_each(|row| row.target = x.to_owned())
+        t.faults.iter_mut().for_each(|row| row.target = x.to_owned());
     });
     check("assertion.name", &|t, x| {
-        t.assertions.iter_mut().for_each(|row| row.name = x.to_owned())
+        t.assertions.iter_mut().for_each(|row| row.name = x.to_owned());
     });
     check("assertion.detail", &|t, x| {
-        t.assertions.iter_mut().for_each(|row| row.detail = x.to_owned())
+        t.assertions.iter_mut().for_each(|row| row.detail = x.to_owned());
     });
     check("price.name", &|t, x| {
-        t.prices.iter_mut().for_each(|row| row.name = x.to_owned())
+        t.prices.iter_mut().for_each(|row| row.name = x.to_owned());
     });
     assert_eq!(seen.len(), 16, "{seen:?}");
 }

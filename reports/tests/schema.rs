@@ -1,4 +1,9 @@
 //! The schema as others depend on it.
+#![allow(
+    clippy::unwrap_used,
+    clippy::expect_used,
+    reason = "a test that cannot go on says so and stops"
+)]
 
 use chrysalis_reports::Tables;
 use chrysalis_reports::schema::{

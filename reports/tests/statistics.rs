@@ -1,4 +1,9 @@
 //! Percentiles against brute force, and intervals against simulated populations.
+#![allow(
+    clippy::unwrap_used,
+    clippy::expect_used,
+    reason = "a test that cannot go on says so and stops"
+)]
 
 mod support;
 

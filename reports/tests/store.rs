@@ -1,4 +1,9 @@
 //! Run stores on disk: nothing lost, nothing different, nothing believed that is damaged.
+#![allow(
+    clippy::unwrap_used,
+    clippy::expect_used,
+    reason = "a test that cannot go on says so and stops"
+)]
 
 mod support;
 
@@ -120,6 +125,18 @@ fn equal_runs_give_equal_bytes_and_unequal_runs_do_not() {
     assert!(first != files("c", 2), "the comparison sees nothing");
 }
 
+/// Digests from another process, and usually from another machine. They change with the schema and with the versions of
+/// polars and zstd, and with nothing else.
+#[test]
+fn the_manifest_of_a_known_run() {
+    let manifest = write(
+        &TempDir::new().unwrap().path().join("run"),
+        &support::tables(1, 60, false),
+        support::description(1, RunVerdict::Pass),
+    );
+    insta::assert_snapshot!(serde_json::to_string_pretty(&manifest).unwrap());
+}
+
 #[test]
 fn a_store_is_whole_or_absent() {
     let folder = TempDir::new().unwrap();
@@ -143,6 +160,20 @@ fn a_store_is_whole_or_absent() {
         RunStoreWriter::create("a/.."),
         Err(StoreError::AlreadyExists { .. } | StoreError::NotARunStore { .. })
     ));
+
+    // Two at once: the second to finish loses, and neither disturbs the other.
+    let twice = folder.path().join("twice");
+    let writers = [
+        RunStoreWriter::create(&twice).unwrap(),
+        RunStoreWriter::create(&twice).unwrap(),
+    ];
+    let results = writers.map(|writer| writer.write(&Tables::default(), support::description(1, RunVerdict::Pass)));
+    assert!(
+        matches!(results, [Ok(_), Err(StoreError::AlreadyExists { .. })]),
+        "{results:?}"
+    );
+    RunStore::open(&twice).unwrap();
+    fs::remove_dir_all(&twice).unwrap();
 
     // Somebody else was faster.
     let late = folder.path().join("late");

@@ -10,7 +10,7 @@ use crate::diagnostic::render;
 use crate::exit::Exit;
 use crate::host::Host;
 use crate::runner::select::{Filter, Selection, select};
-use crate::scenario::{properties::PROPERTIES, schema as scenario_schema};
+use crate::scenario::{properties, schema as scenario_schema};
 use crate::services::ServiceError;
 
 /// Selects scenarios as a command's paths and filters say.
@@ -76,15 +76,16 @@ pub fn schema(host: &mut Host<'_>) -> Result<Exit, CommandError> {
 /// Paths that cannot be read; nothing selected.
 pub fn list(host: &mut Host<'_>, global: &Global, list: &List) -> Result<Exit, CommandError> {
     if list.properties {
-        let rows = PROPERTIES
-            .iter()
-            .map(|property| vec![property.name.to_owned(), property.meaning.to_owned()]);
-        let json = json!(
-            PROPERTIES
-                .iter()
-                .map(|property| json!({ "name": property.name, "meaning": property.meaning }))
-                .collect::<Vec<_>>()
-        );
+        let properties = properties::all();
+        let rows = properties.iter().map(|property| {
+            vec![
+                property.name.to_owned(),
+                property.class.to_owned(),
+                property.meaning.to_owned(),
+            ]
+        });
+        let entry = |property: &properties::Property| json!({ "name": property.name, "class": property.class, "meaning": property.meaning });
+        let json = json!(properties.iter().map(entry).collect::<Vec<_>>());
         host.data(&if global.json {
             json.to_string()
         } else {

@@ -75,6 +75,12 @@ pub enum CommandError {
         /// As it was given.
         code: String,
     },
+    /// Faults on real sockets.
+    #[error("these scenarios have faults, and real sockets have none: {names}")]
+    NeedsSimulation {
+        /// The scenarios.
+        names: String,
+    },
     /// Two scenarios of one name.
     #[error("{} and {} are both named `{name}`", first.display(), second.display())]
     NameTaken {
@@ -101,6 +107,7 @@ impl CommandError {
             Self::ExecutionFailed { .. } => Code::ExecutionFailed,
             Self::Panicked { .. } => Code::Panicked,
             Self::UnknownCode { .. } => Code::UnknownCode,
+            Self::NeedsSimulation { .. } => Code::NeedsSimulation,
             Self::NameTaken { .. } => Code::NameTaken,
         }
     }
@@ -109,7 +116,10 @@ impl CommandError {
     #[must_use]
     pub fn exit(&self) -> Exit {
         match self {
-            Self::PathNotFound { .. } | Self::NotARun { .. } | Self::UnknownCode { .. } => Exit::Usage,
+            Self::PathNotFound { .. }
+            | Self::NotARun { .. }
+            | Self::UnknownCode { .. }
+            | Self::NeedsSimulation { .. } => Exit::Usage,
             Self::ExecutionFailed {
                 error: ServiceError::Input(_),
                 ..

@@ -11,6 +11,7 @@ use crate::host::Host;
 use crate::runner::campaign::{self, Campaign, Notice, Options, Suite, Verdict, difference, guarded};
 use crate::runner::progress::Progress;
 use crate::runner::record::Record;
+use crate::runner::select::Selection;
 use crate::runner::{junit, summary};
 use crate::services::{Engine, Execute, Job, Report, ServiceError, Services};
 
@@ -26,6 +27,7 @@ pub fn run(services: &Services<'_>, host: &mut Host<'_>, global: &Global, comman
     }
     let execute = executor(services)?;
     let engine = engine(execute, command.engine)?;
+    needs_no_simulation(&selection, engine)?;
     let report = report_service(services, command)?;
     let suites: Vec<Suite<'_>> = selection
         .valid
@@ -37,13 +39,13 @@ pub fn run(services: &Services<'_>, host: &mut Host<'_>, global: &Global, comman
         .collect();
     let options = Options {
         engine,
-        jobs: command.jobs.unwrap_or_else(cores),
+        jobs: command.jobs.unwrap_or_else(|| default_jobs(engine)),
         out: (!command.no_store).then(|| host.resolve(&command.out)),
         resume: command.resume,
         twice: command.twice,
     };
     let campaign = carry_out(execute, host, global, &suites, &options);
-    let campaign = with_shown_paths(campaign, host, &command.out, options.out.as_deref());
+    let campaign = with_shown_paths(campaign, &command.out, options.out.as_deref());
     finish(host, global, command, &suites, &campaign, engine, report)
 }
 
@@ -137,12 +139,11 @@ fn carry_out(
 }
 
 /// Run folders are shown as the user named them.
-fn with_shown_paths(mut campaign: Campaign, host: &Host<'_>, shown: &Path, out: Option<&Path>) -> Campaign {
+fn with_shown_paths(mut campaign: Campaign, shown: &Path, out: Option<&Path>) -> Campaign {
     if let Some(out) = out {
         for outcome in &mut campaign.outcomes {
             let below = outcome.folder.as_ref().and_then(|folder| folder.strip_prefix(out).ok());
             if let Some(below) = below.map(|below| shown.join(below)) {
-                debug_assert!(host.resolve(&below) == out.join(below.strip_prefix(shown).unwrap_or(&below)));
                 outcome.folder = Some(below);
             }
         }
@@ -269,9 +270,27 @@ fn report_service<'a>(services: &Services<'a>, command: &Run) -> Result<Option<&
     }
 }
 
-/// One thread for each core.
-fn cores() -> NonZeroUsize {
+/// One thread for each core; one alone where seeds would take real time from each other.
+fn default_jobs(engine: Engine) -> NonZeroUsize {
+    if !engine.is_deterministic() {
+        return NonZeroUsize::MIN;
+    }
     std::thread::available_parallelism().unwrap_or(NonZeroUsize::MIN)
+}
+
+/// Faults would be left out on real sockets, and the verdict would be about something else.
+fn needs_no_simulation(selection: &Selection, engine: Engine) -> Result<(), CommandError> {
+    let faulty = selection
+        .valid
+        .iter()
+        .filter(|selected| !selected.scenario.faults.is_empty());
+    let names: Vec<&str> = faulty.map(|selected| selected.scenario.name.as_str()).collect();
+    if engine.is_deterministic() || names.is_empty() {
+        return Ok(());
+    }
+    Err(CommandError::NeedsSimulation {
+        names: names.join(", "),
+    })
 }
 
 /// Writes an output file; `-` is stdout.

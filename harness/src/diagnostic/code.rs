@@ -68,7 +68,7 @@ codes! {
         "A scenario file may hold 250,000 values, keys included. Use `count` for nodes that are alike, and generated prompts and \
          arrivals instead of lists.";
     UnsupportedTag = "CHR-S012", "a YAML tag is used",
-        "Tags such as `!!binary` or `!include` have no meaning in a scenario. Everything that a scenario needs stands in the file \
+        "Tags such as `!include` or `!seconds` have no meaning in a scenario. Everything that a scenario needs stands in the file \
          itself.";
     UnknownKey = "CHR-S020", "a key is not known here",
         "The mapping has a key that the scenario language does not know at this place. Keys that are not understood are refused \
@@ -132,7 +132,7 @@ codes! {
         "A worker serves one of `world.models`, and users ask for a model that at least one worker serves, by the part of its name \
          before the `@`.";
     UnknownProperty = "CHR-S054", "there is no built-in property of this name",
-        "`expect.properties` lists properties by name. The message names all of them; docs and `chrysalis explain` describe each.";
+        "`expect.properties` lists properties by name. `chrysalis list --properties` says what each of them means.";
     Contradiction = "CHR-S055", "two keys contradict each other",
         "The keys exclude each other, because they say the same thing in two ways or because only one action can happen at a time.";
     ImpossibleLink = "CHR-S056", "a link is impossible",
@@ -186,6 +186,10 @@ codes! {
          101.";
     UnknownCode = "CHR-C009", "there is no diagnostic of this code",
         "Codes look like CHR-S005 or CHR-C001. `chrysalis explain` without an argument lists all of them. Exit code 2.";
+    NeedsSimulation = "CHR-C011", "a scenario needs a simulated world",
+        "Faults (crashes, partitions, slow links, wrong clocks) exist in the simulated world only: on real sockets they would be \
+         left out in silence and the verdict would be about something else. Select scenarios without faults, for example by \
+         `--tag sockets`, or use the madsim or native engine. Exit code 2.";
     NameTaken = "CHR-C010", "two scenarios have the same name",
         "The folder of a run is named after its scenario, so two selected scenarios must not have the same name. Exit code 3.";
 }

@@ -57,10 +57,20 @@ pub fn select(folder: &Path, paths: &[PathBuf], filter: &Filter) -> Result<Selec
     let mut files = Vec::new();
     for path in paths {
         let resolved = folder.join(path);
-        if resolved.is_dir() {
+        let kind = std::fs::metadata(&resolved).map_err(|error| CommandError::PathNotFound {
+            path: path.clone(),
+            why: error.to_string(),
+        })?;
+        if kind.is_dir() {
             find(&resolved, path, 0, &mut files)?;
-        } else {
+        } else if kind.is_file() {
             files.push((resolved, path.clone()));
+        } else {
+            let why = "it is neither a file nor a folder".to_owned();
+            return Err(CommandError::PathNotFound {
+                path: path.clone(),
+                why,
+            });
         }
     }
     // The same file may be below several paths.
@@ -110,12 +120,13 @@ fn find(folder: &Path, shown: &Path, depth: usize, files: &mut Vec<(PathBuf, Pat
             continue;
         }
         let (path, shown) = (entry.path(), shown.join(&name));
-        if path.is_dir() {
-            find(&path, &shown, depth + 1, files)?;
-        } else if path
+        let is_yaml = path
             .extension()
-            .is_some_and(|extension| extension == "yaml" || extension == "yml")
-        {
+            .is_some_and(|extension| extension == "yaml" || extension == "yml");
+        // Links to folders are not followed, because they can lead in circles; pipes and devices are no files.
+        if entry.file_type().map_err(unreadable)?.is_dir() {
+            find(&path, &shown, depth + 1, files)?;
+        } else if is_yaml && path.is_file() {
             files.push((path, shown));
         }
     }

@@ -22,8 +22,8 @@ pub type Checked<T> = Result<T, Box<Diagnostic>>;
 pub(crate) fn diagnose(source: &Arc<Source>, position: Position, problem: &Problem) -> Box<Diagnostic> {
     Box::new(Diagnostic {
         code: problem.code(),
-        message: problem.to_string(),
-        help: problem.help(),
+        message: printable(&problem.to_string()),
+        help: problem.help().map(|help| printable(&help)),
         position,
         note: None,
         source: Arc::clone(source),
@@ -36,8 +36,12 @@ pub(crate) fn diagnose(source: &Arc<Source>, position: Position, problem: &Probl
 /// The first problem with its place.
 pub(crate) fn load(source: &Arc<Source>, bytes: &[u8]) -> Checked<At<ScenarioFile>> {
     let text = decode(source, bytes)?;
+    // The reader takes a file without a document for a mapping without keys.
+    if text.lines().all(|line| line.trim().is_empty() || line.starts_with('#')) {
+        return Err(diagnose(source, Position::START, &Problem::EmptyFile));
+    }
     serde_saphyr::from_str_with_options(text, options()).map_err(|error| {
-        let (place, problem) = classify(source, &error);
+        let (place, problem) = sharpen(text, &error, classify(source, &error));
         // A file of a newer language has unknown keys and shapes: what matters then is the version.
         let (place, problem) = match newer_version(text) {
             Some(version) if is_about_shape(&problem) => version,
@@ -223,9 +227,59 @@ fn classify(source: &Source, error: &YamlError) -> (Position, Problem) {
     (place, problem)
 }
 
+/// The exact place of mistakes that the reader notices only later, or of which it knows only where they began.
+fn sharpen(text: &str, error: &YamlError, (place, problem): (Position, Problem)) -> (Position, Problem) {
+    if !matches!(problem, Problem::Syntax { .. } | Problem::Tab) {
+        return (place, problem);
+    }
+    // A tab in an indentation makes one value of two lines, or ends one too early.
+    for line in [place.line, place.line + 1] {
+        let indentation = text
+            .lines()
+            .nth(line - 1)
+            .into_iter()
+            .flat_map(str::chars)
+            .take_while(|c| " \t".contains(*c));
+        if let Some(tab) = indentation.clone().position(|character| character == '\t') {
+            return (
+                Position {
+                    line,
+                    column: tab + 1,
+                    length: 1,
+                },
+                Problem::Tab,
+            );
+        }
+    }
+    if let YamlError::ExternalMessage { source: origin, .. } = error.without_snippet()
+        && let ExternalMessageSource::Parser(scan) = &**origin
+        && let ErrorKind::UnexpectedCharacter { character } = scan.kind()
+    {
+        let mut line = text
+            .lines()
+            .nth(place.line - 1)
+            .into_iter()
+            .flat_map(str::chars)
+            .skip(place.column - 1);
+        if let Some(further) = line.position(|candidate| candidate == *character) {
+            return (
+                Position {
+                    column: place.column + further,
+                    length: 1,
+                    ..place
+                },
+                problem,
+            );
+        }
+    }
+    (place, problem)
+}
+
 /// Whether there is no value at a place: `key:` alone, `~`, or `null`.
 fn is_nothing(source: &Source, place: Position) -> bool {
     let rest: String = source.line(place.line).chars().skip(place.column - 1).collect();
+    // The place of nothing is that of the colon before it.
+    let rest = rest.strip_prefix(':').unwrap_or(&rest);
     let word = rest.split([',', '}', ']', '#']).next().unwrap_or_default().trim();
     word.is_empty() || word == "~" || word.eq_ignore_ascii_case("null")
 }

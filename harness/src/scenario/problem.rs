@@ -59,7 +59,7 @@ pub enum Problem {
     /// Many.
     #[error("the file holds too many values")]
     TooManyValues,
-    /// `!!binary` and the like.
+    /// `!include` and the like.
     #[error("YAML tags have no meaning in a scenario")]
     UnsupportedTag,
     /// Unknown.

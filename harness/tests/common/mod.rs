@@ -16,7 +16,7 @@ use chrysalis_world::plan::Plan;
 use tempfile::TempDir;
 
 /// A result that everything held in, with digests that follow from the plan.
-pub fn passed(job: &Job<'_>) -> RunResult {
+pub(crate) fn passed(job: &Job<'_>) -> RunResult {
     let digest = digest::of(job.plan).unwrap();
     RunResult {
         assertions: vec![Assertion {
@@ -26,7 +26,10 @@ pub fn passed(job: &Job<'_>) -> RunResult {
             detail: "2 of 2 ended".to_owned(),
             at_ns: None,
         }],
-        requests: RequestCounts { succeeded: 2, ..RequestCounts::default() },
+        requests: RequestCounts {
+            succeeded: 2,
+            ..RequestCounts::default()
+        },
         virtual_ns: 7_000_000_000,
         events: 100,
         world_digest: format!("world-{}-{digest}", job.engine.name()),
@@ -35,7 +38,7 @@ pub fn passed(job: &Job<'_>) -> RunResult {
 }
 
 /// A result in which something did not hold.
-pub fn failed(job: &Job<'_>) -> RunResult {
+pub(crate) fn failed(job: &Job<'_>) -> RunResult {
     let mut result = passed(job);
     result.assertions[0].held = false;
     result.assertions[0].detail = "request 2 of users-1 never ended \u{1b}[31m".to_owned();
@@ -46,10 +49,10 @@ pub fn failed(job: &Job<'_>) -> RunResult {
 type Behaviour = Box<dyn Fn(&Job<'_>, usize) -> Result<RunResult, ServiceError> + Sync>;
 
 /// An executor that does what a closure says; the closure hears how many runs came before.
-pub struct Fake {
+pub(crate) struct Fake {
     behaviour: Behaviour,
-    pub calls: AtomicUsize,
-    pub madsim: bool,
+    pub(crate) calls: AtomicUsize,
+    pub(crate) madsim: bool,
 }
 
 impl Execute for Fake {
@@ -69,34 +72,37 @@ impl Execute for Fake {
     }
 
     fn first_divergence(&self, _: &Job<'_>, recorded: &Path) -> Result<Option<String>, ServiceError> {
-        assert!(recorded.join("requests.parquet").is_file(), "the recorded store is what is compared with");
+        assert!(
+            recorded.join("requests.parquet").is_file(),
+            "the recorded store is what is compared with"
+        );
         Ok(Some("event 17: worker-1 was polled, proxy-1 before".to_owned()))
     }
 }
 
 /// What a command did.
 #[derive(Debug)]
-pub struct Done {
-    pub exit: Exit,
-    pub out: String,
-    pub err: String,
+pub(crate) struct Done {
+    pub(crate) exit: Exit,
+    pub(crate) out: String,
+    pub(crate) err: String,
 }
 
 impl Done {
-    pub fn json(&self) -> serde_json::Value {
+    pub(crate) fn json(&self) -> serde_json::Value {
         serde_json::from_str(&self.out).unwrap_or_else(|error| panic!("{error}: {}", self.out))
     }
 }
 
 /// A folder with scenarios and a fake world.
-pub struct Lab {
-    pub folder: TempDir,
-    pub fake: Fake,
-    pub stop: std::sync::Arc<AtomicUsize>,
+pub(crate) struct Lab {
+    pub(crate) folder: TempDir,
+    pub(crate) fake: Fake,
+    pub(crate) stop: std::sync::Arc<AtomicUsize>,
 }
 
 /// The smallest scenario of this name, with more lines.
-pub fn scenario(name: &str, more: &str) -> String {
+pub(crate) fn scenario(name: &str, more: &str) -> String {
     format!(
         "version: 1\nname: {name}\ndescription: About {name}.\nduration: 10s\nworkload:\n  - {{ name: users, arrivals: {{ at: [1s, 2s] }} }}\n\
          expect: {{ properties: [every-request-ends] }}\n{more}"
@@ -104,38 +110,50 @@ pub fn scenario(name: &str, more: &str) -> String {
 }
 
 impl Lab {
-    pub fn new(behaviour: impl Fn(&Job<'_>, usize) -> Result<RunResult, ServiceError> + Sync + 'static) -> Self {
-        let fake = Fake { behaviour: Box::new(behaviour), calls: AtomicUsize::new(0), madsim: true };
-        Self { folder: tempfile::tempdir().unwrap(), fake, stop: std::sync::Arc::default() }
+    pub(crate) fn new(behaviour: impl Fn(&Job<'_>, usize) -> Result<RunResult, ServiceError> + Sync + 'static) -> Self {
+        let fake = Fake {
+            behaviour: Box::new(behaviour),
+            calls: AtomicUsize::new(0),
+            madsim: true,
+        };
+        Self {
+            folder: tempfile::tempdir().unwrap(),
+            fake,
+            stop: std::sync::Arc::default(),
+        }
     }
 
-    pub fn passing() -> Self {
+    pub(crate) fn passing() -> Self {
         Self::new(|job, _| Ok(passed(job)))
     }
 
-    pub fn with(self, path: &str, text: &str) -> Self {
+    pub(crate) fn with(self, path: &str, text: &str) -> Self {
         let path = self.folder.path().join(path);
         std::fs::create_dir_all(path.parent().unwrap()).unwrap();
         std::fs::write(path, text).unwrap();
         self
     }
 
-    pub fn path(&self, path: &str) -> PathBuf {
+    pub(crate) fn path(&self, path: &str) -> PathBuf {
         self.folder.path().join(path)
     }
 
-    pub fn calls(&self) -> usize {
+    pub(crate) fn calls(&self) -> usize {
         self.fake.calls.load(Ordering::SeqCst)
     }
 
     /// Runs a command line without the program's name.
-    pub fn go(&self, line: &str) -> Done {
-        let services =
-            Services { execute: Some(&self.fake), report: Some(&Others), serve: Some(&Others), measure: Some(&Others) };
+    pub(crate) fn go(&self, line: &str) -> Done {
+        let services = Services {
+            execute: Some(&self.fake),
+            report: Some(&Others),
+            serve: Some(&Others),
+            measure: Some(&Others),
+        };
         self.go_with(&services, line)
     }
 
-    pub fn go_with(&self, services: &Services<'_>, line: &str) -> Done {
+    pub(crate) fn go_with(&self, services: &Services<'_>, line: &str) -> Done {
         let (mut out, mut err) = (Vec::new(), Vec::new());
         let mut host = Host {
             stdout: &mut out,
@@ -145,14 +163,20 @@ impl Lab {
             folder: self.folder.path().to_owned(),
             stop: &self.stop,
         };
-        let words = std::iter::once("chrysalis").chain(line.split_whitespace()).map(OsString::from);
+        let words = std::iter::once("chrysalis")
+            .chain(line.split_whitespace())
+            .map(OsString::from);
         let exit = chrysalis::run_with(services, &mut host, words);
-        Done { exit, out: String::from_utf8(out).unwrap(), err: String::from_utf8(err).unwrap() }
+        Done {
+            exit,
+            out: String::from_utf8(out).unwrap(),
+            err: String::from_utf8(err).unwrap(),
+        }
     }
 }
 
 /// Reports, networks and benchmarks that are not there either.
-pub struct Others;
+pub(crate) struct Others;
 
 impl Report for Others {
     fn html(&self, runs: &[PathBuf]) -> Result<String, ServiceError> {
@@ -165,7 +189,11 @@ impl Serve for Others {
     fn up(&self, plan: &Plan, ready: &mut dyn FnMut(&Endpoints), stop: &AtomicUsize) -> Result<(), ServiceError> {
         assert!(plan.users.is_empty() && plan.faults.is_empty());
         ready(&Endpoints {
-            clients: plan.clients.iter().map(|client| (client.node.name.clone(), "127.0.0.1:8080".to_owned())).collect(),
+            clients: plan
+                .clients
+                .iter()
+                .map(|client| (client.node.name.clone(), "127.0.0.1:8080".to_owned()))
+                .collect(),
             proxies: vec![("proxy".to_owned(), "127.0.0.1:1".to_owned(), "127.0.0.1:2".to_owned())],
             model: plan.workers[0].model.clone(),
         });
@@ -176,7 +204,11 @@ impl Serve for Others {
 
 impl Measure for Others {
     fn sim(&self, repetitions: u32) -> Result<Vec<Measurement>, ServiceError> {
-        let row = |value: &str| Measurement { name: "echo".to_owned(), value: value.to_owned(), unit: "messages/s".to_owned() };
+        let row = |value: &str| Measurement {
+            name: "echo".to_owned(),
+            value: value.to_owned(),
+            unit: "messages/s".to_owned(),
+        };
         Ok(vec![row(&repetitions.to_string())])
     }
 }

@@ -74,10 +74,10 @@ header{padding-top:36px}
 .badge svg{width:14px;height:14px;flex:none}
 .cards{display:grid;grid-template-columns:repeat(3,1fr);gap:12px;margin:0 0 8px;padding:0;list-style:none}
 .cards li{border:1px solid var(--line);border-radius:8px;padding:14px 18px;background:var(--panel)}
-.cards .label{color:var(--muted);font-size:13px;display:block}
-.cards .value{font-size:25px;line-height:1.35;font-weight:650;letter-spacing:-.01em;font-variant-numeric:tabular-nums;display:block}
+.cards .label{color:var(--muted);font-size:13px}
+.cards .value{font-size:25px;line-height:1.35;font-weight:650;letter-spacing:-.01em;font-variant-numeric:tabular-nums}
 .cards .value small{font-size:15px;font-weight:600;letter-spacing:0}
-.cards .note{color:var(--muted);font-size:13px;display:block;line-height:1.45}
+.cards .note{color:var(--muted);font-size:13px;line-height:1.45}
 .contents{margin-top:20px}
 .contents ul{border-bottom:1px solid var(--line);display:flex;flex-wrap:wrap;gap:2px 20px;list-style:none;margin:0;padding:0 0 12px;font-size:14px}
 .contents a{text-decoration:none;display:inline-block;padding:3px 0}.contents a:hover{text-decoration:underline}
@@ -103,7 +103,7 @@ td.number .range,.range{color:var(--muted);font-size:12.5px;white-space:nowrap}
 .plots{display:grid;grid-template-columns:repeat(2,minmax(0,1fr));gap:8px 28px}
 figure{margin:14px 0 10px;min-width:0}
 figcaption{font-size:14px;font-weight:600;margin-bottom:2px}
-figcaption span{display:block;font-weight:400;color:var(--muted);font-size:13px}
+figcaption div{font-weight:400;color:var(--muted);font-size:13px}
 .drawing{overflow-x:auto}
 .chart{width:100%;height:auto;display:block}
 .chart.wide{min-width:720px}

@@ -9,6 +9,9 @@ use super::manifest::{Manifest, RunDescription, TableRecord, sha256_hex};
 use super::{MANIFEST_FILE, MAX_STORE_MEMORY_BYTES, MAX_TABLE_BYTES, MAX_TABLE_ROWS, StoreError, parquet};
 use crate::schema::{Row, Tables, for_each_table};
 
+/// Hidden folders of one run and process that may be left over.
+const MAX_PARTIAL_ATTEMPTS: u32 = 1_000;
+
 /// Tables as files, with the manifest that names their digests.
 pub(super) struct Encoded {
     pub(super) manifest: Manifest,
@@ -73,7 +76,8 @@ fn encode_table<R: Row>(rows: &[R], budget: &mut parquet::Budget) -> Result<(Tab
 #[derive(Debug)]
 pub struct RunStoreWriter {
     target: PathBuf,
-    partial: Option<PathBuf>,
+    partial: PathBuf,
+    renamed: bool,
 }
 
 impl RunStoreWriter {
@@ -97,32 +101,24 @@ impl RunStoreWriter {
             path: parent.clone(),
             source,
         })?;
-        // The process number keeps concurrent writers apart; it is gone after the rename.
-        let partial = parent.join(format!(".{name}.partial-{}", std::process::id()));
-        match fs::create_dir(&partial) {
-            Ok(()) => Ok(Self {
-                target,
-                partial: Some(partial),
-            }),
-            Err(source) => Err(StoreError::Io { path: partial, source }),
-        }
+        let partial = create_partial(&parent, &name)?;
+        Ok(Self {
+            target,
+            partial,
+            renamed: false,
+        })
     }
 
     /// Writes the run and gives back its manifest, with the digest of every table.
     pub fn write(mut self, tables: &Tables, run: RunDescription) -> Result<Manifest, StoreError> {
         let encoded = encode(tables, run)?;
-        let Some(partial) = self.partial.clone() else {
-            return Err(StoreError::Missing {
-                path: self.target.clone(),
-            });
-        };
         for (name, bytes) in &encoded.files {
-            let path = partial.join(name);
+            let path = self.partial.join(name);
             fs::write(&path, bytes).map_err(|source| StoreError::Io { path, source })?;
         }
-        match fs::rename(&partial, &self.target) {
+        match fs::rename(&self.partial, &self.target) {
             Ok(()) => {
-                self.partial = None;
+                self.renamed = true;
                 Ok(encoded.manifest)
             }
             Err(source)
@@ -143,11 +139,26 @@ impl RunStoreWriter {
     }
 }
 
+/// Makes the hidden folder. Names differ between processes and, by the last number, within one and after a crash.
+fn create_partial(parent: &Path, name: &str) -> Result<PathBuf, StoreError> {
+    let mut attempt: u32 = 0;
+    loop {
+        let path = parent.join(format!(".{name}.partial-{}-{attempt}", std::process::id()));
+        match fs::create_dir(&path) {
+            Ok(()) => return Ok(path),
+            Err(source) if source.kind() == io::ErrorKind::AlreadyExists && attempt < MAX_PARTIAL_ATTEMPTS => {
+                attempt += 1;
+            }
+            Err(source) => return Err(StoreError::Io { path, source }),
+        }
+    }
+}
+
 impl Drop for RunStoreWriter {
     fn drop(&mut self) {
-        if let Some(partial) = self.partial.take() {
+        if !self.renamed {
             // Best effort: what remains is hidden and never taken for a store.
-            let _ = fs::remove_dir_all(partial);
+            let _ = fs::remove_dir_all(&self.partial);
         }
     }
 }

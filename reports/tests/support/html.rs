@@ -57,6 +57,8 @@ impl Page {
                 let (style, after) = rest.split_once("</style>").expect("the style sheet ends");
                 assert!(!style.contains('<'), "a style sheet holds no markup");
                 rest = after;
+            } else if name == "br" {
+                page.text(&open, " ");
             } else if !self_closing && !VOID.contains(&name.as_str()) {
                 let around = open.last().map_or(0, |(_, block)| *block);
                 let block = if INLINE.contains(&name.as_str()) {

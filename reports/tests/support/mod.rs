@@ -204,9 +204,13 @@ fn request(
     let send_ns = intended_send_ns + random.below(2 * MS);
     let answered = status == RequestStatus::Ok;
     let prompt_tokens = 40 + random.below(1_200);
-    let cached_tokens = if index % 4 == 0 { prompt_tokens / 2 } else { 0 };
+    let cached_tokens = if index.is_multiple_of(4) { prompt_tokens / 2 } else { 0 };
     let completion_tokens = if answered { 20 + random.hump(300) } else { 0 };
-    let reasoning_tokens = if index % 5 == 0 { completion_tokens / 3 } else { 0 };
+    let reasoning_tokens = if index.is_multiple_of(5) {
+        completion_tokens / 3
+    } else {
+        0
+    };
     let slow = if index % 3 == 2 { 3 } else { 1 };
     let long_tail = if random.below(60) == 0 { 900 * MS } else { 0 };
     let ttft_ns = 90 * MS + random.hump(160 * MS) * slow / 2 + prompt_tokens * 60_000 + long_tail;
@@ -379,7 +383,7 @@ fn assertions(tables: &mut Tables, seed: u64, failing: bool) {
         AssertionVerdict::Pass,
         "p90 301.2 ms",
     );
-    let seen = if seed % 3 == 0 {
+    let seen = if seed.is_multiple_of(3) {
         AssertionVerdict::Pass
     } else {
         AssertionVerdict::Unseen

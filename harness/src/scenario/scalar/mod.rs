@@ -64,6 +64,8 @@ pub enum ScalarError {
         text: String,
         /// Units that count.
         accepted: String,
+        /// Correct spellings.
+        examples: &'static [&'static str],
     },
     /// A number and something that is no unit.
     #[error("`{unit}` is not a unit of {what}")]
@@ -195,9 +197,8 @@ impl ScalarError {
     #[must_use]
     pub fn help(&self) -> String {
         match self {
-            Self::MissingUnit { text, accepted, .. } => {
-                let first = accepted.split(", ").next().unwrap_or_default();
-                format!("units: {accepted}; for example `{text} {first}`")
+            Self::MissingUnit { accepted, examples, .. } => {
+                format!("write for example {}; units: {accepted}", quoted_list(examples))
             }
             Self::UnknownUnit { accepted, suggestion: Some(close), .. } => {
                 format!("did you mean `{close}`? units: {accepted}")
@@ -211,7 +212,11 @@ impl ScalarError {
                 "write `10ms`, `10ms..40ms`, `normal(40ms, 4ms)` or `exponential(40ms)`, with units where the quantity has one"
                     .to_owned()
             }
-            Self::BadName { .. } => "see the explanation of this code for what may stand here".to_owned(),
+            Self::BadName { what, .. } if what.contains("name") => {
+                "names have ASCII letters, digits, `-`, `_` and `.`, start with a letter or digit, and end after 64 characters"
+                    .to_owned()
+            }
+            Self::BadName { .. } => "write plain text without control characters".to_owned(),
             Self::UnknownChoice { text, choices, .. } => match closest(text, choices.iter().copied()) {
                 Some(close) => format!("did you mean `{close}`? choices: {}", choices.join(", ")),
                 None => format!("choices: {}", choices.join(", ")),

@@ -56,6 +56,7 @@ impl Quantity {
                 what: self.what,
                 text: shown(text),
                 accepted: self.accepted(),
+                examples: self.examples,
             });
         } else {
             self.units

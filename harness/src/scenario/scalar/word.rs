@@ -49,10 +49,12 @@ fn name(what: &'static str, text: &str, more: &[char]) -> Result<String, ScalarE
     let allowed =
         |character: char| character.is_ascii_alphanumeric() || "-_.".contains(character) || more.contains(&character);
     if let Some(stranger) = text.chars().find(|character| !allowed(*character)) {
-        let which = if stranger.is_control() {
-            format!("U+{:04X}", u32::from(stranger))
-        } else {
+        // Many characters look like nothing, or like another one: whatever is not plain is named by its number.
+        let plain = stranger.is_ascii_graphic() || stranger.is_alphanumeric() || stranger == ' ';
+        let which = if plain {
             stranger.to_string()
+        } else {
+            format!("U+{:04X}", u32::from(stranger))
         };
         return wrong(format!("`{which}` cannot be in it"));
     }

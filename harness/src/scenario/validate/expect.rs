@@ -7,7 +7,7 @@ use crate::scenario::file::ExpectFile;
 use crate::scenario::load::Checked;
 use crate::scenario::located::At;
 use crate::scenario::problem::Problem;
-use crate::scenario::properties::{PROPERTIES, find};
+use crate::scenario::properties::names;
 use crate::scenario::scalar::{LatencyBound, Name, RequestBound};
 
 pub(super) fn validate(cx: &Context<'_>, key: &At<ExpectFile>, requests_max: u64) -> Checked<Vec<Expectation>> {
@@ -18,8 +18,8 @@ pub(super) fn validate(cx: &Context<'_>, key: &At<ExpectFile>, requests_max: u64
         position,
     } in cx.list(&file.properties)?
     {
-        if find(&name).is_none() {
-            let known = PROPERTIES.iter().map(|property| property.name).collect();
+        let known = names();
+        if !known.contains(&name.as_str()) {
             return cx.fail(position, Problem::UnknownProperty { name, known });
         }
         let expectation = Expectation::Property { name: name.clone() };

@@ -45,7 +45,7 @@ pub(super) enum Swatch {
 pub(super) fn figure(words: &Words<'_>, drawing: &str, legend: &[(Swatch, &str)], data: &Markup) -> Markup {
     html! {
         figure {
-            figcaption { (words.title) span { (words.hint) } }
+            figcaption { (words.title) div { (words.hint) } }
             div.drawing { (PreEscaped(drawing)) }
             @if !legend.is_empty() {
                 ul.legend {

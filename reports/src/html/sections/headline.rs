@@ -101,7 +101,7 @@ fn failing_share(context: &Context<'_>) -> Markup {
 }
 
 fn card(label: &str, value: &Markup, note: &Markup) -> Markup {
-    html! { li { span.label { (label) } span.value { (value) } span.note { (note) } } }
+    html! { li { div.label { (label) } div.value { (value) } div.note { (note) } } }
 }
 
 fn runs_card(context: &Context<'_>) -> Markup {

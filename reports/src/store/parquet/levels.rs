@@ -34,22 +34,27 @@ pub(super) fn read(bytes: &[u8], width: u8, count: usize) -> Result<Vec<u32>, Pa
                 return Err(ParquetError::new("damaged: groups without use"));
             }
             let packed = reader.take(groups * u64::from(width))?;
+            if width == 0 {
+                values.extend(std::iter::repeat_n(0, missing.min((groups * GROUP) as usize)));
+                continue;
+            }
             values.extend(unpack(packed, width).take(missing.min((groups * GROUP) as usize)));
         }
     }
     Ok(values)
 }
 
-/// Integers of `width` bits, lowest bits first.
+/// Integers of `width` bits, at most 32, lowest bits first.
 fn unpack(packed: &[u8], width: u8) -> impl Iterator<Item = u32> {
-    let width = usize::from(width);
-    (0..).map(move |index: usize| {
-        let start = index * width;
-        (0..width).fold(0_u32, |value, bit| {
-            let position = start + bit;
-            let byte = packed.get(position / 8).copied().unwrap_or(0);
-            value | u32::from(byte >> (position % 8) & 1) << bit
-        })
+    let mask = (1_u64 << width) - 1;
+    (0..).step_by(usize::from(width)).map(move |start: usize| {
+        let rest = packed.get(start / 8..).unwrap_or_default();
+        // Up to 32 bits, of which the first may be the last of its byte: five bytes.
+        let window = match rest.first_chunk::<8>() {
+            Some(bytes) => u64::from_le_bytes(*bytes),
+            None => rest.iter().rev().fold(0, |window, byte| window << 8 | u64::from(*byte)),
+        };
+        (window >> (start % 8) & mask) as u32
     })
 }
 
