@@ -1,4 +1,9 @@
 //! The daemon as its operators meet it: processes, files, ports, signals.
+#![allow(
+    clippy::unwrap_used,
+    clippy::expect_used,
+    reason = "a test that cannot go on says so and stops"
+)]
 
 #[path = "fixtures/inference_server.rs"]
 mod inference_server;
@@ -189,7 +194,11 @@ fn a_second_signal_ends_the_wait() {
         assert!(network.proxy.is_running(), "it waits for the stream");
         network.proxy.signal("INT");
         assert_eq!(network.proxy.exit_code(), 130);
-        let rest = response.into_body().collect().await.map(|body| body.to_bytes());
+        let rest = response
+            .into_body()
+            .collect()
+            .await
+            .map(http_body_util::Collected::to_bytes);
         let finished = rest.is_ok_and(|rest| String::from_utf8_lossy(&rest).trim_end().ends_with("data: [DONE]"));
         assert!(!finished, "the stream was cut");
     });

@@ -330,8 +330,15 @@ impl State {
         }
     }
 
-    /// A task panicked.
-    pub(crate) fn on_panic(&mut self, node: NodeId, label: &'static str, message: String, config: &SimConfig) {
+    /// A task returned, or panicked with a message.
+    pub(crate) fn end_task(&mut self, key: TaskKey, panic: Option<String>, config: &SimConfig) {
+        let task = self.tasks.remove(key);
+        if let (Some(message), Some(task)) = (panic, task) {
+            self.on_panic(task.node, task.label, message, config);
+        }
+    }
+
+    fn on_panic(&mut self, node: NodeId, label: &'static str, message: String, config: &SimConfig) {
         let digest = crate::log::mix::bytes(message.as_bytes());
         self.event(EventKind::TaskPanicked, node, 0, 0, digest);
         if node == NodeId::CONTROLLER || config.panics == crate::PanicPolicy::FailRun {
