@@ -96,10 +96,7 @@ async fn world(sim: Sim, clients: usize, rounds: usize) -> Option<u64> {
 
 /// One run: its report, and resident bytes per client at the end.
 pub(crate) fn echo(engine: EngineKind, seed: u64, clients: usize, rounds: usize) -> Option<(SimReport, u64)> {
-    let mut config = SimConfig::new(seed);
-    // All clients connect at once.
-    config.transport.backlog = clients;
-    let ran = run(engine, config, move |sim| world(sim, clients, rounds));
+    let ran = run(engine, SimConfig::new(seed), move |sim| world(sim, clients, rounds));
     let (memory, report) = ran.ok()?;
     Some((report, memory?))
 }

@@ -1,7 +1,6 @@
 //! Measures the simulated world: messages, handshakes, memory and threads, against itself and against others.
 //!
-//! Usage: `chrysalis-bench-sim [--quick] [--runs N] [--only TEXT] [PART ...]`, PART one of those listed in `PARTS`; `--only` keeps
-//! the series whose name contains TEXT. One JSON object on stdout.
+//! Usage: `chrysalis-bench-sim [--quick] [PART ...]`, PART one of those listed in `PARTS`. One JSON object on stdout.
 //!
 //! All rates are per CPU second (user and system time of the process), medians of five runs after a warm-up; ratios
 //! are between medians of the same invocation.
@@ -24,7 +23,6 @@ struct Options {
     /// Work of a run, percent of the full work.
     scale_percent: usize,
     parts: Vec<String>,
-    only: String,
 }
 
 impl Options {
@@ -42,14 +40,10 @@ fn main() -> std::process::ExitCode {
         runs: 5,
         scale_percent: 100,
         parts: Vec::new(),
-        only: String::new(),
     };
-    let mut arguments = std::env::args().skip(1);
-    while let Some(argument) = arguments.next() {
+    for argument in std::env::args().skip(1) {
         match argument.as_str() {
-            "--only" => options.only = arguments.next().unwrap_or_default(),
             "--quick" => options.scale_percent = 10,
-            "--runs" => options.runs = arguments.next().and_then(|runs| runs.parse().ok()).unwrap_or(5),
             part if PARTS.contains(&part) => options.parts.push(argument),
             _ => return std::process::ExitCode::from(2),
         }
@@ -85,16 +79,12 @@ fn engines() -> Vec<(&'static str, EngineKind)> {
 fn echo_results(options: &Options) -> Value {
     let mut results = Map::new();
     for (name, engine) in engines() {
-        for (clients, rounds) in [(10_000, 50), (1_000, 500), (100, 5_000)] {
-            let (series_name, rounds) = (format!("{name}/{clients} clients"), options.rounds(rounds));
-            if !series_name.contains(&options.only) {
-                continue;
-            }
-            // First, while no memory that was freed before can be used again.
-            let memory = echo::echo(engine, 1, clients, 2).map_or(0, |(_, memory)| memory);
+        for (clients, rounds) in [(100, 5_000), (1_000, 500), (10_000, 50)] {
+            let rounds = options.rounds(rounds);
             let series = Series::measure(options.runs, || echo::measure(engine, clients, rounds));
+            let memory = echo::echo(engine, 1, clients, 2).map_or(0, |(_, memory)| memory);
             results.insert(
-                series_name,
+                format!("{name}/{clients}"),
                 json!({ "messages": series.to_json(), "resident_bytes_per_client": memory }),
             );
         }

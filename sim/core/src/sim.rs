@@ -13,7 +13,7 @@ use crate::{
     node::{AddNodeError, ExitStatus, Node, NodeHandle, NodeId, NodeSpec},
     tap::Tap,
     task::TaskKey,
-    world::{Running, World},
+    world::World,
 };
 use chrysalis_env::{Env, tls::EntropyScope};
 use std::{
@@ -24,7 +24,7 @@ use std::{
 };
 
 /// What a run was.
-#[derive(Debug, Clone, Default)]
+#[derive(Debug, Clone)]
 pub struct SimReport {
     /// True time at the end, nanoseconds.
     pub virtual_ns: u64,
@@ -57,14 +57,12 @@ where
             report: None,
         });
     }
-    let running = World::run(config);
-    let world = running.world.clone();
+    let world = World::new(config);
     let _entropy = EntropyScope::enter(Arc::new(CurrentNodeEntropy(world.clone())));
     let output = Arc::new(Mutex::new(None));
     let key = spawn_controller(&world, output.clone(), main);
-    let key = key.unwrap_or(TaskKey::NONE);
     let started = executor::drive(engine, &world, key);
-    let (report, failure) = finish(&world, running);
+    let (report, failure) = finish(&world);
     let output = output.lock().unwrap_or_else(PoisonError::into_inner).take();
     match (output, started.err().or(failure)) {
         (Some(output), None) => Ok((output, report)),
@@ -83,7 +81,7 @@ fn spawn_controller<T, F>(
     world: &Arc<World>,
     output: Arc<Mutex<Option<T>>>,
     main: impl FnOnce(Sim) -> F + Send + 'static,
-) -> Option<TaskKey>
+) -> TaskKey
 where
     T: Send + 'static,
     F: Future<Output = T> + Send + 'static,
@@ -119,8 +117,8 @@ where
     })
 }
 
-fn finish(world: &Arc<World>, running: Running) -> (SimReport, Option<SimErrorKind>) {
-    let finished = world.with(|state| {
+fn finish(world: &Arc<World>) -> (SimReport, Option<SimErrorKind>) {
+    let (report, failure, left) = world.with(|state| {
         let names = state.nodes.iter().map(|node| node.name.to_string()).collect();
         let events = state.log.count();
         let (digest, log) = state.log.finish(names);
@@ -131,10 +129,11 @@ fn finish(world: &Arc<World>, running: Running) -> (SimReport, Option<SimErrorKi
             digest,
             log,
         };
-        (report, state.failure.take())
+        (report, state.failure.take(), state.end())
     });
-    drop(running);
-    finished.unwrap_or_default()
+    // Handles that hold the world are dropped outside its lock.
+    drop(left);
+    (report, failure)
 }
 
 /// The controller's handle on its world.
@@ -168,6 +167,9 @@ impl Sim {
         let name: Arc<str> = name.into();
         let config = &self.world.config;
         let id = self.world.with(|state| {
+            if state.ended {
+                return Err(AddNodeError::WorldEnded);
+            }
             if state.net.addresses.contains_key(&ip) {
                 return Err(AddNodeError::AddressTaken(ip));
             }
@@ -196,8 +198,7 @@ impl Sim {
             });
             state.event(EventKind::NodeAdded, id, u64::from(ip.to_bits()), 0, 0);
             Ok(id)
-        });
-        let id = id.ok_or(AddNodeError::WorldEnded)??;
+        })?;
         Ok(NodeHandle {
             world: self.world.clone(),
             id,
@@ -251,18 +252,20 @@ impl Sim {
 
     /// What the world holds now: for finding leaks.
     pub fn census(&self) -> Census {
-        let census = self.world.with(|state| Census {
+        self.world.with(|state| Census {
             tasks: state.tasks.iter().count(),
             timers: state.wheel.len(),
             connections: state.net.connection_count(),
             listeners: state.net.listener_count(),
-        });
-        census.unwrap_or_default()
+        })
     }
 
     /// Puts a tap in the place of the former one.
     pub fn set_tap(&self, tap: Arc<dyn Tap>) {
         let former = self.world.with(|state| {
+            if state.ended {
+                return None;
+            }
             state.wants_payload = tap.wants_payload();
             state.tap.replace(tap)
         });
@@ -271,7 +274,7 @@ impl Sim {
 }
 
 /// What a world holds at one moment.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Census {
     /// Tasks that have not finished, the controller's included.
     pub tasks: usize,

@@ -32,7 +32,7 @@ pub(crate) enum WakeSlot {
     #[default]
     Empty,
     Task(TaskKey),
-    Waker(Box<Waker>),
+    Waker(Waker),
 }
 
 impl WakeSlot {
@@ -51,9 +51,9 @@ pub(crate) struct Current {
 
 impl Current {
     /// Puts whoever is being polled with `context` into `slot`. The former waker comes back when it has to be dropped
-    /// when nobody works on the state, because dropping it may run foreign code.
+    /// outside the lock, because dropping it may run foreign code.
     #[inline]
-    pub(crate) fn park(&self, context: &Context<'_>, slot: &mut WakeSlot) -> Option<Box<Waker>> {
+    pub(crate) fn park(&self, context: &Context<'_>, slot: &mut WakeSlot) -> Option<Waker> {
         if context.waker().data().addr() == self.waker_address {
             if let WakeSlot::Task(task) = slot
                 && *task == self.task
@@ -70,7 +70,7 @@ impl Current {
         {
             return None;
         }
-        match std::mem::replace(slot, WakeSlot::Waker(Box::new(context.waker().clone()))) {
+        match std::mem::replace(slot, WakeSlot::Waker(context.waker().clone())) {
             WakeSlot::Waker(waker) => Some(waker),
             _ => None,
         }
@@ -82,7 +82,7 @@ pub(crate) struct Tasks {
     spawned: u64,
     /// Ready tasks of our own executor, in no order: one of them is picked at random.
     pub(crate) ready: Vec<TaskKey>,
-    /// Wakers to be woken when nobody works on the state any more.
+    /// Wakers to be woken when the lock is released.
     pub(crate) foreign: Vec<Waker>,
     /// Killed tasks whose futures are still to be dropped.
     pub(crate) dead: Vec<TaskKey>,
@@ -148,7 +148,7 @@ impl Tasks {
         match std::mem::take(slot) {
             WakeSlot::Empty => {}
             WakeSlot::Task(key) => self.wake_task(key),
-            WakeSlot::Waker(waker) => self.foreign.push(*waker),
+            WakeSlot::Waker(waker) => self.foreign.push(waker),
         }
     }
 

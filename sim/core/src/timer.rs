@@ -18,14 +18,6 @@ pub(crate) struct TimerKey {
     generation: u32,
 }
 
-impl TimerKey {
-    /// A key of no entry, ever.
-    pub(crate) const NONE: Self = Self {
-        index: NONE,
-        generation: 0,
-    };
-}
-
 struct Entry<E> {
     at_ns: u64,
     next: u32,

@@ -1,9 +1,4 @@
-//! The state of one world.
-//!
-//! It belongs to the thread that runs the world and lies in a slot of that thread. Handles of the world (streams,
-//! sleeps, environments) can move between threads as Rust types, as the traits of node code demand, but they work on
-//! the world's own thread and while it runs; elsewhere and afterwards they do nothing. That makes access a comparison
-//! of two addresses instead of two atomic operations: a lock that nobody ever contends cost a fifth of a run.
+//! The state of one world, behind one lock that nobody contends.
 
 use crate::{
     config::SimConfig,
@@ -19,10 +14,9 @@ use crate::{
 };
 use chrysalis_env::BoxFuture;
 use std::{
-    cell::RefCell,
     collections::BTreeSet,
     sync::{
-        Arc,
+        Arc, Mutex, MutexGuard, PoisonError,
         atomic::{AtomicU64, Ordering::Relaxed},
     },
     task::Waker,
@@ -42,7 +36,7 @@ pub(crate) struct Spawned {
     pub(crate) future: BoxFuture<'static, ()>,
 }
 
-/// What a tap is to be told, in order.
+/// What must happen outside the lock, in order.
 pub(crate) enum Notice {
     Packet(PacketEvent),
     Fault(FaultEvent),
@@ -68,37 +62,19 @@ pub(crate) struct State {
     pub(crate) tap: Option<Arc<dyn Tap>>,
     pub(crate) wants_payload: bool,
     pub(crate) failure: Option<SimErrorKind>,
+    /// The world is over: whatever handles are left do nothing any more.
+    pub(crate) ended: bool,
 }
 
-thread_local! {
-    /// The world that runs on this thread, and its address.
-    static RUNNING: RefCell<Option<(usize, Box<State>)>> = const { RefCell::new(None) };
-}
-
-/// One world, as its handles know it.
+/// One world. Handles share it; one thread uses it.
 pub(crate) struct World {
-    /// For readers of the clock.
     now_ns: AtomicU64,
+    state: Mutex<State>,
     pub(crate) config: SimConfig,
 }
 
-/// A world that runs on this thread until this is dropped. Another that ran before goes on then.
-pub(crate) struct Running {
-    pub(crate) world: Arc<World>,
-    outer: Option<(usize, Box<State>)>,
-}
-
-impl Drop for Running {
-    fn drop(&mut self) {
-        let state = RUNNING.replace(self.outer.take());
-        // Outside the slot: what is dropped here may look for its world.
-        drop(state);
-    }
-}
-
 impl World {
-    /// Makes a world and lets it run on this thread.
-    pub(crate) fn run(config: SimConfig) -> Running {
+    pub(crate) fn new(config: SimConfig) -> Arc<Self> {
         let state = State {
             now_ns: 0,
             tasks: Tasks::new(),
@@ -117,19 +93,13 @@ impl World {
             tap: None,
             wants_payload: false,
             failure: None,
+            ended: false,
         };
-        let world = Arc::new(Self {
+        Arc::new(Self {
             now_ns: AtomicU64::new(0),
+            state: Mutex::new(state),
             config,
-        });
-        let outer = RUNNING.replace(Some((world.address(), Box::new(state))));
-        Running { world, outer }
-    }
-
-    /// What tells worlds apart.
-    #[inline]
-    fn address(&self) -> usize {
-        std::ptr::from_ref(self).addr()
+        })
     }
 
     /// True time.
@@ -148,32 +118,28 @@ impl World {
         }
     }
 
-    /// Works on the state, then does what must not happen meanwhile: foreign wakers and taps. `None`: the world does
-    /// not run on this thread, or no more.
+    /// The state, for executors; everybody else uses [`World::with`].
     #[inline]
-    pub(crate) fn with<R>(&self, action: impl FnOnce(&mut State) -> R) -> Option<R> {
-        let (result, deferred) = self.with_deferred(action)?;
-        if let Some(deferred) = deferred {
-            deferred.run();
-        }
-        Some(result)
+    pub(crate) fn lock(&self) -> MutexGuard<'_, State> {
+        // A panic under the lock is a bug of this crate, and fails the run by itself.
+        self.state.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// The same, with the rest left to the caller.
+    /// Works on the state, then does what had to wait for the lock: foreign wakers and taps.
     #[inline]
-    pub(crate) fn with_deferred<R>(&self, action: impl FnOnce(&mut State) -> R) -> Option<(R, Option<Deferred>)> {
-        RUNNING.with_borrow_mut(|running| match running {
-            Some((address, state)) if *address == self.address() => {
-                let result = action(state);
-                let deferred = state.has_deferred().then(|| state.take_deferred());
-                Some((result, deferred))
-            }
-            _ => None,
-        })
+    pub(crate) fn with<R>(&self, action: impl FnOnce(&mut State) -> R) -> R {
+        let mut state = self.lock();
+        let result = action(&mut state);
+        if state.has_deferred() {
+            let deferred = state.take_deferred();
+            drop(state);
+            deferred.run();
+        }
+        result
     }
 }
 
-/// Work for when nobody works on the state.
+/// Work for outside the lock.
 pub(crate) struct Deferred {
     wakers: Vec<Waker>,
     notices: Vec<Notice>,
@@ -330,15 +296,8 @@ impl State {
         }
     }
 
-    /// A task returned, or panicked with a message.
-    pub(crate) fn end_task(&mut self, key: TaskKey, panic: Option<String>, config: &SimConfig) {
-        let task = self.tasks.remove(key);
-        if let (Some(message), Some(task)) = (panic, task) {
-            self.on_panic(task.node, task.label, message, config);
-        }
-    }
-
-    fn on_panic(&mut self, node: NodeId, label: &'static str, message: String, config: &SimConfig) {
+    /// A task panicked.
+    pub(crate) fn on_panic(&mut self, node: NodeId, label: &'static str, message: String, config: &SimConfig) {
         let digest = crate::log::mix::bytes(message.as_bytes());
         self.event(EventKind::TaskPanicked, node, 0, 0, digest);
         if node == NodeId::CONTROLLER || config.panics == crate::PanicPolicy::FailRun {
@@ -352,5 +311,15 @@ impl State {
         } else {
             self.crash_by_panic(node, message);
         }
+    }
+
+    /// Breaks the cycles of handles that hold the world.
+    pub(crate) fn end(&mut self) -> (Vec<Node>, Option<Arc<dyn Tap>>, Vec<Spawned>) {
+        self.ended = true;
+        (
+            std::mem::take(&mut self.nodes),
+            self.tap.take(),
+            std::mem::take(&mut self.spawned),
+        )
     }
 }

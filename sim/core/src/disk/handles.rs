@@ -37,7 +37,7 @@ impl NodeFiles {
         content: &[u8],
         action: impl FnOnce(&mut Disk) -> io::Result<T>,
     ) -> io::Result<T> {
-        let done = self.world.with(|state| {
+        self.world.with(|state| {
             if !state.is_alive(self.node, self.incarnation) {
                 return Err(io::ErrorKind::Other.into());
             }
@@ -60,8 +60,7 @@ impl NodeFiles {
                 digest ^ subject,
             );
             result
-        });
-        done.unwrap_or_else(|| Err(io::ErrorKind::Other.into()))
+        })
     }
 }
 

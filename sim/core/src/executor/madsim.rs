@@ -84,15 +84,6 @@ fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
     mutex.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
-/// What to do after a poll, where nobody works on the state.
-enum Rest {
-    /// New tasks and dead ones.
-    Tasks(Vec<Spawned>, Vec<TaskKey>),
-    /// A timer is to be armed.
-    Arm(u64),
-    Nothing,
-}
-
 impl Shared {
     /// Brings true time up to madsim's.
     fn catch_up(&self, state: &mut State, clock: &TimeHandle) {
@@ -103,63 +94,59 @@ impl Shared {
     /// After each poll: drops the dead, starts the new, arms the next timer.
     fn settle(self: &Arc<Self>, clock: &TimeHandle) {
         loop {
-            match self.world.with(|state| self.rest(state)) {
-                Some(Rest::Tasks(spawned, dead)) => {
-                    for key in dead {
-                        let body = lock(&self.bodies).take(key);
-                        drop(body);
-                    }
-                    for Spawned { key, future } in spawned {
-                        lock(&self.bodies).put(Body { key, future });
-                        let shared = self.clone();
-                        // A dropped handle detaches.
-                        drop(madsim::task::spawn(Task { shared, key }));
-                    }
+            let mut state = self.world.lock();
+            let spawned = std::mem::take(&mut state.spawned);
+            let dead = std::mem::take(&mut state.tasks.dead);
+            let is_over = state.failure.is_some() || state.tasks.is_dead(self.main);
+            let deferred = state.has_deferred().then(|| state.take_deferred());
+            if spawned.is_empty() && dead.is_empty() && deferred.is_none() {
+                self.arm_earliest(state, clock);
+                if is_over && let Some(driver) = &lock(&self.timers).driver {
+                    driver.wake_by_ref();
                 }
-                Some(Rest::Arm(at_ns)) => {
-                    if arm(clock, at_ns, &Waker::from(self.clone())) {
-                        // It is due already: madsim moved on meanwhile.
-                        self.wake_by_ref();
-                    }
-                }
-                Some(Rest::Nothing) | None => return,
+                return;
+            }
+            drop(state);
+            if let Some(deferred) = deferred {
+                deferred.run();
+            }
+            for key in dead {
+                let body = lock(&self.bodies).take(key);
+                drop(body);
+                self.world.lock().tasks.remove(key);
+            }
+            for Spawned { key, future } in spawned {
+                lock(&self.bodies).put(Body { key, future });
+                let task = Task {
+                    shared: self.clone(),
+                    key,
+                };
+                // A dropped handle detaches.
+                drop(madsim::task::spawn(task));
             }
         }
     }
 
-    fn rest(&self, state: &mut State) -> Rest {
-        let spawned = std::mem::take(&mut state.spawned);
-        let dead = std::mem::take(&mut state.tasks.dead);
-        if !spawned.is_empty() || !dead.is_empty() {
-            for key in &dead {
-                state.tasks.remove(*key);
-            }
-            return Rest::Tasks(spawned, dead);
-        }
+    /// Tells madsim of the wheel's earliest entry, if it does not know of it.
+    fn arm_earliest(self: &Arc<Self>, mut state: MutexGuard<'_, State>, clock: &TimeHandle) {
         let mut timers = lock(&self.timers);
-        if self.is_over(state)
-            && let Some(driver) = &timers.driver
-        {
-            driver.wake_by_ref();
-        }
-        // madsim is told of the wheel's earliest entry, if it does not know of it.
         let fired = std::mem::take(&mut timers.fired);
         let inserted_ns = state.wheel.take_earliest_insert();
         let known_ns = timers.armed_ns.peek().map_or(u64::MAX, |at| at.0);
         if !fired && inserted_ns >= known_ns {
-            return Rest::Nothing;
+            return;
         }
-        match state.wheel.next_ns() {
-            Some(at_ns) if at_ns < known_ns => {
-                timers.armed_ns.push(Reverse(at_ns));
-                Rest::Arm(at_ns)
-            }
-            _ => Rest::Nothing,
+        let Some(at_ns) = state.wheel.next_ns() else { return };
+        if at_ns >= known_ns {
+            return;
         }
-    }
-
-    fn is_over(&self, state: &State) -> bool {
-        state.failure.is_some() || state.tasks.is_dead(self.main)
+        timers.armed_ns.push(Reverse(at_ns));
+        drop(timers);
+        drop(state);
+        if arm(clock, at_ns, &Waker::from(self.clone())) {
+            // It is due already: madsim moved on meanwhile.
+            self.wake_by_ref();
+        }
     }
 
     /// Something is due for whoever drives the world: it does not wait for a task's poll.
@@ -190,17 +177,19 @@ impl Wake for Shared {
             timers.fired = true;
             timers.armed_ns.pop().map_or(0, |at| at.0)
         };
-        let woken = self.world.with(|state| {
-            self.world.set_now(state, at_ns);
-            state.tasks.take_woken();
-            while state.wheel.next_ns().is_some_and(|next_ns| next_ns <= at_ns) {
-                state.wheel.advance();
-                state.fire_due();
-            }
-            state.tasks.take_woken()
-        });
+        let mut state = self.world.lock();
+        self.world.set_now(&mut state, at_ns);
+        state.tasks.take_woken();
+        while state.wheel.next_ns().is_some_and(|next_ns| next_ns <= at_ns) {
+            state.wheel.advance();
+            state.fire_due();
+        }
+        let woken = state.tasks.take_woken();
+        let deferred = state.take_deferred();
+        drop(state);
+        deferred.run();
         // A woken task arms the next timer after its poll; if there is none, the driver has to.
-        if woken != Some(true) {
+        if !woken {
             self.wake_driver();
         }
     }
@@ -212,70 +201,56 @@ struct Task {
     key: TaskKey,
 }
 
-/// Whether a task may be polled.
-enum Entry {
-    Polled,
-    /// Its node is paused, or the run is over.
-    Later,
-    /// It was killed.
-    Dead,
-}
-
-impl Task {
-    fn enter(&self, clock: &TimeHandle, waker: &Waker) -> Entry {
-        let entry = self.shared.world.with(|state| {
-            self.shared.catch_up(state, clock);
-            if state.tasks.is_dead(self.key) {
-                return Entry::Dead;
-            }
-            state.tasks.set_waker(self.key, waker);
-            if !self.shared.is_over(state) && state.enter_poll(self.key) {
-                Entry::Polled
-            } else {
-                state.tasks.set_queued(self.key);
-                Entry::Later
-            }
-        });
-        entry.unwrap_or(Entry::Dead)
-    }
-
-    /// `Some` if the task is no more: the panic it ended with, if it did.
-    fn poll_body(&self, context: &mut Context<'_>) -> Option<Option<String>> {
-        let body = lock(&self.shared.bodies).take(self.key);
-        let Some(mut body) = body else { return Some(None) };
-        match catch_unwind(AssertUnwindSafe(|| body.future.as_mut().poll(context))) {
-            Ok(Poll::Pending) => {
-                lock(&self.shared.bodies).put(body);
-                None
-            }
-            Ok(Poll::Ready(())) => Some(None),
-            Err(payload) => Some(Some(super::panic_message(&*payload))),
-        }
-    }
-}
-
 impl Future for Task {
     type Output = ();
 
     fn poll(self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<()> {
+        let shared = &self.shared;
         let clock = TimeHandle::current();
-        let is_done = match self.enter(&clock, context.waker()) {
-            Entry::Dead => true,
-            Entry::Later => false,
-            Entry::Polled => {
-                let ended = self.poll_body(context);
-                let is_done = ended.is_some();
-                let world = &self.shared.world;
-                world.with(|state| {
-                    if let Some(panic) = ended {
-                        state.end_task(self.key, panic, &world.config);
-                    }
-                    state.leave_poll(&world.config);
-                });
-                is_done
+        let entered = {
+            let mut state = shared.world.lock();
+            shared.catch_up(&mut state, &clock);
+            if state.tasks.is_dead(self.key) {
+                None
+            } else {
+                state.tasks.set_waker(self.key, context.waker());
+                let is_over = state.failure.is_some() || state.tasks.is_dead(shared.main);
+                Some(!is_over && state.enter_poll(self.key))
             }
         };
-        self.shared.settle(&clock);
+        let Some(entered) = entered else {
+            shared.settle(&clock);
+            return Poll::Ready(());
+        };
+        if !entered {
+            // Paused, or the run is over: nobody polls it now.
+            shared.world.lock().tasks.set_queued(self.key);
+            shared.settle(&clock);
+            return Poll::Pending;
+        }
+        let body = lock(&shared.bodies).take(self.key);
+        let Some(mut body) = body else {
+            return Poll::Ready(());
+        };
+        let result = catch_unwind(AssertUnwindSafe(|| body.future.as_mut().poll(context)));
+        let is_done = !matches!(result, Ok(Poll::Pending));
+        if is_done {
+            drop(body);
+        } else {
+            lock(&shared.bodies).put(body);
+        }
+        {
+            let mut state = shared.world.lock();
+            if is_done {
+                let task = state.tasks.remove(self.key);
+                if let (Err(payload), Some(task)) = (result, task) {
+                    let message = super::panic_message(&*payload);
+                    state.on_panic(task.node, task.label, message, &shared.world.config);
+                }
+            }
+            state.leave_poll(&shared.world.config);
+        }
+        shared.settle(&clock);
         if is_done { Poll::Ready(()) } else { Poll::Pending }
     }
 }
@@ -295,17 +270,17 @@ impl Wake for Sentinel {
         if self.fired.swap(true, Relaxed) {
             return;
         }
-        self.shared.world.with(|state| {
-            if state.wheel.next_ns().is_some() {
-                state.reach(LimitKind::VirtualTime);
-            } else {
-                let failure = SimErrorKind::Deadlock {
-                    at_ns: state.now_ns,
-                    waiting: state.waiting(),
-                };
-                state.failure.get_or_insert(failure);
-            }
-        });
+        let mut state = self.shared.world.lock();
+        if state.wheel.next_ns().is_some() {
+            state.reach(LimitKind::VirtualTime);
+        } else {
+            let failure = SimErrorKind::Deadlock {
+                at_ns: state.now_ns,
+                waiting: state.waiting(),
+            };
+            state.failure.get_or_insert(failure);
+        }
+        drop(state);
         self.shared.wake_driver();
     }
 }
@@ -340,11 +315,12 @@ async fn drive_to_end(shared: Arc<Shared>) {
         sentinel.wake();
     }
     std::future::poll_fn(|context| {
-        let is_over = shared.world.with(|state| {
-            shared.catch_up(state, &clock);
-            shared.is_over(state)
-        });
-        if is_over != Some(false) {
+        let is_over = {
+            let mut state = shared.world.lock();
+            shared.catch_up(&mut state, &clock);
+            state.failure.is_some() || state.tasks.is_dead(shared.main)
+        };
+        if is_over {
             return Poll::Ready(());
         }
         lock(&shared.timers).driver = Some(context.waker().clone());

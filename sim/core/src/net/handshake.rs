@@ -4,7 +4,7 @@
 //! later. A SYN that nobody answers is sent again after 1, 2, 4, ... s; a port where nothing listens answers with RST.
 
 use super::{
-    NetTimer,
+    NetTimer, PacketFrom,
     connection::{Connection, End, Failure, Holder, Phase, ServerPhase},
     link::{HeldPacket, Path},
 };
@@ -13,7 +13,6 @@ use crate::{
     node::NodeId,
     slab::Key,
     tap::PacketKind,
-    timer::TimerKey,
     world::{State, Timer},
 };
 use std::{
@@ -81,8 +80,8 @@ impl State {
             listener: Key::NONE,
             syn_attempts: 0,
             syn_ack_attempts: 0,
-            syn_timer: TimerKey::NONE,
-            syn_ack_timer: TimerKey::NONE,
+            syn_timer: None,
+            syn_ack_timer: None,
         });
         self.send_syn(key);
         Ok(Opened { key, local, peer })
@@ -106,9 +105,22 @@ impl State {
 
     /// Sends a packet without data. `None`: it is lost or held.
     fn send_control(&mut self, key: Key, end: usize, kind: PacketKind, held: HeldPacket) -> Option<u64> {
-        let out = self.net.connections.get(key)?.ends[end].out as usize;
+        let connection = self.net.connections.get(key)?;
+        let (from, to) = (&connection.ends[end], &connection.ends[1 - end]);
+        let packet = PacketFrom {
+            id: connection.id,
+            from_node: from.node,
+            to_node: to.node,
+            from: &from.address.clone(),
+            to: &to.address.clone(),
+            attempt: u64::from(if kind == PacketKind::Syn {
+                connection.syn_attempts
+            } else {
+                connection.syn_ack_attempts
+            }),
+        };
         let now_ns = self.now_ns;
-        let arrives_ns = match self.net.links.get_mut(out) {
+        let arrives = match self.net.links.get_mut(from.out as usize) {
             None => None,
             Some(link) => match link.path() {
                 Path::Up => link.control_arrival_ns(now_ns),
@@ -119,11 +131,11 @@ impl State {
                 }
             },
         };
-        self.control_packet(key, end, kind, arrives_ns);
-        arrives_ns
+        self.packet(&packet, kind, arrives, &[], 0);
+        arrives
     }
 
-    fn arm(&mut self, key: Key, at_ns: u64, what: NetTimer) -> TimerKey {
+    fn arm(&mut self, key: Key, at_ns: u64, what: NetTimer) -> crate::timer::TimerKey {
         self.wheel.insert(at_ns, Timer::Net { connection: key, what })
     }
 
@@ -139,7 +151,7 @@ impl State {
         let retry_ns = self.now_ns.saturating_add(wait_ns);
         let timer = self.arm(key, retry_ns, NetTimer::SynRetry);
         if let Some(connection) = self.net.connections.get_mut(key) {
-            connection.syn_timer = timer;
+            connection.syn_timer = Some(timer);
         }
         self.transmit_syn(key);
     }
@@ -155,7 +167,7 @@ impl State {
         let Some(connection) = self.net.connections.get_mut(key) else {
             return;
         };
-        connection.syn_timer = TimerKey::NONE;
+        connection.syn_timer = None;
         connection.syn_attempts += 1;
         if connection.syn_attempts > retries {
             self.fail_socket(key, 0, Failure::TimedOut);
@@ -217,8 +229,9 @@ impl State {
             return;
         };
         if connection.phase == Phase::SynSent && !connection.ends[0].broken {
-            self.wheel
-                .cancel(std::mem::replace(&mut connection.syn_timer, TimerKey::NONE));
+            if let Some(timer) = connection.syn_timer.take() {
+                self.wheel.cancel(timer);
+            }
             self.fail_socket(key, 0, Failure::Refused);
         }
     }
@@ -233,7 +246,7 @@ impl State {
             .saturating_mul(1 << connection.syn_ack_attempts.min(30));
         let timer = self.arm(key, self.now_ns.saturating_add(wait_ns), NetTimer::SynAckRetry);
         if let Some(connection) = self.net.connections.get_mut(key) {
-            connection.syn_ack_timer = timer;
+            connection.syn_ack_timer = Some(timer);
         }
         self.transmit_syn_ack(key);
     }
@@ -249,7 +262,7 @@ impl State {
         let Some(connection) = self.net.connections.get_mut(key) else {
             return;
         };
-        connection.syn_ack_timer = TimerKey::NONE;
+        connection.syn_ack_timer = None;
         connection.syn_ack_attempts += 1;
         if connection.server != ServerPhase::HalfOpen {
             return;
@@ -257,23 +270,14 @@ impl State {
         if connection.syn_ack_attempts <= retries {
             return self.send_syn_ack(key);
         }
-        // A client that thinks it is connected will get RST for its data.
-        self.forget_half_open(key);
-        self.free_if_unheld(key);
-    }
-
-    /// The server forgets a connection of which the handshake was going on.
-    pub(super) fn forget_half_open(&mut self, key: Key) {
-        let Some(connection) = self.net.connections.get_mut(key) else {
-            return;
-        };
+        // The server forgets it; a client that thinks it is connected will get RST for its data.
+        let listener = connection.listener;
         connection.server = ServerPhase::None;
         connection.ends[1].holder = Holder::Closed;
-        self.wheel
-            .cancel(std::mem::replace(&mut connection.syn_ack_timer, TimerKey::NONE));
-        if let Some(listener) = self.net.listeners.get_mut(connection.listener) {
+        if let Some(listener) = self.net.listeners.get_mut(listener) {
             listener.half_open -= 1;
         }
+        self.free_if_unheld(key);
     }
 
     /// A SYN-ACK reaches the client.
@@ -292,9 +296,11 @@ impl State {
         let (node, is_new) = (client.node, connection.phase == Phase::SynSent);
         if is_new {
             connection.phase = Phase::Established;
+            let timer = connection.syn_timer.take();
             self.tasks.wake(&mut client.write_wake);
-            self.wheel
-                .cancel(std::mem::replace(&mut connection.syn_timer, TimerKey::NONE));
+            if let Some(timer) = timer {
+                self.wheel.cancel(timer);
+            }
             self.event(EventKind::Connected, node, id, 0, 0);
         }
         self.transmit_ack(key);
@@ -320,8 +326,9 @@ impl State {
             return;
         }
         connection.server = ServerPhase::Established;
-        self.wheel
-            .cancel(std::mem::replace(&mut connection.syn_ack_timer, TimerKey::NONE));
+        if let Some(timer) = connection.syn_ack_timer.take() {
+            self.wheel.cancel(timer);
+        }
         let listener = connection.listener;
         let State { net, tasks, .. } = self;
         if let Some(listener) = net.listeners.get_mut(listener) {
