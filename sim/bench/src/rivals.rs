@@ -33,9 +33,8 @@ pub(crate) fn madsim_tcp(clients: usize, rounds: usize) -> Sample {
                 .map(|index| {
                     let node = handle.create_node().ip(client_ip(index).into()).build();
                     node.spawn(async move {
-                        while let Ok(stream) = connect_until_up().await {
+                        if let Ok(stream) = connect_until_up().await {
                             let _ = ask(stream, MESSAGE_BYTES, rounds).await;
-                            return;
                         }
                     })
                 })
