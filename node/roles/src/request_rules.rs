@@ -468,7 +468,8 @@ mod tests {
         let request = user_request(body.to_string().as_bytes()).unwrap();
         assert_eq!((request.max_tokens, request.max_coefficient), (14, 1500));
         assert_eq!((request.timeout_ns, request.enable_debug), (2_500_000_000, true));
-        let keys: Vec<_> = request.body.keys().map(String::as_str).collect();
+        let mut keys: Vec<_> = request.body.keys().map(String::as_str).collect();
+        keys.sort_unstable();
         assert_eq!(keys, ["max_completion_tokens", "messages", "model", "n"]);
     }
 

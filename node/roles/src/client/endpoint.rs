@@ -136,7 +136,10 @@ impl Endpoint {
         id: RequestId,
     ) -> Result<(ClientRunQueryEx, Duration), RequestFailure> {
         let violation = |text: String| RequestFailure::new(ErrorCode::ProtocolViolation, text);
-        let payload = serde_json::to_vec(&user.body).map_err(|error| violation(error.to_string()))?;
+        // Keys in lexicographic order (spec §2.9), whatever order the map keeps.
+        let mut body = serde_json::Value::Object(user.body);
+        body.sort_all_objects();
+        let payload = serde_json::to_vec(&body).map_err(|error| violation(error.to_string()))?;
         let target = parts.uri.path_and_query().map_or("/", |target| target.as_str());
         // Only what the answer depends on travels: a user's other headers say who and where the user is.
         let headers = parts

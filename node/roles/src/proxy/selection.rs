@@ -86,8 +86,8 @@ impl WorkerLoad {
         }
     }
 
-    fn expected_wait(&self) -> u128 {
-        let average = u128::from(self.average_ns.unwrap_or(UNKNOWN_SERVICE_NS).max(1));
+    fn expected_wait(&self, unknown_ns: u64) -> u128 {
+        let average = u128::from(self.average_ns.unwrap_or(unknown_ns).max(1));
         let penalty = u128::from(WHOLE + FAILURE_PENALTY * self.failure_share);
         u128::from(self.running + 1) * average * penalty
     }
@@ -100,6 +100,12 @@ pub(crate) fn select(
     max_coefficient: u32,
 ) -> Result<u64, SelectionError> {
     let mut error = SelectionError::UnknownModel;
+    // A worker nothing is known of counts as the fastest that is known: it gets its chance.
+    let known = workers
+        .values()
+        .filter(|worker| worker.model == model)
+        .filter_map(|worker| worker.average_ns);
+    let unknown_ns = known.min().unwrap_or(UNKNOWN_SERVICE_NS);
     let mut best: Option<((u128, u64), u64)> = None;
     for (id, worker) in workers
         .iter()
@@ -117,7 +123,7 @@ pub(crate) fn select(
         } else if worker.running >= worker.slots {
             error = SelectionError::Busy;
         } else {
-            let rank = (worker.expected_wait(), worker.assigned);
+            let rank = (worker.expected_wait(unknown_ns), worker.assigned);
             if best.is_none_or(|(other, _)| rank < other) {
                 best = Some((rank, *id));
             }
