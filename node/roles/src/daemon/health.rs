@@ -43,12 +43,13 @@ impl ClientHealth {
             .header(header::CONNECTION, "close")
             .body(Empty::<Bytes>::new())
             .map_err(|error| text(&error))?;
-        let answer = sender.send_request(request);
-        match race(pin!(answer), pin!(connection)).await {
-            Either::Left(Ok(response)) => Ok(response.status()),
-            Either::Left(Err(error)) => Err(text(&error)),
-            Either::Right(_) => Err("the endpoint closed the connection".to_owned()),
-        }
+        let mut answer = pin!(sender.send_request(request));
+        let response = match race(answer.as_mut(), pin!(connection)).await {
+            Either::Left(response) => response,
+            // The connection may end in the very moment in which it has brought the answer.
+            Either::Right(_) => answer.await,
+        };
+        response.map(|response| response.status()).map_err(|error| text(&error))
     }
 }
 
