@@ -6,7 +6,7 @@
 //! | module | holds |
 //! |---|---|
 //! | [`identity`] | issuing: key, quote and time in, [`Identity`] out |
-//! | [`check`] | verifying: the order of checks, one form accepted |
+//! | [`mod@check`] | verifying: the order of checks, one form accepted |
 
 pub mod check;
 pub mod identity;

@@ -10,7 +10,7 @@
 //! | [`tdx`] | TD reports, the image hash, attesters that make quotes |
 //! | [`sim_pki`] | a simulated vendor: root, platforms, TCB signer, revocation lists, collateral |
 //! | [`collateral`] | what a vendor publishes about its platforms, and where a verifier gets it |
-//! | [`appraise`] | quote in, verdict or typed reason out: pure, no clock, never panics |
+//! | [`mod@appraise`] | quote in, verdict or typed reason out: pure, no clock, never panics |
 //! | [`policy`] | trust anchors, allow-lists, and what a node accepts from its peers |
 //! | [`certificate`] | the self-signed certificate that carries a quote (spec §3.4) |
 //! | [`verifier`] | a policy applied to certificates, with a bounded cache of verdicts |

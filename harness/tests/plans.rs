@@ -146,7 +146,7 @@ fn even_arrivals_do_not_drift() {
 }
 
 proptest! {
-    #![proptest_config(ProptestConfig::with_cases(48))]
+    #![proptest_config(ProptestConfig::with_cases(16))]
 
     #[test]
     fn poisson_arrivals_have_the_rate_asked_for(seed in any::<u64>(), rate in 1_u64..60, users in 1_usize..9) {

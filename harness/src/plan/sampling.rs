@@ -120,7 +120,10 @@ mod tests {
                 prop_assert!(drawn + 6 * deviation_ns + 6 >= mean_ns);
             }
         }
+    }
 
+    proptest! {
+        #![proptest_config(ProptestConfig::with_cases(8))]
         #[test]
         fn means_and_deviations_are_as_asked(seed in any::<u64>()) {
             let mut stream = Streams::new(seed).stream("means");

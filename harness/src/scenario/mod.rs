@@ -2,7 +2,7 @@
 //!
 //! | module | holds |
 //! |---|---|
-//! | [`file`] | the file as it is written, and its documentation |
+//! | [`mod@file`] | the file as it is written, and its documentation |
 //! | [`located`] | values that know their place |
 //! | [`scalar`] | quantities with units, names, bounds |
 //! | [`limits`] | a limit on everything |

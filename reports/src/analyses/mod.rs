@@ -1,6 +1,6 @@
 //! What is computed from runs: pure functions of run stores, in integers.
 //!
-//! Several runs count as one population; [`runs`] keeps them apart. Everything is ordered, so equal stores give equal
+//! Several runs count as one population; [`runs()`] keeps them apart. Everything is ordered, so equal stores give equal
 //! results.
 
 mod cost;

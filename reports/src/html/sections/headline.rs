@@ -91,7 +91,9 @@ fn failing_share(context: &Context<'_>) -> Markup {
     html! {
         @if let Some((low, high)) = failing.interval_ppm(Confidence::Percent95) {
             @if failing.successes() == 0 {
-                "So many seeds alone do not rule out that up to " (format::percent(u128::from(high))) " of all seeds fail (95% interval)."
+                "After " (format::integer(u128::from(failing.trials())))
+                @if failing.trials() == 1 { " seed" } @else { " seeds" }
+                ", up to " (format::percent(u128::from(high))) " of all seeds may still fail (95% interval)."
             } @else {
                 "From the seeds tried, between " (format::percent(u128::from(low))) " and " (format::percent(u128::from(high)))
                 " of all seeds fail (95% interval)."
