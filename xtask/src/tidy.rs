@@ -100,7 +100,7 @@ fn machine_paths(text: &str) -> impl Iterator<Item = usize> + '_ {
     text.lines().enumerate().filter_map(|(index, line)| {
         let hit = MACHINE_FOLDERS.iter().any(|folder| {
             line.match_indices(&format!("/{folder}/")).any(|(at, _)| {
-                // `a/root/b` is a path inside something; `/root/b` after a space or a quote is a machine's.
+                // A folder inside something is fine; one at the root, after a space or a quote, belongs to a machine.
                 let before = line[..at].chars().next_back();
                 before
                     .is_none_or(|c| !c.is_alphanumeric() && !matches!(c, '.' | '_' | '-' | '/' | '}' | ')' | '>' | ':'))
