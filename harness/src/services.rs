@@ -1,6 +1,7 @@
 //! What the command line needs from the rest of the system, behind small traits: it is complete and testable without a
 //! world, and the binary decides which world it gets.
 
+use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
 use std::sync::atomic::AtomicUsize;
 
@@ -173,13 +174,42 @@ pub struct Endpoints {
     pub model: String,
 }
 
-/// Keeps a network up on loopback sockets.
+/// What there is to tell about a network that is up.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum NetworkEvent<'a> {
+    /// It can be used now.
+    Ready(&'a Endpoints),
+    /// Something happened, in one line.
+    Line(&'a str),
+}
+
+/// Things on real sockets that last until somebody ends them.
 pub trait Serve: Sync {
-    /// Starts the nodes of a plan, tells where they are, and returns once `stop` is not zero.
+    /// Starts the nodes of a plan on loopback, tells where they are, and returns once `stop` is not zero. With
+    /// `verbose`, everything that nodes report is told too, as JSON lines.
     ///
     /// # Errors
     /// A port is taken, an identity cannot be made.
-    fn up(&self, plan: &Plan, ready: &mut dyn FnMut(&Endpoints), stop: &AtomicUsize) -> Result<(), ServiceError>;
+    fn up(
+        &self,
+        plan: &Plan,
+        verbose: bool,
+        tell: &mut dyn FnMut(NetworkEvent<'_>),
+        stop: &AtomicUsize,
+    ) -> Result<(), ServiceError>;
+
+    /// Opens a port on loopback behind which the proof of work of `target` is done, tells its address, and returns once
+    /// `stop` is not zero. Lines are about connections that failed.
+    ///
+    /// # Errors
+    /// No port can be opened.
+    fn tunnel(
+        &self,
+        target: SocketAddr,
+        ready: &mut dyn FnMut(SocketAddr),
+        tell: &mut dyn FnMut(&str),
+        stop: &AtomicUsize,
+    ) -> Result<(), ServiceError>;
 }
 
 /// One measured number.

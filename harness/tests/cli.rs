@@ -536,6 +536,27 @@ fn up_tells_where_the_network_is() {
         (&"client-2".into(), &"tiny-nano".into())
     );
     assert_eq!(lab.go("up nowhere").exit, Exit::Usage);
+    assert!(lab.go("up -v").err.contains("something happened"));
+    assert!(!lab.go("up").err.contains("something happened"));
+}
+
+#[test]
+fn a_tunnel_tells_its_address_and_what_went_wrong() {
+    let lab = Lab::passing();
+    let done = lab.go("tunnel 127.0.0.1:2");
+    assert_eq!((done.exit, done.out.as_str()), (Exit::Pass, "127.0.0.1:4443\n"));
+    assert!(
+        done.err.contains("openssl s_client -connect 127.0.0.1:4443"),
+        "{}",
+        done.err
+    );
+    assert!(done.err.contains("127.0.0.1:2: connection refused"), "{}", done.err);
+    let json = lab.go("tunnel 127.0.0.1:2 --json -q").json();
+    assert_eq!(
+        (&json["tunnel"], &json["node"]),
+        (&"127.0.0.1:4443".into(), &"127.0.0.1:2".into())
+    );
+    assert_eq!(lab.go("tunnel nowhere").exit, Exit::Usage);
 }
 
 #[test]
@@ -550,7 +571,14 @@ fn benchmarks_are_a_table_or_json() {
 fn a_build_without_services_says_so() {
     let lab = Lab::passing().with("a.yaml", &scenario("a", ""));
     assert_eq!(lab.go("run a.yaml").exit, Exit::Pass);
-    for line in ["run a.yaml", "replay runs/a/0", "up", "report runs", "bench sim"] {
+    for line in [
+        "run a.yaml",
+        "replay runs/a/0",
+        "up",
+        "tunnel 127.0.0.1:2",
+        "report runs",
+        "bench sim",
+    ] {
         let done = lab.go_with(&Services::default(), line);
         assert_eq!(done.exit, Exit::Environment, "{line}");
         assert!(

@@ -1,5 +1,6 @@
 //! All commands, as `clap` sees them.
 
+use std::net::SocketAddr;
 use std::num::NonZeroUsize;
 use std::path::PathBuf;
 
@@ -63,6 +64,8 @@ pub enum Command {
     Doctor,
     /// Keep the network of a scenario up on loopback sockets until Ctrl-C.
     Up(Up),
+    /// Open a port behind which a node's proof of work is done, for ordinary TLS tools.
+    Tunnel(Tunnel),
     /// Make a report of recorded runs.
     Report(Report),
     /// Measure the speed of the simulator.
@@ -159,6 +162,14 @@ pub struct Up {
     /// Seed of identities and model weights.
     #[arg(long, default_value_t = 0)]
     pub seed: u64,
+}
+
+/// Options of `tunnel`.
+#[derive(Debug, Clone, clap::Args)]
+pub struct Tunnel {
+    /// Where the node listens for attested TLS.
+    #[arg(value_name = "ADDRESS:PORT")]
+    pub node: SocketAddr,
 }
 
 /// Options of `report`.

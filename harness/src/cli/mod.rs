@@ -5,7 +5,7 @@
 //! | [`args`] | all of them, as `clap` sees them |
 //! | [`run`] | run, replay |
 //! | [`inspect`] | lint, schema, list, explain, completions |
-//! | [`network`] | up, report, bench |
+//! | [`network`] | up, tunnel, report, bench |
 //! | [`doctor`] | doctor |
 //! | [`problem`] | what can go wrong with a command |
 
@@ -43,6 +43,7 @@ pub fn run_with(services: &Services<'_>, host: &mut Host<'_>, words: impl IntoIt
         Command::Completions(command) => inspect::completions(host, command),
         Command::Doctor => Ok(doctor::doctor(services, host, &args.global)),
         Command::Up(command) => network::up(services, host, &args.global, command),
+        Command::Tunnel(command) => network::tunnel(services, host, &args.global, command),
         Command::Report(command) => network::report(services, host, &args.global, command),
         Command::Bench(command) => network::bench(services, host, &args.global, command),
     };

@@ -1,8 +1,10 @@
-//! up, report, bench: thin covers over services.
+//! up, tunnel, report, bench: thin covers over services.
 
+use std::cell::RefCell;
+use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
 
-use super::args::{Bench, BenchSubject, Global, Report, Up};
+use super::args::{Bench, BenchSubject, Global, Report, Tunnel, Up};
 use super::inspect::table;
 use super::problem::CommandError;
 use super::run::write;
@@ -13,7 +15,7 @@ use crate::plan::plan;
 use crate::runner::record::RECORD_FILE;
 use crate::runner::select::{Filter, select};
 use crate::scenario::{Scenario, parse};
-use crate::services::{Endpoints, ServiceError, Services};
+use crate::services::{Endpoints, NetworkEvent, ServiceError, Services};
 
 /// The network that `up` keeps up if nobody says otherwise.
 const DEFAULT_SCENARIO: &[u8] = include_bytes!("../../../scenarios/basics/hello.yaml");
@@ -67,7 +69,11 @@ pub fn up(services: &Services<'_>, host: &mut Host<'_>, global: &Global, command
     plan.faults.clear();
     plan.expectations.clear();
     let stop = host.stop;
-    let result = serve.up(&plan, &mut |endpoints| announce(host, global, endpoints), stop);
+    let mut tell = |event: NetworkEvent<'_>| match event {
+        NetworkEvent::Ready(endpoints) => announce(host, global, endpoints),
+        NetworkEvent::Line(line) => host.say(line),
+    };
+    let result = serve.up(&plan, global.verbose, &mut tell, stop);
     result.map_err(|error| CommandError::ExecutionFailed {
         what: "the network".to_owned(),
         error,
@@ -91,6 +97,7 @@ fn announce(host: &mut Host<'_>, global: &Global, endpoints: &Endpoints) {
         host.say(&format!(
             "{name} listens for clients on {clients} and for workers on {workers}, with attested TLS"
         ));
+        host.say(&format!("its certificate: chrysalis tunnel {workers}"));
     }
     if let Some((_, address)) = endpoints.clients.first() {
         let body = format!(
@@ -102,6 +109,44 @@ fn announce(host: &mut Host<'_>, global: &Global, endpoints: &Endpoints) {
         ));
     }
     host.say("up; Ctrl-C ends it");
+}
+
+/// `chrysalis tunnel`
+///
+/// # Errors
+/// See [`CommandError`].
+pub fn tunnel(
+    services: &Services<'_>,
+    host: &mut Host<'_>,
+    global: &Global,
+    command: &Tunnel,
+) -> Result<Exit, CommandError> {
+    let serve = services
+        .serve
+        .ok_or_else(|| unavailable("the tunnel", "this build has no nodes to start"))?;
+    let (stop, target) = (host.stop, command.node);
+    // Both ends of the service speak to the same person.
+    let host = RefCell::new(host);
+    let mut ready = |address: SocketAddr| {
+        let mut host = host.borrow_mut();
+        if global.json {
+            host.data(&serde_json::json!({ "tunnel": address, "node": target }).to_string());
+        } else {
+            host.data(&address.to_string());
+        }
+        if !global.quiet {
+            host.say(&format!(
+                "TLS of {target} without its proof of work, on {address}; Ctrl-C ends it\n\
+                 try: openssl s_client -connect {address} -showcerts </dev/null | openssl x509 -noout -text"
+            ));
+        }
+    };
+    let result = serve.tunnel(target, &mut ready, &mut |line| host.borrow_mut().say(line), stop);
+    result.map_err(|error| CommandError::ExecutionFailed {
+        what: "the tunnel".to_owned(),
+        error,
+    })?;
+    Ok(Exit::Pass)
 }
 
 /// `chrysalis report`

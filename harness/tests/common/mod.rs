@@ -1,6 +1,7 @@
 //! A world that is not there: commands are tested with an executor that the test makes up.
 
 use std::ffi::OsString;
+use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicUsize, Ordering};
 
@@ -9,8 +10,8 @@ use chrysalis::exit::Exit;
 use chrysalis::host::Host;
 use chrysalis::plan::digest;
 use chrysalis::services::{
-    Assertion, Endpoints, Engine, Execute, Job, Measure, Measurement, Report, RequestCounts, RunResult, Serve,
-    ServiceError, Services,
+    Assertion, Endpoints, Engine, Execute, Job, Measure, Measurement, NetworkEvent, Report, RequestCounts, RunResult,
+    Serve, ServiceError, Services,
 };
 use chrysalis_world::plan::Plan;
 use tempfile::TempDir;
@@ -186,9 +187,15 @@ impl Report for Others {
 }
 
 impl Serve for Others {
-    fn up(&self, plan: &Plan, ready: &mut dyn FnMut(&Endpoints), stop: &AtomicUsize) -> Result<(), ServiceError> {
+    fn up(
+        &self,
+        plan: &Plan,
+        verbose: bool,
+        tell: &mut dyn FnMut(NetworkEvent<'_>),
+        stop: &AtomicUsize,
+    ) -> Result<(), ServiceError> {
         assert!(plan.users.is_empty() && plan.faults.is_empty());
-        ready(&Endpoints {
+        tell(NetworkEvent::Ready(&Endpoints {
             clients: plan
                 .clients
                 .iter()
@@ -196,7 +203,23 @@ impl Serve for Others {
                 .collect(),
             proxies: vec![("proxy".to_owned(), "127.0.0.1:1".to_owned(), "127.0.0.1:2".to_owned())],
             model: plan.workers[0].model.clone(),
-        });
+        }));
+        if verbose {
+            tell(NetworkEvent::Line("something happened"));
+        }
+        stop.store(2, Ordering::SeqCst);
+        Ok(())
+    }
+
+    fn tunnel(
+        &self,
+        target: SocketAddr,
+        ready: &mut dyn FnMut(SocketAddr),
+        tell: &mut dyn FnMut(&str),
+        stop: &AtomicUsize,
+    ) -> Result<(), ServiceError> {
+        ready(SocketAddr::from(([127, 0, 0, 1], 4443)));
+        tell(&format!("{target}: connection refused"));
         stop.store(2, Ordering::SeqCst);
         Ok(())
     }

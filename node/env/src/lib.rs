@@ -31,7 +31,7 @@ pub use engine::{BoxFuture, Engine};
 pub use files::{File, Files, OpenMode};
 pub use observe::{Observation, Value};
 pub use stream::{Listener, Stream};
-pub use task::{Either, Elapsed, TaskHandle, race};
+pub use task::{AbortOnDrop, Either, Elapsed, TaskHandle, race};
 
 /// A node's handle on its world. Cloning is cheap and refers to the same node.
 #[derive(Clone)]

@@ -95,30 +95,36 @@ impl SecureAcceptor {
 /// Nonces tried at a stretch: about ten milliseconds of work, so that other tasks of the node get their turn.
 const NONCES_PER_TURN: i64 = 1 << 15;
 
-impl SecureDialer {
-    async fn work(&self, env: &Env, challenge: &Challenge) -> Result<Response, ProofOfWorkError> {
-        challenge.check_payable(self.limits.max_paid_difficulty)?;
-        let mut first = 0;
-        loop {
-            if let Some(response) = challenge.search(first..first + NONCES_PER_TURN) {
-                return Ok(response);
-            }
-            first = first.checked_add(NONCES_PER_TURN).ok_or(ProofOfWorkError::NoSolution)?;
-            env.sleep(Duration::ZERO).await;
+/// Does the work that the acceptor at the other end of `stream` asks for. What follows on the stream is TLS.
+///
+/// # Errors
+/// The socket failed, the challenge is malformed, or it asks for more than `max_paid`.
+pub async fn pay(env: &Env, stream: &mut Stream, max_paid: Difficulty) -> Result<(), SecureError> {
+    let mut bytes = [0; CHALLENGE_BYTES];
+    stream.read_exact(&mut bytes).await?;
+    let challenge = Challenge::decode(&bytes)?;
+    challenge.check_payable(max_paid)?;
+    let mut first = 0;
+    let response = loop {
+        if let Some(response) = challenge.search(first..first + NONCES_PER_TURN) {
+            break response;
         }
-    }
+        first = first.checked_add(NONCES_PER_TURN).ok_or(ProofOfWorkError::NoSolution)?;
+        env.sleep(Duration::ZERO).await;
+    };
+    stream.write_all(&response.encode()).await?;
+    stream.flush().await?;
+    Ok(())
+}
 
+impl SecureDialer {
     pub(crate) async fn dial(
         &self,
         env: &Env,
         mut stream: Stream,
     ) -> Result<(TlsStream<Stream>, AttestedPeer), SecureError> {
         env.timeout(self.limits.time_limit, async {
-            let mut bytes = [0; CHALLENGE_BYTES];
-            stream.read_exact(&mut bytes).await?;
-            let response = self.work(env, &Challenge::decode(&bytes)?).await?;
-            stream.write_all(&response.encode()).await?;
-            stream.flush().await?;
+            pay(env, &mut stream, self.limits.max_paid_difficulty).await?;
             let tls = TlsConnector::from(self.tls.clone())
                 .connect(ra_tls::server_name(), stream)
                 .await?;

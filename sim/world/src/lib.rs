@@ -5,6 +5,7 @@
 //! | [`plan`] | everything that one run does, as plain data |
 //! | [`run`](mod@run) | running a plan in a simulated world |
 //! | [`live`] | running a plan on loopback sockets, and keeping a network up |
+//! | [`tunnel`](mod@tunnel) | through a node's proof of work, for ordinary TLS tools |
 //! | `deployment` | what all nodes of a plan agree on: root configuration, accounts, identities |
 //! | `users` | who sends requests, and what comes back |
 //! | `faults` | faults as small steps |
@@ -20,6 +21,7 @@ pub mod plan;
 pub mod properties;
 pub mod recorder;
 pub mod run;
+pub mod tunnel;
 mod users;
 
 pub use chrysalis_sim::{EngineKind, MADSIM_AVAILABLE};

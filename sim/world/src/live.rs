@@ -8,7 +8,10 @@ use crate::{
     recorder::{Detail, Recorder},
     users::{self, Diary},
 };
-use chrysalis_env::{Env, tokio_engine::TokioNode};
+use chrysalis_env::{
+    Env,
+    tokio_engine::{Sink, TokioNode},
+};
 use chrysalis_node::{
     client, proxy,
     shutdown::{Shutdown, ShutdownTrigger, shutdown_pair},
@@ -31,7 +34,7 @@ pub struct LiveNetwork {
     pub clients: Vec<(String, SocketAddr)>,
     /// Where each proxy listens for clients and for workers.
     pub proxies: Vec<(String, SocketAddr, SocketAddr)>,
-    recorder: Arc<Recorder>,
+    observer: Observer,
     origin_unix_ns: u64,
     deployment: Arc<Deployment>,
     trigger: ShutdownTrigger,
@@ -44,13 +47,22 @@ impl Drop for LiveNetwork {
     }
 }
 
-fn node(name: &str, data: &Path, recorder: &Arc<Recorder>, origin_unix_ns: u64) -> Env {
-    let recorder = recorder.clone();
+/// Who is told what happens on a live network.
+#[derive(Clone)]
+pub struct Observer {
+    /// Receives what nodes report: node, nanoseconds since the start of the network, observation.
+    pub sink: Sink,
+    /// Receives the name of a node that ended by itself, and why.
+    pub stopped: Arc<dyn Fn(&str, String) + Send + Sync>,
+}
+
+fn node(name: &str, data: &Path, sink: &Sink, origin_unix_ns: u64) -> Env {
+    let sink = sink.clone();
     TokioNode {
         name: name.to_owned(),
         data_directory: data.join(name),
         sink: Arc::new(move |name, unix_ns, observation| {
-            recorder.observe(name, unix_ns.saturating_sub(origin_unix_ns), observation);
+            sink(name, unix_ns.saturating_sub(origin_unix_ns), observation);
         }),
     }
     .into_env()
@@ -61,16 +73,19 @@ impl LiveNetwork {
     ///
     /// # Errors
     /// A port cannot be opened, or an identity cannot be made.
-    pub async fn start(plan: &Arc<Plan>, workshop: &Workshop, data: &Path) -> Result<Self, DeployError> {
-        let recorder = Arc::new(Recorder::new(Detail::Full));
-        let clock = node("controller", data, &recorder, 0);
-        let origin_unix_ns = clock.unix_ns();
+    pub async fn start(
+        plan: &Arc<Plan>,
+        workshop: &Workshop,
+        data: &Path,
+        observer: Observer,
+    ) -> Result<Self, DeployError> {
+        let origin_unix_ns = node("controller", data, &observer.sink, 0).unix_ns();
         let deployment = Arc::new(Deployment::new(plan.clone(), workshop, origin_unix_ns / 1_000_000_000)?);
         let (trigger, shutdown) = shutdown_pair();
         let mut network = Self {
             clients: Vec::new(),
             proxies: Vec::new(),
-            recorder,
+            observer,
             origin_unix_ns,
             deployment,
             trigger,
@@ -83,7 +98,7 @@ impl LiveNetwork {
     }
 
     fn env(&self, name: &str) -> Env {
-        node(name, &self.data, &self.recorder, self.origin_unix_ns)
+        node(name, &self.data, &self.observer.sink, self.origin_unix_ns)
     }
 
     async fn start_proxies(&mut self, plan: &Plan, shutdown: &Shutdown) -> Result<(), DeployError> {
@@ -94,10 +109,10 @@ impl LiveNetwork {
             let (for_clients, for_workers) = (clients.local_address(), workers.local_address());
             let settings = self.deployment.proxy(index, for_clients, for_workers)?;
             self.proxies.push((proxy.node.name.clone(), for_clients, for_workers));
-            let (shutdown, recorder, name) = (shutdown.clone(), self.recorder.clone(), proxy.node.name.clone());
+            let (shutdown, stopped, name) = (shutdown.clone(), self.observer.stopped.clone(), proxy.node.name.clone());
             env.clone().spawn("proxy", async move {
                 if let Err(error) = proxy::serve_proxy(env, settings, clients, workers, shutdown).await {
-                    recorder.stopped(0, &name, error.to_string());
+                    stopped(&name, error.to_string());
                 }
             });
         }
@@ -157,7 +172,18 @@ impl LiveNetwork {
 /// # Errors
 /// The network cannot be started.
 pub async fn run_live(plan: &Arc<Plan>, workshop: &Workshop, data: &Path) -> Result<Outcome, DeployError> {
-    let network = LiveNetwork::start(plan, workshop, data).await?;
+    let recorder = Arc::new(Recorder::new(Detail::Full));
+    let observer = Observer {
+        sink: {
+            let recorder = recorder.clone();
+            Arc::new(move |name, since_start_ns, observation| recorder.observe(name, since_start_ns, observation))
+        },
+        stopped: {
+            let recorder = recorder.clone();
+            Arc::new(move |name, why| recorder.stopped(0, name, why))
+        },
+    };
+    let network = LiveNetwork::start(plan, workshop, data, observer).await?;
     let diary = Arc::new(Diary::default());
     let controller = network.env("controller");
     for user in &plan.users {
@@ -184,12 +210,5 @@ pub async fn run_live(plan: &Arc<Plan>, workshop: &Workshop, data: &Path) -> Res
         ..RunStats::default()
     };
     let requests = properties::with_lost(plan, diary.take());
-    Ok(Outcome::new(
-        plan,
-        requests,
-        network.recorder.take(),
-        stats,
-        &expected,
-        None,
-    ))
+    Ok(Outcome::new(plan, requests, recorder.take(), stats, &expected, None))
 }
