@@ -27,7 +27,9 @@ impl Lasting {
             .spawn()
             .unwrap();
         let mut line = String::new();
-        BufReader::new(child.stdout.take().unwrap()).read_line(&mut line).unwrap();
+        BufReader::new(child.stdout.take().unwrap())
+            .read_line(&mut line)
+            .unwrap();
         let first_line = serde_json::from_str(&line).unwrap();
         Self { child, first_line }
     }
@@ -83,7 +85,12 @@ fn certificate(session: &str) -> String {
         .stdout(Stdio::piped())
         .spawn()
         .unwrap();
-    child.stdin.take().unwrap().write_all(&session.as_bytes()[begin..]).unwrap();
+    child
+        .stdin
+        .take()
+        .unwrap()
+        .write_all(&session.as_bytes()[begin..])
+        .unwrap();
     String::from_utf8(child.wait_with_output().unwrap().stdout).unwrap()
 }
 

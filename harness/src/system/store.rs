@@ -187,7 +187,7 @@ fn requests(plan: &Plan, outcome: &Outcome) -> Vec<RequestRow> {
             request_bytes: record.request_bytes,
             answer_bytes: record.parts.iter().map(|(_, bytes)| bytes).sum(),
             parts: record.parts.len() as u64,
-            answer_digest: hex::encode(record.body_digest),
+            answer_digest: hex::encode(record.body_digest()),
             request_id: id,
         })
     };

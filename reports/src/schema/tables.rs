@@ -151,7 +151,7 @@ table! {
         answer_bytes: u64,
         /// Number of parts in which the answer arrived.
         parts: u64,
-        /// SHA-256 of the answer body, hexadecimal; empty without an answer.
+        /// SHA-256 of the answer body (of its first mebibyte, if it is longer), hexadecimal; empty without an answer.
         answer_digest: String,
     }
 }

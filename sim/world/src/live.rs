@@ -53,8 +53,11 @@ pub struct Observer {
     /// Receives what nodes report: node, nanoseconds since the start of the network, observation.
     pub sink: Sink,
     /// Receives the name of a node that ended by itself, and why.
-    pub stopped: Arc<dyn Fn(&str, String) + Send + Sync>,
+    pub stopped: Stopped,
 }
+
+/// Receives a node's name and a sentence.
+pub type Stopped = Arc<dyn Fn(&str, String) + Send + Sync>;
 
 fn node(name: &str, data: &Path, sink: &Sink, origin_unix_ns: u64) -> Env {
     let sink = sink.clone();

@@ -122,7 +122,6 @@ pub(crate) fn with_lost(plan: &Plan, found: Vec<RequestRecord>) -> Vec<RequestRe
                     error_code: 0,
                     parts: Vec::new(),
                     body: Vec::new(),
-                    body_digest: [0; 32],
                     request_bytes: 0,
                     outcome: RequestOutcome::Lost,
                 });

@@ -5,8 +5,10 @@ use bytes::Bytes;
 use chrysalis_env::{Either, Env, http::HyperIo, race};
 use http::{Request, header};
 use http_body_util::{BodyExt, Full};
+use serde::Deserialize;
 use sha2::{Digest, Sha256};
 use std::{
+    borrow::Cow,
     net::SocketAddr,
     sync::{Arc, Mutex, MutexGuard, PoisonError},
     time::Duration,
@@ -39,14 +41,20 @@ pub struct RequestRecord {
     pub error_code: i64,
     /// Pieces of the body as they came: time and size.
     pub parts: Vec<(u64, u64)>,
-    /// Body, as far as it is kept.
+    /// The body, up to its first mebibyte.
     pub body: Vec<u8>,
-    /// SHA-256 of the body.
-    pub body_digest: [u8; 32],
     /// Size of the request body.
     pub request_bytes: u64,
     /// How it ended.
     pub outcome: RequestOutcome,
+}
+
+impl RequestRecord {
+    /// SHA-256 of the body as far as it is kept: its first mebibyte.
+    #[must_use]
+    pub fn body_digest(&self) -> [u8; 32] {
+        Sha256::digest(&self.body).into()
+    }
 }
 
 /// Where users write what happened.
@@ -153,7 +161,6 @@ async fn send(
         error_code: 0,
         parts: Vec::new(),
         body: Vec::new(),
-        body_digest: [0; 32],
         request_bytes: body.len() as u64,
         outcome: RequestOutcome::Failed,
     };
@@ -218,7 +225,6 @@ async fn exchange(
         .and_then(|value| value.to_str().ok())
         .map(str::to_owned);
     let mut body = response.into_body();
-    let mut digest = Sha256::new();
     let mut is_whole = true;
     while let Some(frame) = body.frame().await {
         let Ok(frame) = frame else {
@@ -229,14 +235,12 @@ async fn exchange(
         let at_ns = env.unix_ns().saturating_sub(origin_unix_ns);
         record.first_byte_ns.get_or_insert(at_ns);
         record.parts.push((at_ns, data.len() as u64));
-        digest.update(&data);
         let room = MAX_KEPT_BYTES - record.body.len();
         record.body.extend_from_slice(&data[..data.len().min(room)]);
         if !read_pause.is_zero() {
             env.sleep(read_pause).await;
         }
     }
-    record.body_digest = digest.finalize().into();
     // A stream that is not closed by its last event ended early, however orderly.
     let is_event_stream = content_type.is_some_and(|kind| kind.starts_with("text/event-stream"));
     is_whole &= !is_event_stream || record.body.trim_ascii_end().ends_with(b"data: [DONE]");
@@ -269,33 +273,50 @@ pub(crate) fn http_request(request: &RequestPlan) -> (&'static str, Vec<u8>) {
     (path, body.to_string().into_bytes())
 }
 
-/// The text of an answer: the pieces of its first choice, from events or from one object.
+/// One event of a stream, or a whole answer: of what it holds, only the text is looked at.
+#[derive(Deserialize)]
+struct Piece<'a> {
+    #[serde(borrow, default)]
+    choices: Vec<Choice<'a>>,
+}
+
+#[derive(Deserialize)]
+struct Choice<'a> {
+    #[serde(borrow, alias = "message")]
+    delta: Option<Content<'a>>,
+    #[serde(borrow)]
+    text: Option<Cow<'a, str>>,
+}
+
+#[derive(Deserialize)]
+struct Content<'a> {
+    #[serde(borrow)]
+    content: Option<Cow<'a, str>>,
+}
+
+/// The text of an answer: the pieces of its first choice, from events or from one object. `None` if it is no answer.
 pub(crate) fn answer_text(body: &[u8]) -> Option<String> {
     let body = std::str::from_utf8(body).ok()?;
     let mut text = String::new();
-    let mut values = Vec::new();
+    let mut take = |data: &str| -> Option<()> {
+        let piece: Piece<'_> = serde_json::from_str(data).ok()?;
+        if let Some(choice) = piece.choices.into_iter().next() {
+            let content = choice.delta.and_then(|delta| delta.content).or(choice.text);
+            text.push_str(content.as_deref().unwrap_or_default());
+        }
+        Some(())
+    };
     if body.trim_start().starts_with('{') {
-        values.push(serde_json::from_str(body.trim()).ok()?);
+        take(body.trim())?;
     } else {
         for data in body
             .lines()
             .filter_map(|line| line.strip_prefix("data:"))
             .map(str::trim)
+            .filter(|data| *data != "[DONE]")
         {
-            if data != "[DONE]" {
-                values.push(serde_json::from_str::<serde_json::Value>(data).ok()?);
-            }
+            take(data)?;
         }
-    }
-    for value in values {
-        let Some(choice) = value.get("choices").and_then(|choices| choices.get(0)) else {
-            continue;
-        };
-        let piece = ["delta", "message"]
-            .iter()
-            .find_map(|key| choice.get(*key)?.get("content")?.as_str())
-            .or_else(|| choice.get("text")?.as_str());
-        text.push_str(piece.unwrap_or(""));
     }
     Some(text)
 }

@@ -1,14 +1,16 @@
 //! Bodies that are Server-Sent Events, as the HTML standard defines them.
 
 use super::{AnswerLimits, AnswerStreamError, Cost, RawUsage, usage::Meter};
-use crate::json::{JsonError, Value};
+use crate::json::{JsonError, MAX_DEPTH, Value};
+use serde::{Deserialize, de::IgnoredAny};
+use std::borrow::Cow;
 
 /// Ends an OpenAI-like stream.
 const DONE: &[u8] = b"[DONE]";
 const BYTE_ORDER_MARK: &[u8] = &[0xef, 0xbb, 0xbf];
 
-/// Takes complete events off the front of a body. Data that is JSON is sent on compactly on one line; all other lines are
-/// sent on with their content unchanged. Line ends become `\n`.
+/// Takes complete events off the front of a body. Data that reports usage is written anew with its cost, compactly on one
+/// line; everything else is sent on with its content unchanged. Line ends become `\n`.
 #[derive(Debug)]
 pub(super) struct EventReader {
     limits: AnswerLimits,
@@ -103,19 +105,22 @@ impl EventReader {
         if event.is_empty() {
             return Ok(());
         }
-        let mut data: Option<Vec<u8>> = None;
+        let mut data: Option<Cow<'_, [u8]>> = None;
         for line in lines(&event) {
             match (data_of(line), &mut data) {
                 (None, _) => write_line(b"", line, out),
-                (Some(line), None) => data = Some(line.to_vec()),
+                (Some(line), None) => data = Some(Cow::Borrowed(line)),
                 (Some(line), Some(data)) => {
+                    let data = data.to_mut();
                     data.push(b'\n');
                     data.extend_from_slice(line);
                 }
             }
         }
-        if let Some(data) = data {
-            match Value::parse(&data) {
+        match data {
+            None => {}
+            Some(Cow::Borrowed(line)) if is_json_without_usage(line) => write_line(b"data: ", line, out),
+            Some(data) => match Value::parse(&data) {
                 Ok(mut value) => {
                     meter.examine(&mut value);
                     out.extend_from_slice(b"data: ");
@@ -123,18 +128,36 @@ impl EventReader {
                     out.push(b'\n');
                 }
                 Err(JsonError::Syntax) => {
-                    if data != DONE {
+                    if *data != *DONE {
                         self.unparsed_bytes += data.len() as u64;
                     }
                     data.split(|byte| *byte == b'\n')
                         .for_each(|line| write_line(b"data: ", line, out));
                 }
                 Err(JsonError::TooDeep) => return Err(AnswerStreamError::ValueTooDeep),
-            }
+            },
         }
+        // The buffer of this event serves the next.
+        self.pending = event;
+        self.pending.clear();
         out.push(b'\n');
         Ok(())
     }
+}
+
+/// What of an event decides whether it must be written anew.
+#[derive(Deserialize)]
+struct Probe {
+    #[serde(default)]
+    usage: Option<IgnoredAny>,
+}
+
+/// Whether a line is one JSON value that reports no usage. Nearly every event of a stream is such a value, and needs no
+/// more than being scanned. It says no whenever there is doubt: at a key that comes twice, and at more brackets than the
+/// deepest value may have levels.
+fn is_json_without_usage(line: &[u8]) -> bool {
+    line.iter().filter(|byte| matches!(byte, b'{' | b'[')).count() <= MAX_DEPTH
+        && matches!(serde_json::from_slice(line), Ok(Probe { usage: None }))
 }
 
 /// The lines of an event, without their ends.

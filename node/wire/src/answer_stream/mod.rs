@@ -1,5 +1,5 @@
 //! What a worker does to a backend's body on its way to the proxy (spec §2.10): cut it into JSON values, count the
-//! tokens they report, write costs into them, send them on compactly.
+//! tokens they report, write costs into them, send them on.
 //!
 //! | module | holds |
 //! |---|---|

@@ -237,7 +237,7 @@ fn events_are_metered_as_they_arrive() {
         }
     );
     let lines: Vec<&str> = out.split("\n\n").collect();
-    assert_eq!(lines[0], "data: {\"choices\":[],\"id\":\"x\"}");
+    assert_eq!(lines[0], "data: {\"id\": \"x\", \"choices\": []}");
     assert!(
         lines[1].starts_with("data: {\"choices\":[],\"usage\":{\"completion_tokens\":20,"),
         "{}",
@@ -268,6 +268,29 @@ fn events_are_metered_as_they_arrive() {
 }
 
 #[test]
+fn events_without_usage_are_not_touched_and_no_spelling_of_usage_escapes_the_meter() {
+    for data in [
+        "{\"b\": 1, \"a\": 2, \"b\": 3}",
+        "{\"usage\": null, \"a\": \"usage\"}",
+        "{\"deeper\": {\"usage\": {\"prompt_tokens\": 3}}}",
+        "7",
+    ] {
+        let (out, summary) = events(&format!("data:{data}\n\n"));
+        assert_eq!(out, format!("data: {data}\n\n"));
+        assert_eq!((summary.usage, summary.unparsed_bytes), (NO_USAGE, 0), "{data}");
+    }
+    for data in [
+        "{\"us\\u0061ge\": {\"prompt_tokens\": 3}}",
+        "{\"usage\": null, \"usage\": {\"prompt_tokens\": 3}}",
+        "{\"usage\": {\"prompt_tokens\": 3}, \"a\": [[[[]]]]}",
+    ] {
+        let (out, summary) = events(&format!("data: {data}\n\n"));
+        assert_eq!(summary.usage.prompt, 3, "{data}");
+        assert!(out.contains("\"total_cost\":"), "{out}");
+    }
+}
+
+#[test]
 fn events_keep_comments_and_other_fields() {
     let (out, summary) = events(": ping\r\n\r\nid: 7\r\nevent: chunk\r\ndata: {\"a\":\r\ndata: 1}\r\nretry: 5\r\n\r\n");
     assert_eq!(out, ": ping\n\nid: 7\nevent: chunk\nretry: 5\ndata: {\"a\":1}\n\n");
@@ -283,7 +306,7 @@ fn events_that_are_no_json_keep_their_lines() {
 
 #[test]
 fn line_ends_may_be_of_any_kind() {
-    let expected = "data: {\"a\":1}\n\ndata: [DONE]\n\n";
+    let expected = "data: {\"a\": 1}\n\ndata: [DONE]\n\n";
     for end in ["\n", "\r", "\r\n"] {
         let body = format!("data: {{\"a\": 1}}{end}{end}{end}data: [DONE]{end}{end}");
         assert_eq!(events(&body).0, expected, "{end:?}");
