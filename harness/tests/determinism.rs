@@ -1,5 +1,5 @@
-//! The determinism gate (design §4): every shipped scenario gives the same run twice in this process, on another thread
-//! and in a child process; on the other engine it gives the same verdicts, and the same application digest unless the
+//! The determinism gate (design §4): every shipped scenario gives the same run twice in this process, on other threads,
+//! with what earlier runs left in caches, and in a child process; on the other engine it gives the same verdicts, and the same application digest unless the
 //! scenario says that it has a race. A permanent negative control shows that a leak would be noticed.
 #![allow(
     clippy::unwrap_used,
@@ -47,11 +47,13 @@ fn digests(outcome: &Outcome) -> String {
     )
 }
 
+fn outcome_in(system: &System, path: &Path, engine: Engine) -> Outcome {
+    system.outcome(&plan(path), engine, Detail::Verdicts, false).unwrap()
+}
+
+/// In a system of its own, with empty caches.
 fn outcome(path: &Path, engine: Engine) -> Outcome {
-    // A system of its own: nothing that one run leaves in a cache may matter to another.
-    System::default()
-        .outcome(&plan(path), engine, Detail::Verdicts, false)
-        .unwrap()
+    outcome_in(&System::default(), path, engine)
 }
 
 fn engines() -> Vec<Engine> {
@@ -99,11 +101,17 @@ fn every_scenario_is_the_same_run_wherever_it_runs() {
     for path in scenarios() {
         let mut of_engines = Vec::new();
         for engine in engines() {
-            let first = outcome(&path, engine);
+            let system = System::default();
+            let first = outcome_in(&system, &path, engine);
             let shown = format!("{} on {}", path.display(), engine.name());
-            assert_eq!(digests(&first), digests(&outcome(&path, engine)), "{shown}: second run");
+            let again = outcome_in(&system, &path, engine);
+            assert_eq!(
+                digests(&first),
+                digests(&again),
+                "{shown}: second run, with full caches"
+            );
             let (there, here) = std::thread::scope(|scope| {
-                let there = scope.spawn(|| digests(&outcome(&path, engine)));
+                let there = scope.spawn(|| digests(&outcome_in(&system, &path, engine)));
                 let here = scope.spawn(|| digests(&outcome(&path, engine)));
                 (there.join().unwrap(), here.join().unwrap())
             });

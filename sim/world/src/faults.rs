@@ -54,9 +54,9 @@ pub(crate) enum Step {
         node: String,
         by_ns: i64,
     },
-    DiskFull {
+    Disk {
         node: String,
-        full: bool,
+        fault: DiskFault,
     },
 }
 
@@ -152,23 +152,31 @@ pub(crate) fn schedule(faults: &[FaultPlan]) -> Vec<(u64, Step)> {
                     },
                 ));
             }
-            FaultAction::DiskFull { node, length_ns } => {
+            FaultAction::PowerLossInDiskWork {
+                node,
+                operations,
+                restart_after_ns,
+            } => {
+                let fault = DiskFault::PowerLossAfter {
+                    operations: *operations,
+                };
+                let node = node.clone();
                 steps.push((
                     at,
-                    Step::DiskFull {
+                    Step::Disk {
                         node: node.clone(),
-                        full: true,
+                        fault,
                     },
                 ));
-                steps.extend(after(length_ns).map(|at| {
-                    (
-                        at,
-                        Step::DiskFull {
-                            node: node.clone(),
-                            full: false,
-                        },
-                    )
-                }));
+                steps.extend(after(restart_after_ns).map(|at| (at, Step::Restart { node, wipe: false })));
+            }
+            FaultAction::DiskFull { node, length_ns } => {
+                let step = |fault| Step::Disk {
+                    node: node.clone(),
+                    fault,
+                };
+                steps.push((at, step(DiskFault::Full)));
+                steps.extend(after(length_ns).map(|at| (at, step(DiskFault::None))));
             }
         }
     }
@@ -209,11 +217,15 @@ pub(crate) fn apply(
             target.clock.skew_ns = target.clock.skew_ns.saturating_add(*by_ns);
             target.handle.set_clock(target.clock);
         }),
-        Step::DiskFull { node, full } => {
-            let kind = if *full { "disk_full" } else { "disk_mended" };
-            let fault = if *full { DiskFault::Full } else { DiskFault::None };
+        Step::Disk { node, fault } => {
+            let kind = match fault {
+                DiskFault::None => "disk_mended",
+                DiskFault::Full => "disk_full",
+                DiskFault::Errors { .. } => "disk_errors",
+                DiskFault::PowerLossAfter { .. } => "power_loss_in_disk_work",
+            };
             on(targets, node, kind, at_ns, recorder, |target| {
-                target.handle.set_disk_fault(fault);
+                target.handle.set_disk_fault(*fault);
             });
         }
         Step::Cut { left, right, one_way } => {

@@ -358,6 +358,15 @@ pub enum FaultAction {
         /// By this much.
         by_ns: i64,
     },
+    /// The machine loses its power in the middle of its disk's work. What was not made durable is lost or torn.
+    PowerLossInDiskWork {
+        /// Node name.
+        node: String,
+        /// Disk operations that still succeed after the time of the fault.
+        operations: u64,
+        /// Back after this long, counted from the time of the fault; for good if `None`.
+        restart_after_ns: Option<u64>,
+    },
     /// The disk is full.
     DiskFull {
         /// Node name.

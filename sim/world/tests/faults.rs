@@ -66,6 +66,83 @@ fn a_proxy_that_dies_keeps_what_it_signed() {
     );
 }
 
+/// Three requests, and a proxy without power after so many operations of its disk, counted from its start. A kill long
+/// after makes it look at its ledger once more.
+fn power_ends_in_disk_work(operations: u64) -> Plan {
+    let mut plan = common::hello(11);
+    plan.users[0].requests = [1_000, 10_000, 22_000]
+        .map(|at_ms| common::request(at_ms, "Count.", true))
+        .to_vec();
+    let node = "proxy-1".to_owned();
+    plan.faults = vec![
+        FaultPlan {
+            at_ns: 0,
+            action: FaultAction::PowerLossInDiskWork {
+                node: node.clone(),
+                operations,
+                restart_after_ns: Some(8_000_000_000),
+            },
+        },
+        FaultPlan {
+            at_ns: 17_000_000_000,
+            action: FaultAction::Kill {
+                node,
+                restart_after_ns: Some(500_000_000),
+            },
+        },
+    ];
+    plan.expectations
+        .retain(|expectation| matches!(expectation, Expectation::Property { .. }));
+    plan
+}
+
+/// Runs every crash point that the ledger has while it is made, while requests are booked, and while state is committed.
+/// Gives the number of them, of those after which something signed for was found, and what did not hold.
+fn every_crash_point() -> (u64, u64, Vec<String>) {
+    let workshop = Workshop::default();
+    // A loss of power changes how often tasks are polled.
+    let length = |outcome: &Outcome| (outcome.stats.polls, outcome.stats.virtual_ns);
+    let without_loss = length(&go(power_ends_in_disk_work(u64::MAX), &workshop));
+    let (mut with_signed_tokens, mut violations) = (0, Vec::new());
+    for operations in 0..1_000 {
+        let outcome = go(power_ends_in_disk_work(operations), &workshop);
+        if length(&outcome) == without_loss {
+            return (operations, with_signed_tokens, violations);
+        }
+        with_signed_tokens += u64::from(outcome.rows.restored.iter().any(|restored| restored.tokens > 0));
+        let shown = failures(&outcome)
+            .into_iter()
+            // In its last moments the proxy says that its disk failed, which is true.
+            .filter(|failure| !failure.starts_with("nodes-run: proxy-1 stopped: the ledger "))
+            .map(|failure| format!("after {operations} operations: {failure}"));
+        violations.extend(shown);
+    }
+    panic!("a proxy with three requests has fewer operations than that");
+}
+
+#[test]
+#[cfg_attr(feature = "planted-ledger-bug", ignore = "the defect is planted")]
+fn a_ledger_survives_a_loss_of_power_at_every_operation_of_its_disk() {
+    let (points, with_signed_tokens, violations) = every_crash_point();
+    assert_eq!(violations, [""; 0]);
+    assert!(
+        with_signed_tokens >= 80,
+        "only {with_signed_tokens} of {points} crash points had something to lose"
+    );
+}
+
+#[test]
+#[cfg(feature = "planted-ledger-bug")]
+fn the_planted_ledger_bug_is_found_by_trying_every_crash_point() {
+    let (_, _, violations) = every_crash_point();
+    assert!(
+        violations
+            .iter()
+            .any(|violation| violation.contains("ledger-keeps-signed-units")),
+        "{violations:?}"
+    );
+}
+
 #[test]
 #[cfg(feature = "planted-ledger-bug")]
 fn the_planted_ledger_bug_is_found_and_replayed() {
