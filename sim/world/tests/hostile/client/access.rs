@@ -1,31 +1,14 @@
 //! What nobody gets without the secret.
 
 use super::*;
-
 use crate::support::{
-    handshakes::{
-        authorise, client_connect, head, id, last_part, part, request, request_to, request_with_body, reservation,
-        secret, stream_head, tokens,
-    },
-    lab::{FOR_CLIENTS, Lab, lab},
-    milliseconds,
-    parties::{MODEL, Policy, SECRET, client_owner, plain},
-    peer::{Gone, RawPeer, own_tls, pay},
+    handshakes::{client_connect, id, request, secret},
+    parties::{SECRET, client_owner},
+    peer::Gone,
     seconds,
 };
-use chrysalis_env::Env;
 use chrysalis_node::extension::CancelQuery;
-use chrysalis_wire::{
-    messages::ProxyToClientMessage,
-    objects::{
-        ClientQueryAnswerErrorEx, ClientQueryAnswerEx, ClientQueryAnswerPartEx, ClientRunQueryEx,
-        ClientUpdatePaymentStatus, HttpRequest, ProxyRunQueryEx, TestQuery,
-    },
-    packet::{Packet, TcpConnect, TcpPing, TcpQueryAnswer, TcpQueryError},
-    tl::{Boxed, Seconds},
-};
-use serde_json::json;
-use tokio_rustls::TlsConnector;
+use chrysalis_wire::objects::{ClientQueryAnswerPartEx, ClientUpdatePaymentStatus};
 
 #[test]
 fn before_authorisation_nothing_is_done() {
@@ -42,15 +25,15 @@ fn before_authorisation_nothing_is_done() {
                     1 => peer.send_query(7, &ClientUpdatePaymentStatus {}).await,
                     2 => {
                         peer.send_query(7, &chrysalis_wire::objects::ClientGetWorkerTypesV2 {})
-                            .await
+                            .await;
                     }
                     3 => {
                         peer.send_query(7, &chrysalis_wire::objects::ClientAuthorizeWithProxyLong {})
-                            .await
+                            .await;
                     }
                     _ => {
                         peer.send_query(7, &chrysalis_wire::objects::ClientRequestRefund {})
-                            .await
+                            .await;
                     }
                 }
                 assert!(

@@ -1,30 +1,21 @@
 //! Clients that hang up or cancel: what was delivered is booked, and nothing stays behind.
 
 use super::*;
-
 use crate::support::{
-    handshakes::{
-        authorise, client_connect, head, id, last_part, part, request, request_to, request_with_body, reservation,
-        secret, stream_head, tokens,
-    },
-    lab::{FOR_CLIENTS, Lab, lab},
-    milliseconds,
-    parties::{MODEL, Policy, SECRET, client_owner, plain},
-    peer::{Gone, RawPeer, own_tls, pay},
+    handshakes::{authorise, client_connect, head, id, last_part, part, request, stream_head, tokens},
+    lab::{FOR_CLIENTS, lab},
+    parties::{Policy, SECRET, client_owner, plain},
+    peer::{Gone, own_tls, pay},
     seconds,
 };
-use chrysalis_env::Env;
 use chrysalis_node::extension::CancelQuery;
 use chrysalis_wire::{
-    messages::ProxyToClientMessage,
     objects::{
         ClientQueryAnswerErrorEx, ClientQueryAnswerEx, ClientQueryAnswerPartEx, ClientRunQueryEx,
-        ClientUpdatePaymentStatus, HttpRequest, ProxyRunQueryEx, TestQuery,
+        ClientUpdatePaymentStatus, ProxyRunQueryEx,
     },
-    packet::{Packet, TcpConnect, TcpPing, TcpQueryAnswer, TcpQueryError},
-    tl::{Boxed, Seconds},
+    tl::Seconds,
 };
-use serde_json::json;
 use tokio_rustls::TlsConnector;
 
 /// How far a client gets before it hangs up.

@@ -16,29 +16,19 @@ mod slow;
 mod transport;
 
 use crate::support::{
-    handshakes::{
-        authorise, client_connect, head, id, last_part, part, request, request_to, request_with_body, reservation,
-        secret, stream_head, tokens,
-    },
+    handshakes::{head, id, last_part, request, reservation, tokens},
     lab::{FOR_CLIENTS, Lab, lab},
     milliseconds,
     parties::{MODEL, Policy, SECRET, client_owner, plain},
-    peer::{Gone, RawPeer, own_tls, pay},
+    peer::RawPeer,
     seconds,
 };
 use chrysalis_env::Env;
-use chrysalis_node::extension::CancelQuery;
 use chrysalis_wire::{
     messages::ProxyToClientMessage,
-    objects::{
-        ClientQueryAnswerErrorEx, ClientQueryAnswerEx, ClientQueryAnswerPartEx, ClientRunQueryEx,
-        ClientUpdatePaymentStatus, HttpRequest, ProxyRunQueryEx, TestQuery,
-    },
-    packet::{Packet, TcpConnect, TcpPing, TcpQueryAnswer, TcpQueryError},
-    tl::{Boxed, Seconds},
+    objects::{ClientQueryAnswerErrorEx, ClientQueryAnswerPartEx, ProxyRunQueryEx},
 };
 use serde_json::json;
-use tokio_rustls::TlsConnector;
 
 /// The account that is attacked, by its owner or by others.
 const OWNER: &str = "client-1";
@@ -98,7 +88,7 @@ impl Scene {
 
     /// The proxy runs, nothing was booked, nothing is reserved: an honest client can run what the deposit covers, at
     /// once, and one more is refused for want of money.
-    async fn is_whole(mut self) {
+    async fn assert_whole(mut self) {
         self.arrived().await;
         let mut honest = self.lab.raw_client("honest", OWNER).await;
         for number in 0..=COVERED {
@@ -138,7 +128,7 @@ where
     F: Future<Output = Scene> + Send + 'static,
 {
     lab(Policy::Tdx, |lab| async move {
-        script(Scene::new(lab).await).await.is_whole().await
+        script(Scene::new(lab).await).await.assert_whole().await;
     });
 }
 

@@ -1,31 +1,17 @@
 //! Requests that lie about what they cost, and more of them than allowed.
 
 use super::*;
-
 use crate::support::{
-    handshakes::{
-        authorise, client_connect, head, id, last_part, part, request, request_to, request_with_body, reservation,
-        secret, stream_head, tokens,
-    },
-    lab::{FOR_CLIENTS, Lab, lab},
-    milliseconds,
-    parties::{MODEL, Policy, SECRET, client_owner, plain},
-    peer::{Gone, RawPeer, own_tls, pay},
+    handshakes::{id, request, request_to, request_with_body, reservation},
+    lab::lab,
+    parties::{MODEL, Policy},
     seconds,
 };
-use chrysalis_env::Env;
-use chrysalis_node::extension::CancelQuery;
 use chrysalis_wire::{
-    messages::ProxyToClientMessage,
-    objects::{
-        ClientQueryAnswerErrorEx, ClientQueryAnswerEx, ClientQueryAnswerPartEx, ClientRunQueryEx,
-        ClientUpdatePaymentStatus, HttpRequest, ProxyRunQueryEx, TestQuery,
-    },
-    packet::{Packet, TcpConnect, TcpPing, TcpQueryAnswer, TcpQueryError},
+    objects::{ClientQueryAnswerErrorEx, ClientQueryAnswerPartEx, ClientRunQueryEx, HttpRequest},
     tl::{Boxed, Seconds},
 };
 use serde_json::json;
-use tokio_rustls::TlsConnector;
 
 #[test]
 fn requests_that_lie_about_their_size_are_refused_before_a_worker_sees_them() {

@@ -1,31 +1,16 @@
 //! Clients that ask and do not read.
 
 use super::*;
-
 use crate::support::{
-    handshakes::{
-        authorise, client_connect, head, id, last_part, part, request, request_to, request_with_body, reservation,
-        secret, stream_head, tokens,
-    },
-    lab::{FOR_CLIENTS, Lab, lab},
-    milliseconds,
-    parties::{MODEL, Policy, SECRET, client_owner, plain},
-    peer::{Gone, RawPeer, own_tls, pay},
+    handshakes::{head, id, last_part, part, request, stream_head, tokens},
+    lab::lab,
+    parties::Policy,
     seconds,
 };
-use chrysalis_env::Env;
-use chrysalis_node::extension::CancelQuery;
 use chrysalis_wire::{
-    messages::ProxyToClientMessage,
-    objects::{
-        ClientQueryAnswerErrorEx, ClientQueryAnswerEx, ClientQueryAnswerPartEx, ClientRunQueryEx,
-        ClientUpdatePaymentStatus, HttpRequest, ProxyRunQueryEx, TestQuery,
-    },
-    packet::{Packet, TcpConnect, TcpPing, TcpQueryAnswer, TcpQueryError},
-    tl::{Boxed, Seconds},
+    objects::{ClientQueryAnswerPartEx, ClientRunQueryEx, ClientUpdatePaymentStatus},
+    tl::Seconds,
 };
-use serde_json::json;
-use tokio_rustls::TlsConnector;
 
 /// Questions that nobody who reads the answers would have to count.
 const MOST_QUESTIONS: i64 = 200_000;

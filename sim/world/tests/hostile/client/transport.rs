@@ -1,31 +1,18 @@
 //! Bytes that are no protocol, and packets out of order.
 
 use super::*;
-
 use crate::support::{
-    handshakes::{
-        authorise, client_connect, head, id, last_part, part, request, request_to, request_with_body, reservation,
-        secret, stream_head, tokens,
-    },
-    lab::{FOR_CLIENTS, Lab, lab},
-    milliseconds,
-    parties::{MODEL, Policy, SECRET, client_owner, plain},
-    peer::{Gone, RawPeer, own_tls, pay},
+    handshakes::{head, id, request},
+    lab::FOR_CLIENTS,
+    parties::plain,
+    peer::{RawPeer, own_tls},
     seconds,
 };
-use chrysalis_env::Env;
-use chrysalis_node::extension::CancelQuery;
 use chrysalis_wire::{
-    messages::ProxyToClientMessage,
-    objects::{
-        ClientQueryAnswerErrorEx, ClientQueryAnswerEx, ClientQueryAnswerPartEx, ClientRunQueryEx,
-        ClientUpdatePaymentStatus, HttpRequest, ProxyRunQueryEx, TestQuery,
-    },
+    objects::{ClientUpdatePaymentStatus, TestQuery},
     packet::{Packet, TcpConnect, TcpPing, TcpQueryAnswer, TcpQueryError},
-    tl::{Boxed, Seconds},
+    tl::Boxed,
 };
-use serde_json::json;
-use tokio_rustls::TlsConnector;
 
 #[test]
 fn bytes_that_are_no_protocol_end_the_connection_and_nothing_else() {

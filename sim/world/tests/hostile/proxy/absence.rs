@@ -1,35 +1,13 @@
 //! Proxies that stall, are silent or go away.
 
 use super::*;
-
-use crate::support::{
-    handshakes::{
-        authorised, compared, connected_client, connected_worker, http_head, id, payment, request, tokens,
-        welcome_client, welcome_worker,
-    },
-    lab::{FOR_CLIENTS, FOR_WORKERS, Lab, lab},
-    milliseconds,
-    parties::{NETWORK, PROXY_IMAGE, PROXY_MACHINE, Policy, client_owner, named_hash, worker_owner},
-    peer::{Gone, RawPeer},
-    seconds,
-    user::{Got, ask, chat},
-};
-use chrysalis_env::{Env, Listener};
+use crate::support::{lab::lab, milliseconds, parties::Policy, seconds};
 use chrysalis_node::extension::CancelQuery;
-use chrysalis_settlement::{Address, PaymentKind, SigningKey};
 use chrysalis_wire::{
-    objects::{
-        ClientAuthorizeWithProxyLong, ClientAuthorizeWithProxyShort, ClientConnectToProxy, ClientConnectedToProxy,
-        ClientQueryAnswerErrorEx, ClientQueryAnswerEx, ClientQueryAnswerPartEx, ClientQueryFinalInfo, ClientRunQueryEx,
-        HttpHeader, HttpResponse, ProxyClientRequestPayment, ProxyQueryAnswerErrorEx, ProxyQueryAnswerPartEx,
-        ProxyRunQueryEx, ProxySignedPayment, ProxyWorkerRequestPayment, SignedPayment, TestQuery,
-        WorkerCompareBalanceWithProxy, WorkerConnectToProxy, WorkerEnabledDisabled,
-    },
-    packet::{Packet, TcpPacket, TcpQueryError},
+    objects::ClientRunQueryEx,
+    packet::{Packet, TcpPacket},
     proof_of_work::{Challenge, Difficulty},
-    tl::{Boxed, RequestId, Seconds},
 };
-use std::net::SocketAddr;
 use tokio::io::AsyncWriteExt;
 
 #[test]
@@ -84,7 +62,7 @@ fn a_proxy_that_goes_away_fails_its_requests_at_once() {
                 2 => {
                     client
                         .send_packet(&Packet::Packet(TcpPacket { data: vec![7; 100] }))
-                        .await
+                        .await;
                 }
                 3 => client.send_bytes(&[0xff; 100]).await,
                 4 => client.send_payload(&[0; 4]).await,

@@ -1,36 +1,22 @@
 //! Contracts and payments that a client does not take.
 
 use super::*;
-
 use crate::support::{
-    handshakes::{
-        authorised, compared, connected_client, connected_worker, http_head, id, payment, request, tokens,
-        welcome_client, welcome_worker,
-    },
-    lab::{FOR_CLIENTS, FOR_WORKERS, Lab, lab},
+    handshakes::{authorised, connected_client, id, payment},
+    lab::lab,
     milliseconds,
-    parties::{NETWORK, PROXY_IMAGE, PROXY_MACHINE, Policy, client_owner, named_hash, worker_owner},
-    peer::{Gone, RawPeer},
+    parties::{NETWORK, Policy, client_owner},
+    peer::Gone,
     seconds,
-    user::{Got, ask, chat},
 };
-use chrysalis_env::{Env, Listener};
-use chrysalis_node::extension::CancelQuery;
-use chrysalis_settlement::{Address, PaymentKind, SigningKey};
+use chrysalis_settlement::PaymentKind;
 use chrysalis_wire::{
     objects::{
         ClientAuthorizeWithProxyLong, ClientAuthorizeWithProxyShort, ClientConnectToProxy, ClientConnectedToProxy,
-        ClientQueryAnswerErrorEx, ClientQueryAnswerEx, ClientQueryAnswerPartEx, ClientQueryFinalInfo, ClientRunQueryEx,
-        HttpHeader, HttpResponse, ProxyClientRequestPayment, ProxyQueryAnswerErrorEx, ProxyQueryAnswerPartEx,
-        ProxyRunQueryEx, ProxySignedPayment, ProxyWorkerRequestPayment, SignedPayment, TestQuery,
-        WorkerCompareBalanceWithProxy, WorkerConnectToProxy, WorkerEnabledDisabled,
+        ClientRunQueryEx, ProxyClientRequestPayment, SignedPayment,
     },
-    packet::{Packet, TcpPacket, TcpQueryError},
-    proof_of_work::{Challenge, Difficulty},
-    tl::{Boxed, RequestId, Seconds},
+    packet::{Packet, TcpQueryError},
 };
-use std::net::SocketAddr;
-use tokio::io::AsyncWriteExt;
 
 #[test]
 fn a_client_keeps_its_secret_from_proxies_whose_contracts_do_not_follow_from_the_root() {
@@ -40,20 +26,20 @@ fn a_client_keeps_its_secret_from_proxies_whose_contracts_do_not_follow_from_the
             connected.params.proxy_sc_address = client_owner("x").to_wire(NETWORK);
         }),
         ("another own contract", |connected| {
-            connected.client_sc_address = client_owner("x").to_wire(NETWORK)
+            connected.client_sc_address = client_owner("x").to_wire(NETWORK);
         }),
         ("another key", |connected| connected.params.proxy_public_key = [9; 32]),
         ("another owner", |connected| {
-            connected.params.proxy_owner_address = client_owner("x").to_wire(NETWORK)
+            connected.params.proxy_owner_address = client_owner("x").to_wire(NETWORK);
         }),
         ("no address", |connected| connected.client_sc_address = String::new()),
         ("a long address", |connected| {
-            connected.params.proxy_sc_address = "E".repeat(1 << 20)
+            connected.params.proxy_sc_address = "E".repeat(1 << 20);
         }),
         ("production", |connected| connected.params.is_test = Some(false)),
         ("no kind of deployment", |connected| connected.params.is_test = None),
         ("a version of tomorrow", |connected| {
-            connected.params.proto_version = Some(99)
+            connected.params.proto_version = Some(99);
         }),
     ];
     lab(Policy::Tdx, move |lab| async move {

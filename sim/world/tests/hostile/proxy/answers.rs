@@ -1,36 +1,16 @@
 //! Answers that nobody waits for or that are none.
 
 use super::*;
-
 use crate::support::{
-    handshakes::{
-        authorised, compared, connected_client, connected_worker, http_head, id, payment, request, tokens,
-        welcome_client, welcome_worker,
-    },
-    lab::{FOR_CLIENTS, FOR_WORKERS, Lab, lab},
-    milliseconds,
-    parties::{NETWORK, PROXY_IMAGE, PROXY_MACHINE, Policy, client_owner, named_hash, worker_owner},
-    peer::{Gone, RawPeer},
-    seconds,
-    user::{Got, ask, chat},
+    handshakes::{http_head, id},
+    lab::lab,
+    parties::Policy,
 };
-use chrysalis_env::{Env, Listener};
 use chrysalis_node::extension::CancelQuery;
-use chrysalis_settlement::{Address, PaymentKind, SigningKey};
 use chrysalis_wire::{
-    objects::{
-        ClientAuthorizeWithProxyLong, ClientAuthorizeWithProxyShort, ClientConnectToProxy, ClientConnectedToProxy,
-        ClientQueryAnswerErrorEx, ClientQueryAnswerEx, ClientQueryAnswerPartEx, ClientQueryFinalInfo, ClientRunQueryEx,
-        HttpHeader, HttpResponse, ProxyClientRequestPayment, ProxyQueryAnswerErrorEx, ProxyQueryAnswerPartEx,
-        ProxyRunQueryEx, ProxySignedPayment, ProxyWorkerRequestPayment, SignedPayment, TestQuery,
-        WorkerCompareBalanceWithProxy, WorkerConnectToProxy, WorkerEnabledDisabled,
-    },
-    packet::{Packet, TcpPacket, TcpQueryError},
-    proof_of_work::{Challenge, Difficulty},
-    tl::{Boxed, RequestId, Seconds},
+    objects::{ClientQueryAnswerErrorEx, ClientQueryAnswerEx, ClientRunQueryEx, HttpHeader, HttpResponse, TestQuery},
+    tl::{Boxed, RequestId},
 };
-use std::net::SocketAddr;
-use tokio::io::AsyncWriteExt;
 
 #[test]
 fn answers_that_nobody_waits_for_leave_a_client_as_it_was() {

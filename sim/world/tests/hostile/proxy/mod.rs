@@ -14,34 +14,23 @@ mod answers;
 mod of_worker;
 
 use crate::support::{
-    handshakes::{
-        authorised, compared, connected_client, connected_worker, http_head, id, payment, request, tokens,
-        welcome_client, welcome_worker,
-    },
+    handshakes::{http_head, payment, tokens, welcome_client, welcome_worker},
     lab::{FOR_CLIENTS, FOR_WORKERS, Lab, lab},
     milliseconds,
-    parties::{NETWORK, PROXY_IMAGE, PROXY_MACHINE, Policy, client_owner, named_hash, worker_owner},
-    peer::{Gone, RawPeer},
-    seconds,
+    parties::{PROXY_IMAGE, PROXY_MACHINE, Policy, client_owner, named_hash, worker_owner},
+    peer::RawPeer,
     user::{Got, ask, chat},
 };
 use chrysalis_env::{Env, Listener};
-use chrysalis_node::extension::CancelQuery;
 use chrysalis_settlement::{Address, PaymentKind, SigningKey};
 use chrysalis_wire::{
     objects::{
-        ClientAuthorizeWithProxyLong, ClientAuthorizeWithProxyShort, ClientConnectToProxy, ClientConnectedToProxy,
-        ClientQueryAnswerErrorEx, ClientQueryAnswerEx, ClientQueryAnswerPartEx, ClientQueryFinalInfo, ClientRunQueryEx,
-        HttpHeader, HttpResponse, ProxyClientRequestPayment, ProxyQueryAnswerErrorEx, ProxyQueryAnswerPartEx,
-        ProxyRunQueryEx, ProxySignedPayment, ProxyWorkerRequestPayment, SignedPayment, TestQuery,
-        WorkerCompareBalanceWithProxy, WorkerConnectToProxy, WorkerEnabledDisabled,
+        ClientQueryAnswerEx, ClientQueryAnswerPartEx, ClientQueryFinalInfo, ClientRunQueryEx, ProxySignedPayment,
+        SignedPayment,
     },
-    packet::{Packet, TcpPacket, TcpQueryError},
-    proof_of_work::{Challenge, Difficulty},
-    tl::{Boxed, RequestId, Seconds},
+    tl::RequestId,
 };
 use std::net::SocketAddr;
-use tokio::io::AsyncWriteExt;
 
 const CLIENT: &str = "client-1";
 const WORKER: &str = "worker-1";

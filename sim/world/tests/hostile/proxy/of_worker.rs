@@ -1,36 +1,23 @@
 //! A real worker, and a proxy that cheats it.
 
 use super::*;
-
 use crate::support::{
-    handshakes::{
-        authorised, compared, connected_client, connected_worker, http_head, id, payment, request, tokens,
-        welcome_client, welcome_worker,
-    },
-    lab::{FOR_CLIENTS, FOR_WORKERS, Lab, lab},
+    handshakes::{compared, connected_worker, id, payment, request, tokens},
+    lab::{Lab, lab},
     milliseconds,
-    parties::{NETWORK, PROXY_IMAGE, PROXY_MACHINE, Policy, client_owner, named_hash, worker_owner},
+    parties::{NETWORK, Policy, worker_owner},
     peer::{Gone, RawPeer},
     seconds,
-    user::{Got, ask, chat},
 };
-use chrysalis_env::{Env, Listener};
 use chrysalis_node::extension::CancelQuery;
-use chrysalis_settlement::{Address, PaymentKind, SigningKey};
+use chrysalis_settlement::PaymentKind;
 use chrysalis_wire::{
     objects::{
-        ClientAuthorizeWithProxyLong, ClientAuthorizeWithProxyShort, ClientConnectToProxy, ClientConnectedToProxy,
-        ClientQueryAnswerErrorEx, ClientQueryAnswerEx, ClientQueryAnswerPartEx, ClientQueryFinalInfo, ClientRunQueryEx,
-        HttpHeader, HttpResponse, ProxyClientRequestPayment, ProxyQueryAnswerErrorEx, ProxyQueryAnswerPartEx,
-        ProxyRunQueryEx, ProxySignedPayment, ProxyWorkerRequestPayment, SignedPayment, TestQuery,
-        WorkerCompareBalanceWithProxy, WorkerConnectToProxy, WorkerEnabledDisabled,
+        ProxyQueryAnswerErrorEx, ProxyQueryAnswerPartEx, ProxyRunQueryEx, ProxyWorkerRequestPayment, SignedPayment,
+        TestQuery, WorkerCompareBalanceWithProxy, WorkerConnectToProxy, WorkerEnabledDisabled,
     },
-    packet::{Packet, TcpPacket, TcpQueryError},
-    proof_of_work::{Challenge, Difficulty},
-    tl::{Boxed, RequestId, Seconds},
+    tl::{RequestId, Seconds},
 };
-use std::net::SocketAddr;
-use tokio::io::AsyncWriteExt;
 
 fn work(request_id: RequestId) -> ProxyRunQueryEx {
     ProxyRunQueryEx {

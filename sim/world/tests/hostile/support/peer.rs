@@ -79,7 +79,7 @@ pub(crate) fn ordinary_tls(env: &Env, certificate: Option<&Identity>) -> Arc<Cli
             let key = env
                 .crypto_provider()
                 .key_provider
-                .load_private_key(identity.key().to_pkcs8().into())
+                .load_private_key(identity.key().to_pkcs8())
                 .unwrap();
             let certified = CertifiedKey::new(vec![identity.certificate_der().clone()], key);
             builder.with_client_cert_resolver(Arc::new(SingleCertAndKey::from(certified)))
@@ -355,9 +355,5 @@ impl RawPeer {
         let ping = chrysalis_wire::packet::TcpPing { id: 99 };
         self.send_packet(&Packet::Ping(ping)).await;
         !self.closed_within(seconds(1)).await
-    }
-
-    pub(crate) fn env(&self) -> &Env {
-        &self.env
     }
 }

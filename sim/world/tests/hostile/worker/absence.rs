@@ -1,34 +1,16 @@
 //! Workers that are silent or go away: the user knows within the time limit.
 
 use super::*;
-
 use crate::support::{
-    handshakes::{
-        balance, final_info, head, id, last_part, offer_work, part, request, reservation, stream_head, tokens,
-        worker_connect,
-    },
-    lab::{Lab, lab},
+    handshakes::{head, offer_work, part, stream_head},
+    lab::lab,
     milliseconds,
-    parties::{Policy, SECRET, client_owner, worker_owner},
-    peer::{Gone, RawPeer},
+    parties::{Policy, worker_owner},
+    peer::RawPeer,
     seconds,
-    user::{Got, ask, chat},
 };
-use chrysalis_env::Env;
 use chrysalis_node::extension::CancelQuery;
-use chrysalis_wire::{
-    objects::{
-        ClientQueryAnswerErrorEx, ClientQueryAnswerEx, ClientQueryAnswerPartEx, ClientRunQueryEx,
-        ClientUpdatePaymentStatus, HttpHeader, HttpResponse, ProxyQueryAnswer, ProxyQueryAnswerError,
-        ProxyQueryAnswerErrorEx, ProxyQueryAnswerEx, ProxyQueryAnswerPart, ProxyQueryAnswerPartEx, ProxyRunQueryEx,
-        ProxyWorkerRequestPayment, TokensUsed, WorkerConnectToProxy, WorkerEnabledDisabled,
-        WorkerExtendedCompareBalanceWithProxy, WorkerNewCoefficient, WorkerProxyHandshakeComplete,
-        WorkerUpdatePaymentStatus,
-    },
-    packet::{Packet, TcpPacket},
-    tl::{Boxed, RequestId},
-};
-use std::net::SocketAddr;
+use chrysalis_wire::packet::{Packet, TcpPacket};
 
 #[test]
 fn a_worker_that_never_answers_costs_its_user_no_more_than_the_time_limit() {

@@ -1,29 +1,21 @@
 //! Answers for requests of others, out of order, or that are none.
 
 use super::*;
-
 use crate::support::{
-    handshakes::{
-        balance, final_info, head, id, last_part, offer_work, part, request, reservation, stream_head, tokens,
-        worker_connect,
-    },
-    lab::{Lab, lab},
+    handshakes::{final_info, head, id, last_part, part, request, tokens},
+    lab::lab,
     milliseconds,
-    parties::{Policy, SECRET, client_owner, worker_owner},
+    parties::Policy,
     peer::{Gone, RawPeer},
     seconds,
-    user::{Got, ask, chat},
+    user::Got,
 };
 use chrysalis_env::Env;
 use chrysalis_node::extension::CancelQuery;
 use chrysalis_wire::{
     objects::{
-        ClientQueryAnswerErrorEx, ClientQueryAnswerEx, ClientQueryAnswerPartEx, ClientRunQueryEx,
-        ClientUpdatePaymentStatus, HttpHeader, HttpResponse, ProxyQueryAnswer, ProxyQueryAnswerError,
-        ProxyQueryAnswerErrorEx, ProxyQueryAnswerEx, ProxyQueryAnswerPart, ProxyQueryAnswerPartEx, ProxyRunQueryEx,
-        ProxyWorkerRequestPayment, TokensUsed, WorkerConnectToProxy, WorkerEnabledDisabled,
-        WorkerExtendedCompareBalanceWithProxy, WorkerNewCoefficient, WorkerProxyHandshakeComplete,
-        WorkerUpdatePaymentStatus,
+        ClientQueryAnswerErrorEx, ClientQueryAnswerEx, ClientQueryAnswerPartEx, HttpHeader, HttpResponse,
+        ProxyQueryAnswerErrorEx, ProxyQueryAnswerEx, ProxyQueryAnswerPartEx, WorkerUpdatePaymentStatus,
     },
     packet::{Packet, TcpPacket},
     tl::{Boxed, RequestId},

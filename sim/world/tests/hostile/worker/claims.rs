@@ -1,34 +1,19 @@
 //! What a worker says was used, what of it is booked, and what the client hears of it.
 
 use super::*;
-
 use crate::support::{
     handshakes::{
-        balance, final_info, head, id, last_part, offer_work, part, request, reservation, stream_head, tokens,
-        worker_connect,
+        balance, final_info, head, id, last_part, part, request, reservation, stream_head, tokens, worker_connect,
     },
-    lab::{Lab, lab},
-    milliseconds,
-    parties::{Policy, SECRET, client_owner, worker_owner},
-    peer::{Gone, RawPeer},
+    lab::lab,
+    parties::{Policy, worker_owner},
     seconds,
-    user::{Got, ask, chat},
 };
-use chrysalis_env::Env;
-use chrysalis_node::extension::CancelQuery;
-use chrysalis_wire::{
-    objects::{
-        ClientQueryAnswerErrorEx, ClientQueryAnswerEx, ClientQueryAnswerPartEx, ClientRunQueryEx,
-        ClientUpdatePaymentStatus, HttpHeader, HttpResponse, ProxyQueryAnswer, ProxyQueryAnswerError,
-        ProxyQueryAnswerErrorEx, ProxyQueryAnswerEx, ProxyQueryAnswerPart, ProxyQueryAnswerPartEx, ProxyRunQueryEx,
-        ProxyWorkerRequestPayment, TokensUsed, WorkerConnectToProxy, WorkerEnabledDisabled,
-        WorkerExtendedCompareBalanceWithProxy, WorkerNewCoefficient, WorkerProxyHandshakeComplete,
-        WorkerUpdatePaymentStatus,
-    },
-    packet::{Packet, TcpPacket},
-    tl::{Boxed, RequestId},
+use chrysalis_wire::objects::{
+    ClientQueryAnswerErrorEx, ClientQueryAnswerPartEx, ClientUpdatePaymentStatus, ProxyQueryAnswer,
+    ProxyQueryAnswerError, ProxyQueryAnswerErrorEx, ProxyQueryAnswerPart, ProxyWorkerRequestPayment, TokensUsed,
+    WorkerNewCoefficient, WorkerProxyHandshakeComplete, WorkerUpdatePaymentStatus,
 };
-use std::net::SocketAddr;
 
 fn used(prompt: i64, cached: i64, completion: i64, reasoning: i64, total: i64) -> TokensUsed {
     TokensUsed {

@@ -1,34 +1,17 @@
 //! Hand-shakes that do not fit, and memories that are too good.
 
 use super::*;
-
 use crate::support::{
-    handshakes::{
-        balance, final_info, head, id, last_part, offer_work, part, request, reservation, stream_head, tokens,
-        worker_connect,
-    },
-    lab::{Lab, lab},
-    milliseconds,
-    parties::{Policy, SECRET, client_owner, worker_owner},
+    handshakes::{balance, head, id, worker_connect},
+    lab::lab,
+    parties::{Policy, worker_owner},
     peer::{Gone, RawPeer},
     seconds,
-    user::{Got, ask, chat},
 };
-use chrysalis_env::Env;
-use chrysalis_node::extension::CancelQuery;
-use chrysalis_wire::{
-    objects::{
-        ClientQueryAnswerErrorEx, ClientQueryAnswerEx, ClientQueryAnswerPartEx, ClientRunQueryEx,
-        ClientUpdatePaymentStatus, HttpHeader, HttpResponse, ProxyQueryAnswer, ProxyQueryAnswerError,
-        ProxyQueryAnswerErrorEx, ProxyQueryAnswerEx, ProxyQueryAnswerPart, ProxyQueryAnswerPartEx, ProxyRunQueryEx,
-        ProxyWorkerRequestPayment, TokensUsed, WorkerConnectToProxy, WorkerEnabledDisabled,
-        WorkerExtendedCompareBalanceWithProxy, WorkerNewCoefficient, WorkerProxyHandshakeComplete,
-        WorkerUpdatePaymentStatus,
-    },
-    packet::{Packet, TcpPacket},
-    tl::{Boxed, RequestId},
+use chrysalis_wire::objects::{
+    WorkerConnectToProxy, WorkerEnabledDisabled, WorkerExtendedCompareBalanceWithProxy, WorkerProxyHandshakeComplete,
+    WorkerUpdatePaymentStatus,
 };
-use std::net::SocketAddr;
 
 #[test]
 fn a_worker_that_remembers_too_much_is_not_believed() {
@@ -84,29 +67,29 @@ fn hand_shakes_that_do_not_fit_are_refused() {
     let changes: [(&str, Change); 12] = [
         ("no capacity", |connect| connect.params.capacity = None),
         ("production", |connect| {
-            connect.params.capacity.as_mut().unwrap().is_test = false
+            connect.params.capacity.as_mut().unwrap().is_test = false;
         }),
         ("no slots", |connect| {
-            connect.params.capacity.as_mut().unwrap().max_active_requests = 0
+            connect.params.capacity.as_mut().unwrap().max_active_requests = 0;
         }),
         ("negative slots", |connect| {
-            connect.params.capacity.as_mut().unwrap().max_active_requests = i32::MIN
+            connect.params.capacity.as_mut().unwrap().max_active_requests = i32::MIN;
         }),
         ("no proxies", |connect| {
-            connect.params.capacity.as_mut().unwrap().proxy_cnt = 0
+            connect.params.capacity.as_mut().unwrap().proxy_cnt = 0;
         }),
         ("negative proxies", |connect| {
-            connect.params.capacity.as_mut().unwrap().proxy_cnt = -1
+            connect.params.capacity.as_mut().unwrap().proxy_cnt = -1;
         }),
         ("negative price", |connect| connect.params.coefficient = -1),
         ("price out of range", |connect| {
-            connect.params.coefficient = 1_000_000_000
+            connect.params.coefficient = 1_000_000_000;
         }),
         ("unknown model", |connect| connect.params.model = "other".into()),
         ("no model", |connect| connect.params.model = String::new()),
         ("long model", |connect| connect.params.model = "m".repeat(1 << 20)),
         ("no address", |connect| {
-            connect.params.worker_owner_address = "worker".into()
+            connect.params.worker_owner_address = "worker".into();
         }),
     ];
     lab(Policy::Tdx, move |lab| async move {
@@ -132,7 +115,7 @@ fn hand_shakes_that_do_not_fit_are_refused() {
                 1 => {
                     worker
                         .send_query(1, &WorkerProxyHandshakeComplete { is_disabled: false })
-                        .await
+                        .await;
                 }
                 2 => worker.send_query(1, &WorkerUpdatePaymentStatus {}).await,
                 3 => worker.send(&WorkerEnabledDisabled { disabled: 0 }).await,

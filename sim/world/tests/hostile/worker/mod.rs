@@ -13,31 +13,16 @@ mod claims;
 mod handshake;
 
 use crate::support::{
-    handshakes::{
-        balance, final_info, head, id, last_part, offer_work, part, request, reservation, stream_head, tokens,
-        worker_connect,
-    },
-    lab::{Lab, lab},
+    handshakes::{head, id, last_part, request, tokens},
+    lab::Lab,
     milliseconds,
-    parties::{Policy, SECRET, client_owner, worker_owner},
-    peer::{Gone, RawPeer},
+    parties::{SECRET, client_owner},
+    peer::RawPeer,
     seconds,
     user::{Got, ask, chat},
 };
 use chrysalis_env::Env;
-use chrysalis_node::extension::CancelQuery;
-use chrysalis_wire::{
-    objects::{
-        ClientQueryAnswerErrorEx, ClientQueryAnswerEx, ClientQueryAnswerPartEx, ClientRunQueryEx,
-        ClientUpdatePaymentStatus, HttpHeader, HttpResponse, ProxyQueryAnswer, ProxyQueryAnswerError,
-        ProxyQueryAnswerErrorEx, ProxyQueryAnswerEx, ProxyQueryAnswerPart, ProxyQueryAnswerPartEx, ProxyRunQueryEx,
-        ProxyWorkerRequestPayment, TokensUsed, WorkerConnectToProxy, WorkerEnabledDisabled,
-        WorkerExtendedCompareBalanceWithProxy, WorkerNewCoefficient, WorkerProxyHandshakeComplete,
-        WorkerUpdatePaymentStatus,
-    },
-    packet::{Packet, TcpPacket},
-    tl::{Boxed, RequestId},
-};
+use chrysalis_wire::objects::{ClientQueryAnswerPartEx, ClientRunQueryEx, ProxyRunQueryEx};
 use std::net::SocketAddr;
 
 const OWNER: &str = "client-1";
