@@ -8,7 +8,7 @@ use chrysalis_attest::AttestedPeer;
 use chrysalis_env::{BoxFuture, Elapsed, Env};
 use chrysalis_wire::{
     connection::{Connection as Protocol, Received, Side},
-    frame::FrameReader,
+    frame::{FrameError, FrameReader, FrameWriter},
     keep_alive::{KeepAlive, KeepAliveAction, KeepAlivePolicy},
     packet::{Packet, TcpPing, TcpQuery, TcpQueryAnswer, TcpQueryError},
     query::{Query, QueryTimeouts},
@@ -163,20 +163,30 @@ impl Connection {
         &self.0.peer
     }
 
+    /// Queues a frame. A peer that has not read what was sent before is cut off.
+    fn queue(
+        &self,
+        encode: impl FnOnce(&mut FrameWriter, &mut Vec<u8>) -> Result<(), FrameError>,
+    ) -> Result<(), SendError> {
+        let sent = self.0.outbox.send(encode);
+        if let Err(error @ SendError::NotRead) = sent {
+            self.close(CloseReason::Local(error.to_string()));
+        }
+        sent
+    }
+
     fn send_packet(&self, packet: &Packet) -> Result<(), SendError> {
-        self.0.outbox.send(|frames, buffer| frames.packet(packet, buffer))
+        self.queue(|frames, buffer| frames.packet(packet, buffer))
     }
 
     /// Queues an application message.
     pub(crate) fn send(&self, message: &impl Boxed) -> Result<(), SendError> {
-        self.0.outbox.send(|frames, buffer| frames.message(message, buffer))
+        self.queue(|frames, buffer| frames.message(message, buffer))
     }
 
     /// Answers a query of the peer.
     pub(crate) fn answer(&self, id: i64, answer: &impl Boxed) -> Result<(), SendError> {
-        self.0
-            .outbox
-            .send(|frames, buffer| frames.query_answer(id, answer, buffer))
+        self.queue(|frames, buffer| frames.query_answer(id, answer, buffer))
     }
 
     /// Refuses a query of the peer.
@@ -194,7 +204,7 @@ impl Connection {
             None => return Err(SendError::Closed.into()),
         };
         let _forget = Forget { connection: self, id };
-        self.0.outbox.send(|frames, buffer| frames.query(id, query, buffer))?;
+        self.queue(|frames, buffer| frames.query(id, query, buffer))?;
         let answer = match self.0.env.timeout(limit, receiver).await? {
             Ok(result) => result?,
             Err(_dropped) => return Err(SendError::Closed.into()),
@@ -477,6 +487,8 @@ where
 
     /// A closing connection that cannot write is given a limited time.
     fn note_closing(&mut self, cx: &mut Context<'_>) -> Poll<CloseReason> {
+        // Registered before the look at the reason, so that one that comes in between is not missed.
+        self.connection.0.outbox.wake_on_close(cx);
         if self.closing.is_none() && lock(&self.connection.0.reason).is_some() {
             let mut grace = self.env.sleep(CLOSE_GRACE);
             // A fresh timer of five seconds is not over yet; polling it registers the waker.

@@ -19,6 +19,9 @@ pub enum SendError {
     /// The connection is closed or closing.
     #[error("the connection is closed")]
     Closed,
+    /// The peer does not read: nothing more is kept for it.
+    #[error("the peer does not read what is sent to it")]
+    NotRead,
     /// The message does not fit a frame; the connection goes on (the reference drops it in silence: T35).
     #[error("{0}")]
     Frame(#[from] FrameError),
@@ -30,6 +33,8 @@ struct State {
     buffer: Vec<u8>,
     closed: bool,
     writer: Option<Waker>,
+    /// The writer while it is stuck in a write: it need not hear of more bytes, only of the end.
+    stuck: Option<Waker>,
     waiting: Vec<Waker>,
 }
 
@@ -63,8 +68,7 @@ impl Outbox {
         }
         // A peer that asks and never reads must not fill this node's memory with answers.
         if state.buffer.len() > MAX_QUEUED_BYTES {
-            state.closed = true;
-            return Err(SendError::Closed);
+            return Err(SendError::NotRead);
         }
         let State { frames, buffer, .. } = &mut *state;
         encode(frames, buffer)?;
@@ -102,8 +106,18 @@ impl Outbox {
         state.closed = true;
         let mut wakers = std::mem::take(&mut state.waiting);
         wakers.extend(state.writer.take());
+        wakers.extend(state.stuck.take());
         drop(state);
         wakers.into_iter().for_each(Waker::wake);
+    }
+
+    /// Wakes the task of `cx` when the queue is closed.
+    pub(crate) fn wake_on_close(&self, cx: &std::task::Context<'_>) {
+        let mut state = self.lock();
+        match &mut state.stuck {
+            Some(stuck) => stuck.clone_from(cx.waker()),
+            None => state.stuck = Some(cx.waker().clone()),
+        }
     }
 
     /// Moves everything queued into `into` (which must be empty). Pending while there is nothing; `Ready(false)` when

@@ -21,9 +21,6 @@ use chrysalis_wire::{
 use sha2::{Digest, Sha256};
 use std::{collections::BTreeMap, sync::Arc};
 
-/// Authorisation attempts on one connection.
-const MAX_ATTEMPTS: u32 = 3;
-
 /// A refused query: code and text.
 struct Refusal(ErrorCode, String);
 
@@ -40,7 +37,6 @@ enum Phase {
         owner: Address,
         version: Version,
         nonce: u64,
-        attempts: u32,
     },
     Authorised,
 }
@@ -183,12 +179,7 @@ impl ClientHandler {
                 nonce: nonce.cast_signed(),
             }),
         };
-        self.phase = Phase::Connected {
-            owner,
-            version,
-            nonce,
-            attempts: 0,
-        };
+        self.phase = Phase::Connected { owner, version, nonce };
         let contract = root.client_address(&self.shared.identity, &owner);
         Ok(ClientConnectedToProxy {
             params: self.shared.params(version),
@@ -199,20 +190,9 @@ impl ClientHandler {
     }
 
     fn authorise(&mut self, secret_hash: Option<[u8; 32]>) -> Result<AuthorizationWithProxy, Refusal> {
-        let Phase::Connected {
-            owner,
-            version,
-            nonce,
-            attempts,
-        } = &mut self.phase
-        else {
+        let Phase::Connected { owner, version, nonce } = self.phase else {
             return Err(Refusal::new(ErrorCode::ProtocolViolation, "connect first"));
         };
-        *attempts += 1;
-        if *attempts > MAX_ATTEMPTS {
-            return Err(Refusal::new(ErrorCode::ProtocolViolation, "too many attempts"));
-        }
-        let (owner, version, nonce) = (*owner, *version, *nonce);
         let chain = &self.shared.settings.chain;
         let proven = match secret_hash {
             // The hash of an empty secret authorises nobody: it is public (T17).

@@ -2,6 +2,7 @@
 
 use super::session::{Session, Shared};
 use crate::{
+    outbox::SendError,
     request_rules::{count_events, forwarded_request},
     telemetry::{self, Role, Usage},
 };
@@ -256,10 +257,11 @@ impl<'a> Answer<'a> {
     }
 
     fn send(&self, message: &impl Boxed) -> Result<(), Failure> {
-        self.session
-            .connection
-            .send(message)
-            .map_err(|error| Failure::new(ErrorCode::Failure, error.to_string()))
+        self.session.connection.send(message).map_err(|error| match error {
+            // The proxy is gone, or leaves: the same as a request that it cancels.
+            SendError::Closed | SendError::NotRead => Failure::new(ErrorCode::Cancelled, error.to_string()),
+            SendError::Frame(_) => Failure::new(ErrorCode::Failure, error.to_string()),
+        })
     }
 }
 

@@ -12,6 +12,7 @@ use std::net::SocketAddr;
 pub(crate) struct Got {
     /// None if the connection ended without an answer.
     pub(crate) status: Option<u16>,
+    pub(crate) headers: usize,
     pub(crate) body: Vec<u8>,
     /// The body came to its proper end.
     pub(crate) is_whole: bool,
@@ -30,6 +31,17 @@ impl Got {
             .ok()?
             .get("error_code")?
             .as_i64()
+    }
+
+    /// A stream whose last event says why it ends here. It ends in order: breaking off could lose that event.
+    pub(crate) fn ends_with_error(&self, code: u64) -> bool {
+        let text = self.text();
+        let last = text.trim_end().rsplit("\n\n").next().unwrap_or_default();
+        let said = last
+            .strip_prefix("data: ")
+            .and_then(|event| serde_json::from_str(event).ok());
+        let said = said.and_then(|event: serde_json::Value| event["error_code"].as_u64());
+        self.status == Some(200) && self.is_whole && said == Some(code) && !text.contains("[DONE]")
     }
 
     /// An answer of the model.
@@ -55,6 +67,7 @@ pub(crate) async fn ask(env: &Env, client: SocketAddr, body: &serde_json::Value)
     let start_ns = env.now_ns();
     let mut got = Got {
         status: None,
+        headers: 0,
         body: Vec::new(),
         is_whole: false,
         took_ns: 0,
@@ -88,6 +101,7 @@ async fn exchange(env: &Env, client: SocketAddr, body: &serde_json::Value, got: 
         return;
     };
     got.status = Some(response.status().as_u16());
+    got.headers = response.headers().len();
     let mut body = response.into_body();
     while let Some(frame) = body.frame().await {
         let Ok(frame) = frame else { return };

@@ -3,6 +3,7 @@
 use chrysalis_env::{Observation, Value};
 use chrysalis_sim::{NodeId, Tap};
 use std::sync::{Arc, Mutex};
+use tokio::sync::Notify;
 
 /// A peer that a node accepted or refused.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -47,13 +48,16 @@ struct Seen {
 
 /// Keeps observations of all nodes.
 #[derive(Default)]
-pub(crate) struct Watch(Mutex<Seen>);
+pub(crate) struct Watch {
+    seen: Mutex<Seen>,
+    changed: Notify,
+}
 
 impl Watch {
     pub(crate) fn observe(&self, node: &str, at_ns: u64, observation: &Observation<'_>) {
         let text = |name: &str| observation.text(name).unwrap_or_default().to_owned();
         let node = node.to_owned();
-        let mut seen = self.0.lock().unwrap();
+        let mut seen = self.seen.lock().unwrap();
         match observation.kind {
             "peer" => seen.judged.push(Judged {
                 node,
@@ -88,11 +92,24 @@ impl Watch {
             "note" => seen.notes.push((node, text("text"))),
             _ => {}
         }
+        drop(seen);
+        self.changed.notify_waiters();
+    }
+
+    /// Waits until `condition` holds.
+    pub(crate) async fn until(&self, condition: impl Fn(&Self) -> bool) {
+        loop {
+            let changed = self.changed.notified();
+            if condition(self) {
+                return;
+            }
+            changed.await;
+        }
     }
 
     /// Verdicts of `node` on peers of a kind.
     pub(crate) fn judged(&self, node: &str, kind: &str) -> Vec<Judged> {
-        let seen = self.0.lock().unwrap();
+        let seen = self.seen.lock().unwrap();
         seen.judged
             .iter()
             .filter(|judged| judged.node == node && judged.kind == kind)
@@ -116,7 +133,7 @@ impl Watch {
 
     /// How requests ended at `node`.
     pub(crate) fn ended(&self, node: &str) -> Vec<Ended> {
-        self.0
+        self.seen
             .lock()
             .unwrap()
             .ended
@@ -133,14 +150,14 @@ impl Watch {
 
     /// Payments of a kind that `node` made or took.
     pub(crate) fn paid(&self, node: &str, kind: &str) -> Vec<u64> {
-        let seen = self.0.lock().unwrap();
+        let seen = self.seen.lock().unwrap();
         let paid = seen.paid.iter().filter(|paid| paid.node == node && paid.kind == kind);
         paid.map(|paid| paid.tokens).collect()
     }
 
     /// Why connections that `node` served ended.
     pub(crate) fn closed(&self, node: &str) -> Vec<String> {
-        let seen = self.0.lock().unwrap();
+        let seen = self.seen.lock().unwrap();
         seen.closed
             .iter()
             .filter(|(name, _)| name == node)
@@ -150,7 +167,7 @@ impl Watch {
 
     /// Remarks of `node`.
     pub(crate) fn notes(&self, node: &str) -> Vec<String> {
-        let seen = self.0.lock().unwrap();
+        let seen = self.seen.lock().unwrap();
         seen.notes
             .iter()
             .filter(|(name, _)| name == node)

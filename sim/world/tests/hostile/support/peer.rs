@@ -17,6 +17,7 @@ use rustls::{
         danger::{HandshakeSignatureValid, ServerCertVerified, ServerCertVerifier},
     },
     pki_types::{CertificateDer, ServerName, UnixTime},
+    sign::{CertifiedKey, SingleCertAndKey},
 };
 use std::{collections::VecDeque, io, net::SocketAddr, sync::Arc, time::Duration};
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
@@ -73,9 +74,16 @@ pub(crate) fn ordinary_tls(env: &Env, certificate: Option<&Identity>) -> Arc<Cli
         .dangerous()
         .with_custom_certificate_verifier(Arc::new(AnyServer));
     let mut config = match certificate {
-        Some(identity) => builder
-            .with_client_auth_cert(vec![identity.certificate_der().clone()], identity.key().to_pkcs8())
-            .unwrap(),
+        Some(identity) => {
+            // Without rustls' look at the certificate: it does not know the extension with the evidence.
+            let key = env
+                .crypto_provider()
+                .key_provider
+                .load_private_key(identity.key().to_pkcs8())
+                .unwrap();
+            let certified = CertifiedKey::new(vec![identity.certificate_der().clone()], key);
+            builder.with_client_cert_resolver(Arc::new(SingleCertAndKey::from(certified)))
+        }
         None => builder.with_no_client_auth(),
     };
     config.resumption = Resumption::disabled();
@@ -347,9 +355,5 @@ impl RawPeer {
         let ping = chrysalis_wire::packet::TcpPing { id: 99 };
         self.send_packet(&Packet::Ping(ping)).await;
         !self.closed_within(seconds(1)).await
-    }
-
-    pub(crate) fn env(&self) -> &Env {
-        &self.env
     }
 }

@@ -43,17 +43,55 @@ pub(crate) struct Lab {
 pub(crate) const FOR_CLIENTS: SocketAddr = SocketAddr::new(std::net::IpAddr::V4(PROXY_IP), CLIENTS_PORT);
 pub(crate) const FOR_WORKERS: SocketAddr = SocketAddr::new(std::net::IpAddr::V4(PROXY_IP), WORKERS_PORT);
 
+/// The engines of this build.
+pub(crate) fn engines() -> impl Iterator<Item = EngineKind> {
+    let madsim = chrysalis_sim::MADSIM_AVAILABLE.then_some(EngineKind::Madsim);
+    [EngineKind::Native].into_iter().chain(madsim)
+}
+
 /// Runs `script` in a world of its own. A panic in any node fails the test.
 pub(crate) fn lab<T, F>(policy: Policy, script: impl FnOnce(Lab) -> F + Send + 'static) -> T
 where
     T: Send + 'static,
     F: Future<Output = T> + Send + 'static,
 {
-    lab_at(ISSUED_UNIX_S, Parties::new(policy), script)
+    lab_on(EngineKind::Native, policy, script)
+}
+
+/// As [`lab`], on each engine in turn.
+pub(crate) fn on_each_engine<F>(policy: Policy, script: fn(Lab) -> F)
+where
+    F: Future<Output = ()> + Send + 'static,
+{
+    for engine in engines() {
+        lab_on(engine, policy, script);
+    }
+}
+
+/// As [`lab`], on an engine of the test's choice.
+pub(crate) fn lab_on<T, F>(engine: EngineKind, policy: Policy, script: impl FnOnce(Lab) -> F + Send + 'static) -> T
+where
+    T: Send + 'static,
+    F: Future<Output = T> + Send + 'static,
+{
+    run(engine, ISSUED_UNIX_S, Parties::new(policy), script)
 }
 
 /// As [`lab`], with a start and parties of the test's choice.
 pub(crate) fn lab_at<T, F>(start_unix_s: u64, parties: Parties, script: impl FnOnce(Lab) -> F + Send + 'static) -> T
+where
+    T: Send + 'static,
+    F: Future<Output = T> + Send + 'static,
+{
+    run(EngineKind::Native, start_unix_s, parties, script)
+}
+
+fn run<T, F>(
+    engine: EngineKind,
+    start_unix_s: u64,
+    parties: Parties,
+    script: impl FnOnce(Lab) -> F + Send + 'static,
+) -> T
 where
     T: Send + 'static,
     F: Future<Output = T> + Send + 'static,
@@ -63,7 +101,7 @@ where
         ..SimConfig::new(1)
     };
     let watch = Arc::new(Watch::default());
-    let (output, _report) = chrysalis_sim::run(EngineKind::Native, config, move |sim| async move {
+    let (output, _report) = chrysalis_sim::run(engine, config, move |sim| async move {
         let link = LinkSpec {
             socket_buffer_bytes: SOCKET_BUFFER_BYTES,
             ..LinkSpec::constant(LATENCY_NS)

@@ -8,12 +8,6 @@
 //! | [`handshakes`] | what honest peers say first, word by word, so that a test can change one word |
 //! | [`watch`] | what nodes observed |
 //! | [`user`] | a user of a client's HTTP endpoint |
-#![allow(
-    dead_code,
-    clippy::unwrap_used,
-    clippy::expect_used,
-    reason = "support for tests, of which each test file uses a part"
-)]
 
 pub(crate) mod handshakes;
 pub(crate) mod lab;
