@@ -15,6 +15,8 @@ use crate::services::{Endpoints, NetworkEvent, Serve, ServiceError};
 
 /// How often the wish to stop is looked at.
 const LOOK: Duration = Duration::from_millis(100);
+/// How long a network may take until a user can be served.
+const READY_LIMIT: Duration = Duration::from_secs(60);
 /// How long running requests may take to end.
 const GRACE: Duration = Duration::from_secs(3);
 /// Lines that may wait to be shown. A terminal that is slower than the network misses lines, the network is not slowed.
@@ -40,6 +42,10 @@ impl Serve for System {
                 observer(&lines, verbose),
             ))
             .map_err(|error| environment(&error))?;
+        if !runtime.block_on(network.ready(READY_LIMIT)) {
+            let why = format!("no model is served after {} s", READY_LIMIT.as_secs());
+            return Err(ServiceError::Environment(why));
+        }
         tell(NetworkEvent::Ready(&endpoints(&plan, &network)));
         until_stopped(&shown, stop, &mut |line| tell(NetworkEvent::Line(line)));
         network.stop();

@@ -28,6 +28,9 @@ const LOOPBACK: SocketAddr = SocketAddr::new(std::net::IpAddr::V4(Ipv4Addr::LOCA
 /// After the last answer the network goes on this long, so that ledgers are written and bills arrive.
 const SETTLE: Duration = Duration::from_secs(3);
 
+/// How often a network that starts is asked whether it is ready.
+const READY_LOOK: Duration = Duration::from_millis(20);
+
 /// A network on loopback. It stops when it is dropped or told to.
 pub struct LiveNetwork {
     /// HTTP endpoint of each client, in the plan's order.
@@ -162,6 +165,19 @@ impl LiveNetwork {
             );
         }
         Ok(())
+    }
+
+    /// Waits until every client knows a model that it can ask for, at most this long. Tells whether that is so.
+    pub async fn ready(&self, limit: Duration) -> bool {
+        let env = self.env("controller");
+        let serving = async {
+            for (_, address) in &self.clients {
+                while !users::has_models(&env, *address).await {
+                    env.sleep(READY_LOOK).await;
+                }
+            }
+        };
+        env.timeout(limit, serving).await.is_ok()
     }
 
     /// Asks every role to stop; running requests may finish.

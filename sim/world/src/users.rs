@@ -2,9 +2,10 @@
 
 use crate::plan::{Endpoint, Pace, RequestOutcome, RequestPlan, UserPlan};
 use bytes::Bytes;
-use chrysalis_env::{Either, Env, http::HyperIo, race};
-use http::{Request, header};
+use chrysalis_env::{AbortOnDrop, Either, Env, http::HyperIo, race};
+use http::{Request, Response, header};
 use http_body_util::{BodyExt, Full};
+use hyper::body::Incoming;
 use serde::Deserialize;
 use sha2::{Digest, Sha256};
 use std::{
@@ -182,6 +183,39 @@ async fn send(
     record
 }
 
+/// Sends one request on a connection of its own, which lasts as long as what comes second.
+async fn ask(
+    env: &Env,
+    client: SocketAddr,
+    request: Result<Request<Full<Bytes>>, http::Error>,
+) -> Option<(Response<Incoming>, AbortOnDrop)> {
+    let stream = env.connect(client).await.ok()?;
+    let (mut sender, connection) = hyper::client::conn::http1::handshake(HyperIo(stream)).await.ok()?;
+    let connection = env
+        .spawn("user: http connection", async move {
+            // What goes wrong on it shows in the response.
+            let _ = connection.await;
+        })
+        .abort_on_drop();
+    let response = sender.send_request(request.ok()?).await.ok()?;
+    Some((response, connection))
+}
+
+/// Whether a client knows a model that it can ask for.
+pub(crate) async fn has_models(env: &Env, client: SocketAddr) -> bool {
+    let request = Request::get("/v1/models")
+        .header(header::HOST, "client")
+        .body(Full::default());
+    let Some((response, _connection)) = ask(env, client, request).await else {
+        return false;
+    };
+    let Ok(body) = response.into_body().collect().await else {
+        return false;
+    };
+    let listed: Option<serde_json::Value> = serde_json::from_slice(&body.to_bytes()).ok();
+    listed.is_some_and(|listed| listed["data"].as_array().is_some_and(|models| !models.is_empty()))
+}
+
 async fn exchange(
     env: &Env,
     client: SocketAddr,
@@ -191,26 +225,11 @@ async fn exchange(
     record: &mut RequestRecord,
     origin_unix_ns: u64,
 ) -> RequestOutcome {
-    let Ok(stream) = env.connect(client).await else {
-        return RequestOutcome::Failed;
-    };
-    let Ok((mut sender, connection)) = hyper::client::conn::http1::handshake(HyperIo(stream)).await else {
-        return RequestOutcome::Failed;
-    };
-    let _connection = env
-        .spawn("user: http connection", async move {
-            // What goes wrong on it shows in the response.
-            let _ = connection.await;
-        })
-        .abort_on_drop();
     let request = Request::post(path)
         .header(header::HOST, "client")
         .header(header::CONTENT_TYPE, "application/json")
         .body(Full::new(Bytes::from(body)));
-    let Ok(request) = request else {
-        return RequestOutcome::Failed;
-    };
-    let Ok(response) = sender.send_request(request).await else {
+    let Some((response, _connection)) = ask(env, client, request).await else {
         return RequestOutcome::Failed;
     };
     record.http_status = Some(response.status().as_u16());
