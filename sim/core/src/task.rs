@@ -120,7 +120,9 @@ impl Tasks {
 
     /// Its executor has taken a new task over and polls it with `waker`. `true`: at once.
     pub(crate) fn adopt(&mut self, key: TaskKey, waker: &Waker) -> bool {
-        let Some(task) = self.table.get_mut(key) else { return false };
+        let Some(task) = self.table.get_mut(key) else {
+            return false;
+        };
         task.waker_address = waker.data().addr();
         !task.paused && !task.dead
     }

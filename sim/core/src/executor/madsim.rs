@@ -412,7 +412,11 @@ async fn drive_to_end(world: Arc<World>, main: TaskKey) {
     .await;
     let (slots, waker, driver) = {
         let inner = &mut *lock(&shared.inner);
-        (std::mem::take(&mut inner.slots), inner.timers.waker.take(), inner.driver.take())
+        (
+            std::mem::take(&mut inner.slots),
+            inner.timers.waker.take(),
+            inner.driver.take(),
+        )
     };
     // What is left is dropped while the world still knows its nodes, and cycles are broken.
     drop((slots, waker, driver));
