@@ -1,6 +1,6 @@
 //! Stopping tasks, time-outs, and races whose winner does not depend on a process-wide counter.
 
-use futures_util::future::{AbortHandle, Abortable};
+use futures_util::future::{AbortHandle, Abortable, FutureExt};
 use std::{
     future::{Future, poll_fn},
     pin::pin,
@@ -15,11 +15,9 @@ pub struct TaskHandle(AbortHandle);
 impl TaskHandle {
     pub(crate) fn wrap<F: Future<Output = ()>>(future: F) -> (Self, impl Future<Output = ()>) {
         let (handle, registration) = AbortHandle::new_pair();
-        let task = Abortable::new(future, registration);
-        (Self(handle), async move {
-            // An aborted task is as done as any other.
-            let _ = task.await;
-        })
+        // An aborted task is as done as any other. (An async block would hold the future twice.)
+        let task = Abortable::new(future, registration).map(drop);
+        (Self(handle), task)
     }
 
     /// Drops the task's future at its next suspension point.

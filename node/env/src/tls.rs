@@ -5,6 +5,7 @@
 //! [`EntropyScope`]. Ciphers, hashes and signature checks stay ring's. Real worlds use [`stock_provider`].
 
 use crate::Env;
+use ::ring::agreement::{self, EphemeralPrivateKey, UnparsedPublicKey};
 use rustls::{
     NamedGroup,
     crypto::{
@@ -19,7 +20,6 @@ use std::{
     sync::{Arc, LazyLock},
     time::Duration,
 };
-use x25519_dalek::{PublicKey, StaticSecret};
 
 /// A source of a node's entropy.
 pub trait EntropySource: Send + Sync {
@@ -106,21 +106,21 @@ impl SecureRandom for NodeRandom {
     }
 }
 
-/// RFC 7748 key exchange whose secret is the node's entropy.
+/// ring's X25519 with a secret of the node's entropy.
 #[derive(Debug)]
 struct NodeX25519;
 
 struct PendingExchange {
-    secret: StaticSecret,
-    public: [u8; 32],
+    secret: EphemeralPrivateKey,
+    public: agreement::PublicKey,
 }
 
 impl SupportedKxGroup for NodeX25519 {
     fn start(&self) -> Result<Box<dyn ActiveKeyExchange>, rustls::Error> {
         let mut seed = [0; 32];
         fill_current(&mut seed)?;
-        let secret = StaticSecret::from(seed);
-        let public = PublicKey::from(&secret).to_bytes();
+        let secret = secret_from(&seed)?;
+        let public = secret.compute_public_key().map_err(|_| GetRandomFailed)?;
         Ok(Box::new(PendingExchange { secret, public }))
     }
 
@@ -129,20 +129,24 @@ impl SupportedKxGroup for NodeX25519 {
     }
 }
 
+/// ring takes secrets of key exchange only from its own sources of randomness, one of which plays back bytes that it is
+/// given. It is hidden and deprecated, for ring will take it away; `x25519-dalek` is the way back (decision 3).
+#[expect(deprecated, reason = "see above")]
+fn secret_from(seed: &[u8; 32]) -> Result<EphemeralPrivateKey, rustls::Error> {
+    let source = ::ring::test::rand::FixedSliceRandom { bytes: seed };
+    Ok(EphemeralPrivateKey::generate(&agreement::X25519, &source).map_err(|_| GetRandomFailed)?)
+}
+
 impl ActiveKeyExchange for PendingExchange {
     fn complete(self: Box<Self>, peer: &[u8]) -> Result<SharedSecret, rustls::Error> {
-        let invalid = || rustls::Error::PeerMisbehaved(rustls::PeerMisbehaved::InvalidKeyShare);
-        let peer: [u8; 32] = peer.try_into().map_err(|_| invalid())?;
-        let shared = self.secret.diffie_hellman(&PublicKey::from(peer));
-        // RFC 8446 §7.4.2: an all-zero result means a low-order point.
-        if !shared.was_contributory() {
-            return Err(invalid());
-        }
-        Ok(SharedSecret::from(&shared.as_bytes()[..]))
+        let peer = UnparsedPublicKey::new(&agreement::X25519, peer);
+        // It refuses keys of another length and points of a low order, as RFC 8446 §7.4.2 demands.
+        agreement::agree_ephemeral(self.secret, &peer, |shared| SharedSecret::from(shared))
+            .map_err(|_| rustls::PeerMisbehaved::InvalidKeyShare.into())
     }
 
     fn pub_key(&self) -> &[u8] {
-        &self.public
+        self.public.as_ref()
     }
 
     fn group(&self) -> NamedGroup {
@@ -199,6 +203,28 @@ mod tests {
         assert!(
             deterministic_provider().kx_groups[0].start().is_err(),
             "no node, no entropy"
+        );
+    }
+
+    /// The secret is the node's entropy and nothing else: RFC 7748 §6.1.
+    #[test]
+    fn a_key_share_is_that_of_its_secret() {
+        struct Alice;
+        impl EntropySource for Alice {
+            fn fill_entropy(&self, bytes: &mut [u8]) {
+                bytes.copy_from_slice(&[
+                    0x77, 0x07, 0x6d, 0x0a, 0x73, 0x18, 0xa5, 0x7d, 0x3c, 0x16, 0xc1, 0x72, 0x51, 0xb2, 0x66, 0x45,
+                    0xdf, 0x4c, 0x2f, 0x87, 0xeb, 0xc0, 0x99, 0x2a, 0xb1, 0x77, 0xfb, 0xa5, 0x1d, 0xb9, 0x2c, 0x2a,
+                ]);
+            }
+        }
+        let _scope = EntropyScope::enter(Arc::new(Alice));
+        assert_eq!(
+            key_share(),
+            [
+                0x85, 0x20, 0xf0, 0x09, 0x89, 0x30, 0xa7, 0x54, 0x74, 0x8b, 0x7d, 0xdc, 0xb4, 0x3e, 0xf7, 0x5a, 0x0d,
+                0xbf, 0x3a, 0x0d, 0x26, 0x38, 0x1a, 0xf4, 0xeb, 0xa4, 0xa9, 0x8e, 0xaa, 0x9b, 0x4e, 0x6a,
+            ]
         );
     }
 

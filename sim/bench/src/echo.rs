@@ -1,8 +1,8 @@
 //! Request and response of 64 bytes, many clients, one server, 10 ms one way.
 
-use crate::measure::{Sample, resident_bytes, sample};
+use crate::measure::{self, resident_bytes};
 use chrysalis_env::Env;
-use chrysalis_sim::{EngineKind, LinkSpec, NodeSpec, Sim, SimConfig, SimReport, run};
+use chrysalis_sim::{EngineKind, LinkSpec, NodeSpec, Sim, SimConfig, run};
 use std::{
     io,
     net::{Ipv4Addr, SocketAddr},
@@ -94,17 +94,20 @@ async fn world(sim: Sim, clients: usize, rounds: usize) -> Option<u64> {
     Some(resident_bytes().saturating_sub(before) / clients as u64)
 }
 
-/// One run: its report, and resident bytes per client at the end.
-pub(crate) fn echo(engine: EngineKind, seed: u64, clients: usize, rounds: usize) -> Option<(SimReport, u64)> {
-    let ran = run(engine, SimConfig::new(seed), move |sim| world(sim, clients, rounds));
-    let (memory, report) = ran.ok()?;
-    Some((report, memory?))
+/// One run: resident bytes per client at its end.
+fn echo(engine: EngineKind, clients: usize, rounds: usize) -> Option<u64> {
+    let mut config = SimConfig::new(1);
+    // All clients connect at once.
+    config.transport.backlog = clients;
+    run(engine, config, move |sim| world(sim, clients, rounds)).ok()?.0
 }
 
-/// Messages of one run.
-pub(crate) fn measure(engine: EngineKind, clients: usize, rounds: usize) -> Sample {
-    sample(|| match echo(engine, 1, clients, rounds) {
-        Some((report, _)) => (2 * (clients * rounds) as u64, report.virtual_ns),
-        None => (0, 0),
-    })
+/// Messages per CPU-second.
+pub(crate) fn rate(engine: EngineKind, clients: usize, rounds: usize) -> f64 {
+    measure::rate(|| echo(engine, clients, rounds).map_or(0, |_| 2 * (clients * rounds) as u64))
+}
+
+/// Memory of a client that is connected and idle, with its half of the server.
+pub(crate) fn bytes_per_client(engine: EngineKind, clients: usize) -> f64 {
+    echo(engine, clients, 2).unwrap_or(0) as f64
 }

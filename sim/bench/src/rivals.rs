@@ -1,24 +1,59 @@
 //! The same work on other simulators and on real sockets.
 #![expect(clippy::disallowed_methods, reason = "rivals are measured as their users use them")]
 
+#[cfg(feature = "rivals")]
+use crate::echo::{LATENCY, SERVER, client_ip};
 use crate::{
-    echo::{LATENCY, MESSAGE_BYTES, SERVER, answer, ask, client_ip},
-    measure::{Sample, sample},
+    echo::{MESSAGE_BYTES, answer, ask},
+    measure::rate,
 };
+use std::net::Ipv4Addr;
+#[cfg(feature = "rivals")]
 use std::{
-    net::{IpAddr, Ipv4Addr, SocketAddr},
+    net::{IpAddr, SocketAddr},
     time::Duration,
 };
 
+pub(crate) struct Rival {
+    pub(crate) name: &'static str,
+    /// Full work of a client.
+    pub(crate) rounds: usize,
+    /// Messages per CPU-second, given clients and rounds.
+    pub(crate) rate: fn(usize, usize) -> f64,
+}
+
+/// Those that this build has.
+pub(crate) fn all() -> Vec<Rival> {
+    vec![
+        #[cfg(all(madsim, feature = "rivals"))]
+        Rival {
+            name: "madsim-tcp",
+            rounds: 2_000,
+            rate: madsim_tcp,
+        },
+        #[cfg(feature = "rivals")]
+        Rival {
+            name: "turmoil",
+            rounds: 10,
+            rate: turmoil,
+        },
+        Rival {
+            name: "loopback",
+            rounds: 500,
+            rate: loopback,
+        },
+    ]
+}
+
 /// madsim with its own TCP.
-#[cfg(madsim)]
-pub(crate) fn madsim_tcp(clients: usize, rounds: usize) -> Sample {
-    use madsim::{net, runtime, task, time::TimeHandle};
-    sample(|| {
+#[cfg(all(madsim, feature = "rivals"))]
+fn madsim_tcp(clients: usize, rounds: usize) -> f64 {
+    use madsim::{net, runtime, task};
+    rate(|| {
         let mut config = madsim::Config::default();
         config.net.send_latency = LATENCY..LATENCY + Duration::from_nanos(1);
         let runtime = runtime::Runtime::with_seed_and_config(1, config);
-        let virtual_time = runtime.block_on(async move {
+        runtime.block_on(async move {
             let handle = runtime::Handle::current();
             let server = handle.create_node().ip(SERVER.ip()).build();
             server.spawn(async {
@@ -42,13 +77,12 @@ pub(crate) fn madsim_tcp(clients: usize, rounds: usize) -> Sample {
             for client in clients {
                 let _ = client.await;
             }
-            TimeHandle::current().elapsed()
         });
-        (2 * (clients * rounds) as u64, virtual_time.as_nanos() as u64)
+        2 * (clients * rounds) as u64
     })
 }
 
-#[cfg(madsim)]
+#[cfg(all(madsim, feature = "rivals"))]
 async fn connect_until_up() -> std::io::Result<madsim::net::TcpStream> {
     loop {
         match madsim::net::TcpStream::connect(SERVER).await {
@@ -59,8 +93,9 @@ async fn connect_until_up() -> std::io::Result<madsim::net::TcpStream> {
 }
 
 /// turmoil with a tick of 1 ms.
-pub(crate) fn turmoil(clients: usize, rounds: usize) -> Sample {
-    sample(|| {
+#[cfg(feature = "rivals")]
+fn turmoil(clients: usize, rounds: usize) -> f64 {
+    rate(|| {
         let mut sim = turmoil::Builder::new()
             .simulation_duration(Duration::from_secs(100_000))
             .tick_duration(Duration::from_millis(1))
@@ -85,17 +120,17 @@ pub(crate) fn turmoil(clients: usize, rounds: usize) -> Sample {
             });
         }
         match sim.run() {
-            Ok(()) => (2 * (clients * rounds) as u64, sim.elapsed().as_nanos() as u64),
-            Err(_) => (0, 0),
+            Ok(()) => 2 * (clients * rounds) as u64,
+            Err(_) => 0,
         }
     })
 }
 
 /// Real sockets on loopback, without any latency.
-pub(crate) fn loopback(clients: usize, rounds: usize) -> Sample {
-    sample(|| {
+fn loopback(clients: usize, rounds: usize) -> f64 {
+    rate(|| {
         let Ok(runtime) = tokio::runtime::Builder::new_current_thread().enable_all().build() else {
-            return (0, 0);
+            return 0;
         };
         let done = runtime.block_on(async move {
             let listener = tokio::net::TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).await?;
@@ -121,8 +156,8 @@ pub(crate) fn loopback(clients: usize, rounds: usize) -> Sample {
             std::io::Result::Ok(())
         });
         match done {
-            Ok(()) => (2 * (clients * rounds) as u64, 0),
-            Err(_) => (0, 0),
+            Ok(()) => 2 * (clients * rounds) as u64,
+            Err(_) => 0,
         }
     })
 }

@@ -1,11 +1,10 @@
 //! One thread, one seed: how much faster are two?
 
 use crate::{
-    measure::{cpu_s, median, wall_s},
+    measure::wall_s,
     tls::{Evidence, Work, attested},
 };
 use chrysalis_sim::{CryptoMode, EngineKind};
-use serde_json::{Value, json};
 use std::sync::{
     Arc, Mutex,
     atomic::{AtomicU64, Ordering::Relaxed},
@@ -21,13 +20,12 @@ const WORK: Work = Work {
 
 struct Campaign {
     wall_s: f64,
-    cpu_s: f64,
     /// All digests, in any order.
     digest: u64,
 }
 
 fn campaign(engine: EngineKind, evidence: &Arc<Evidence>, seeds: u64, threads: usize) -> Campaign {
-    let (wall, cpu) = (wall_s(), cpu_s());
+    let start_s = wall_s();
     let next = AtomicU64::new(0);
     let digest = Mutex::new(0);
     std::thread::scope(|scope| {
@@ -52,29 +50,18 @@ fn campaign(engine: EngineKind, evidence: &Arc<Evidence>, seeds: u64, threads: u
         }
     });
     Campaign {
-        wall_s: wall_s() - wall,
-        cpu_s: cpu_s() - cpu,
+        wall_s: wall_s() - start_s,
         digest: digest.into_inner().unwrap_or(0),
     }
 }
 
-/// Pairs of campaigns, on one thread and on two, in turns.
-pub(crate) fn results(engine: EngineKind, evidence: &Arc<Evidence>, seeds: u64, runs: usize) -> Value {
-    campaign(engine, evidence, seeds / 4, 1);
-    let pairs: Vec<(Campaign, Campaign)> = (0..runs)
-        .map(|_| {
-            (
-                campaign(engine, evidence, seeds, 1),
-                campaign(engine, evidence, seeds, 2),
-            )
-        })
-        .collect();
-    let over =
-        |value: fn(&Campaign, &Campaign) -> f64| median(pairs.iter().map(|(one, two)| value(one, two)).collect());
-    json!({
-        "seeds_per_cpu_s": over(|one, _| 1.0 / one.cpu_s) * seeds as f64,
-        "wall_speed_up_of_two_threads": over(|one, two| one.wall_s / two.wall_s),
-        "cpu_growth_of_two_threads": over(|one, two| two.cpu_s / one.cpu_s),
-        "digests_agree": pairs.iter().all(|(one, two)| one.digest == two.digest && one.digest != 0),
-    })
+/// How much faster two threads are than one, by the wall clock; 0 if they do not come to the same.
+pub(crate) fn speed_up(engine: EngineKind, evidence: &Arc<Evidence>, seeds: u64) -> f64 {
+    let one = campaign(engine, evidence, seeds, 1);
+    let two = campaign(engine, evidence, seeds, 2);
+    if one.digest == two.digest && one.digest != 0 {
+        one.wall_s / two.wall_s
+    } else {
+        0.0
+    }
 }

@@ -2,7 +2,7 @@
 
 use crate::{
     echo::{SERVER, answer, ask, client_ip},
-    measure::{Sample, sample},
+    measure,
 };
 use chrysalis_attest::{
     CollateralStore, Identity, PeerPolicy, PeerVerifier, SimTdxAttester, SimulationOnly, TdMeasurements,
@@ -128,14 +128,9 @@ pub(crate) fn attested(
     done.map(|()| report)
 }
 
-/// Handshakes, or messages where there are many per connection, of one run.
-pub(crate) fn measure(engine: EngineKind, crypto: CryptoMode, evidence: &Arc<Evidence>, work: Work) -> Sample {
-    sample(|| match attested(engine, crypto, 1, evidence, work) {
-        Some(report) => {
-            let per_connection = if work.rounds == 0 { 1 } else { 2 * work.rounds };
-            let count = work.clients * work.connections * per_connection;
-            (count as u64, report.virtual_ns)
-        }
-        None => (0, 0),
-    })
+/// Hand-shakes, or messages where there are many per connection, per CPU-second.
+pub(crate) fn rate(engine: EngineKind, crypto: CryptoMode, evidence: &Arc<Evidence>, work: Work) -> f64 {
+    let per_connection = if work.rounds == 0 { 1 } else { 2 * work.rounds };
+    let count = (work.clients * work.connections * per_connection) as u64;
+    measure::rate(|| attested(engine, crypto, 1, evidence, work).map_or(0, |_| count))
 }

@@ -87,22 +87,24 @@ impl Engine for NodeEngine {
     }
 
     fn spawn(&self, label: &'static str, task: BoxFuture<'static, ()>) {
-        let refused = self.world.with(|state| {
-            if !state.is_alive(self.node, self.incarnation) {
-                return Some(task);
+        let mut task = Some(task);
+        self.world.with(|state| {
+            if state.is_alive(self.node, self.incarnation)
+                && let Some(task) = task.take()
+            {
+                state.spawn(self.node, label, task);
             }
-            state.spawn(self.node, label, task);
-            None
         });
-        // A future of a dead node is dropped outside the lock.
-        drop(refused);
+        // The future of a dead node is dropped here, where its destructors may look for their world.
+        drop(task);
     }
 
     fn listen(&self, address: SocketAddr) -> BoxFuture<'_, io::Result<Listener>> {
         Box::pin(async move {
             let (key, local) = self
                 .world
-                .with(|state| state.listen(self.node, self.incarnation, address))?;
+                .with(|state| state.listen(self.node, self.incarnation, address))
+                .ok_or(io::ErrorKind::NetworkDown)??;
             let socket = ListenerSocket::new(self.world.clone(), key);
             Ok(Listener::new(Box::new(socket), local.into()))
         })
@@ -112,7 +114,8 @@ impl Engine for NodeEngine {
         Box::pin(async move {
             let opened = self
                 .world
-                .with(|state| state.connect(self.node, self.incarnation, address))?;
+                .with(|state| state.connect(self.node, self.incarnation, address))
+                .ok_or(io::ErrorKind::NetworkDown)??;
             // From here on dropping the future closes the half-open connection.
             let mut socket = Socket::new(self.world.clone(), opened.key, 0);
             std::future::poll_fn(|context| socket.poll_connected(context)).await?;
@@ -151,7 +154,7 @@ impl Engine for NodeEngine {
             state.event(EventKind::Observation, self.node, 0, fields, digest);
             state.tap.clone()
         });
-        if let Some(tap) = tap {
+        if let Some(tap) = tap.flatten() {
             tap.on_observation(self.node, &self.name, self.world.now_ns(), observation);
         }
     }
@@ -183,7 +186,7 @@ impl tls::EntropySource for CurrentNodeEntropy {
             state.nodes.get(node.index()).and_then(|node| node.engine.clone())
         });
         // A world that is over has no nodes: what is dropped then draws zeros.
-        match engine {
+        match engine.flatten() {
             Some(engine) => engine.fill_entropy(bytes),
             None => bytes.fill(0),
         }
@@ -232,7 +235,7 @@ impl Future for Sleep {
 impl Drop for Sleep {
     fn drop(&mut self) {
         if let Some(key) = self.timer {
-            // The entry may hold a foreign waker, which is dropped outside the lock.
+            // The entry may hold a foreign waker, which is dropped where nobody works on the state.
             let timer = self.world.with(|state| state.wheel.cancel(key));
             drop(timer);
         }

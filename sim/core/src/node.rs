@@ -243,7 +243,7 @@ impl NodeHandle {
         let engine = self
             .world
             .with(|state| state.nodes.get(self.id.index()).and_then(|node| node.engine.clone()));
-        let engine = engine.unwrap_or_else(|| {
+        let engine = engine.flatten().unwrap_or_else(|| {
             // The world is over: a life that never was.
             Arc::new(NodeEngine::new(
                 self.world.clone(),
@@ -272,6 +272,7 @@ impl NodeHandle {
                 None
             }
         });
+        let Some(alive) = alive else { return };
         match alive {
             Some(engine) => self.run_main(Env::new(engine.clone()), &factory, engine.incarnation),
             None => self.restart(),
@@ -302,7 +303,7 @@ impl NodeHandle {
             let booted = state.boot(&self.world, self.id)?;
             Some((booted, state.nodes[self.id.index()].incarnation))
         });
-        if let Some(((env, main), incarnation)) = started {
+        if let Some(((env, main), incarnation)) = started.flatten() {
             self.run_main(env, &main, incarnation);
         }
     }
@@ -356,12 +357,10 @@ impl NodeHandle {
 
     /// Disk operations since the node was added, those that failed included.
     pub fn disk_operations(&self) -> u64 {
-        self.world.with(|state| {
-            state
-                .nodes
-                .get(self.id.index())
-                .map_or(0, |node| node.disk.operations())
-        })
+        let operations = self
+            .world
+            .with(|state| Some(state.nodes.get(self.id.index())?.disk.operations()));
+        operations.flatten().unwrap_or(0)
     }
 
     /// Changes the clocks: the wall clock jumps to the new skew, both clocks go on at the new rate.
@@ -381,15 +380,14 @@ impl NodeHandle {
     pub fn is_up(&self) -> bool {
         self.world
             .with(|state| state.nodes.get(self.id.index()).is_some_and(Node::is_up))
+            .unwrap_or(false)
     }
 
     /// What became of the node's process.
     pub fn exit_status(&self) -> ExitStatus {
-        self.world.with(|state| {
-            state
-                .nodes
-                .get(self.id.index())
-                .map_or(ExitStatus::Finished, |node| node.exit.clone())
-        })
+        let status = self
+            .world
+            .with(|state| Some(state.nodes.get(self.id.index())?.exit.clone()));
+        status.flatten().unwrap_or(ExitStatus::Finished)
     }
 }

@@ -24,7 +24,7 @@ use std::{
 };
 
 /// What a run was.
-#[derive(Debug, Clone)]
+#[derive(Debug, Clone, Default)]
 pub struct SimReport {
     /// True time at the end, nanoseconds.
     pub virtual_ns: u64,
@@ -61,6 +61,7 @@ where
     let _entropy = EntropyScope::enter(Arc::new(CurrentNodeEntropy(world.clone())));
     let output = Arc::new(Mutex::new(None));
     let key = spawn_controller(&world, output.clone(), main);
+    let key = key.unwrap_or(TaskKey::NONE);
     let started = executor::drive(engine, &world, key);
     let (report, failure) = finish(&world);
     let output = output.lock().unwrap_or_else(PoisonError::into_inner).take();
@@ -81,7 +82,7 @@ fn spawn_controller<T, F>(
     world: &Arc<World>,
     output: Arc<Mutex<Option<T>>>,
     main: impl FnOnce(Sim) -> F + Send + 'static,
-) -> TaskKey
+) -> Option<TaskKey>
 where
     T: Send + 'static,
     F: Future<Output = T> + Send + 'static,
@@ -117,8 +118,8 @@ where
     })
 }
 
-fn finish(world: &Arc<World>) -> (SimReport, Option<SimErrorKind>) {
-    let (report, failure, left) = world.with(|state| {
+fn finish(world: &World) -> (SimReport, Option<SimErrorKind>) {
+    let finished = world.with(|state| {
         let names = state.nodes.iter().map(|node| node.name.to_string()).collect();
         let events = state.log.count();
         let (digest, log) = state.log.finish(names);
@@ -129,11 +130,10 @@ fn finish(world: &Arc<World>) -> (SimReport, Option<SimErrorKind>) {
             digest,
             log,
         };
-        (report, state.failure.take(), state.end())
+        (report, state.failure.take())
     });
-    // Handles that hold the world are dropped outside its lock.
-    drop(left);
-    (report, failure)
+    world.end();
+    finished.unwrap_or_default()
 }
 
 /// The controller's handle on its world.
@@ -167,9 +167,6 @@ impl Sim {
         let name: Arc<str> = name.into();
         let config = &self.world.config;
         let id = self.world.with(|state| {
-            if state.ended {
-                return Err(AddNodeError::WorldEnded);
-            }
             if state.net.addresses.contains_key(&ip) {
                 return Err(AddNodeError::AddressTaken(ip));
             }
@@ -198,7 +195,8 @@ impl Sim {
             });
             state.event(EventKind::NodeAdded, id, u64::from(ip.to_bits()), 0, 0);
             Ok(id)
-        })?;
+        });
+        let id = id.ok_or(AddNodeError::WorldEnded)??;
         Ok(NodeHandle {
             world: self.world.clone(),
             id,
@@ -252,20 +250,18 @@ impl Sim {
 
     /// What the world holds now: for finding leaks.
     pub fn census(&self) -> Census {
-        self.world.with(|state| Census {
+        let census = self.world.with(|state| Census {
             tasks: state.tasks.iter().count(),
             timers: state.wheel.len(),
             connections: state.net.connection_count(),
             listeners: state.net.listener_count(),
-        })
+        });
+        census.unwrap_or_default()
     }
 
     /// Puts a tap in the place of the former one.
     pub fn set_tap(&self, tap: Arc<dyn Tap>) {
         let former = self.world.with(|state| {
-            if state.ended {
-                return None;
-            }
             state.wants_payload = tap.wants_payload();
             state.tap.replace(tap)
         });
@@ -274,7 +270,7 @@ impl Sim {
 }
 
 /// What a world holds at one moment.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub struct Census {
     /// Tasks that have not finished, the controller's included.
     pub tasks: usize,

@@ -54,7 +54,7 @@ pub enum PacketKind {
 pub struct PacketEvent {
     /// True time of departure.
     pub at_ns: u64,
-    /// True time of arrival; `None` if the network drops it.
+    /// True time of arrival; `None` if the network drops or holds it. What is sent again, or let go, is another event.
     pub arrives_ns: Option<u64>,
     /// The sender.
     pub from_node: NodeId,
@@ -68,6 +68,9 @@ pub struct PacketEvent {
     pub connection: ConnectionId,
     /// What it is.
     pub kind: PacketKind,
+    /// Bytes of data that its sender put into the connection before those in it: its sequence number without the random
+    /// start. Data that is sent again has the offset it had before.
+    pub offset_bytes: u64,
     /// Bytes of data in it, without headers.
     pub length_bytes: u64,
     pub(crate) payload: Option<Box<[u8]>>,

@@ -19,8 +19,6 @@ pub(crate) struct Task {
     pub(crate) label: &'static str,
     /// Address of the waker's data, by which a poll with the task's own waker is told from one with another.
     pub(crate) waker_address: usize,
-    /// Set where the executor is not ours: what makes it poll the task.
-    pub(crate) waker: Option<Waker>,
     queued: bool,
     paused: bool,
     dead: bool,
@@ -32,7 +30,7 @@ pub(crate) enum WakeSlot {
     #[default]
     Empty,
     Task(TaskKey),
-    Waker(Waker),
+    Waker(Box<Waker>),
 }
 
 impl WakeSlot {
@@ -51,9 +49,9 @@ pub(crate) struct Current {
 
 impl Current {
     /// Puts whoever is being polled with `context` into `slot`. The former waker comes back when it has to be dropped
-    /// outside the lock, because dropping it may run foreign code.
+    /// when nobody works on the state, because dropping it may run foreign code.
     #[inline]
-    pub(crate) fn park(&self, context: &Context<'_>, slot: &mut WakeSlot) -> Option<Waker> {
+    pub(crate) fn park(&self, context: &Context<'_>, slot: &mut WakeSlot) -> Option<Box<Waker>> {
         if context.waker().data().addr() == self.waker_address {
             if let WakeSlot::Task(task) = slot
                 && *task == self.task
@@ -70,7 +68,7 @@ impl Current {
         {
             return None;
         }
-        match std::mem::replace(slot, WakeSlot::Waker(context.waker().clone())) {
+        match std::mem::replace(slot, WakeSlot::Waker(Box::new(context.waker().clone()))) {
             WakeSlot::Waker(waker) => Some(waker),
             _ => None,
         }
@@ -80,15 +78,13 @@ impl Current {
 pub(crate) struct Tasks {
     table: Slab<Task>,
     spawned: u64,
-    /// Ready tasks of our own executor, in no order: one of them is picked at random.
+    /// Tasks that were woken and that the executor has not heard of, in no order that means anything.
     pub(crate) ready: Vec<TaskKey>,
-    /// Wakers to be woken when the lock is released.
+    /// Wakers to be woken when nobody works on the state any more.
     pub(crate) foreign: Vec<Waker>,
     /// Killed tasks whose futures are still to be dropped.
     pub(crate) dead: Vec<TaskKey>,
     pub(crate) current: Current,
-    /// A task of a foreign executor was woken.
-    woken: bool,
 }
 
 impl Tasks {
@@ -104,7 +100,6 @@ impl Tasks {
                 waker_address: 0,
                 node: NodeId::CONTROLLER,
             },
-            woken: false,
         }
     }
 
@@ -117,21 +112,19 @@ impl Tasks {
             node,
             label,
             waker_address: 0,
-            waker: None,
             queued: true,
             paused,
             dead: false,
         })
     }
 
-    /// Our own executor has taken a new task over.
-    pub(crate) fn adopt(&mut self, key: TaskKey, waker: &Waker) {
-        if let Some(task) = self.table.get_mut(key) {
-            task.waker_address = waker.data().addr();
-            if !task.paused && !task.dead {
-                self.ready.push(key);
-            }
-        }
+    /// Its executor has taken a new task over and polls it with `waker`. `true`: at once.
+    pub(crate) fn adopt(&mut self, key: TaskKey, waker: &Waker) -> bool {
+        let Some(task) = self.table.get_mut(key) else {
+            return false;
+        };
+        task.waker_address = waker.data().addr();
+        !task.paused && !task.dead
     }
 
     pub(crate) fn remove(&mut self, key: TaskKey) -> Option<Task> {
@@ -148,7 +141,7 @@ impl Tasks {
         match std::mem::take(slot) {
             WakeSlot::Empty => {}
             WakeSlot::Task(key) => self.wake_task(key),
-            WakeSlot::Waker(waker) => self.foreign.push(waker),
+            WakeSlot::Waker(waker) => self.foreign.push(*waker),
         }
     }
 
@@ -160,33 +153,9 @@ impl Tasks {
             && !task.dead
         {
             task.queued = true;
-            if task.paused {
-                return;
+            if !task.paused {
+                self.ready.push(key);
             }
-            match &task.waker {
-                None => self.ready.push(key),
-                Some(waker) => {
-                    self.foreign.push(waker.clone());
-                    self.woken = true;
-                }
-            }
-        }
-    }
-
-    /// Whether a task of a foreign executor was woken since this was last asked.
-    #[cfg(madsim)]
-    pub(crate) fn take_woken(&mut self) -> bool {
-        std::mem::take(&mut self.woken)
-    }
-
-    /// Says how a foreign executor polls a task.
-    #[cfg(madsim)]
-    pub(crate) fn set_waker(&mut self, key: TaskKey, waker: &Waker) {
-        if let Some(task) = self.table.get_mut(key)
-            && !task.waker.as_ref().is_some_and(|known| known.will_wake(waker))
-        {
-            task.waker_address = waker.data().addr();
-            task.waker = Some(waker.clone());
         }
     }
 
@@ -221,14 +190,11 @@ impl Tasks {
 
     /// All tasks of `node` are to be dropped.
     pub(crate) fn kill(&mut self, node: NodeId) {
-        let Self {
-            table, dead, foreign, ..
-        } = self;
+        let Self { table, dead, .. } = self;
         for (key, task) in table.iter_mut() {
             if task.node == node && !task.dead {
                 task.dead = true;
                 dead.push(key);
-                foreign.extend(task.waker.clone());
             }
         }
         let table = &self.table;
@@ -249,19 +215,13 @@ impl Tasks {
 
     /// They are again, those first that were woken meanwhile.
     pub(crate) fn resume(&mut self, node: NodeId) {
-        let Self {
-            table, ready, foreign, ..
-        } = self;
+        let Self { table, ready, .. } = self;
         for (key, task) in table.iter_mut() {
             if task.node == node && task.paused {
                 task.paused = false;
-                if task.queued {
-                    match &task.waker {
-                        Some(waker) => foreign.push(waker.clone()),
-                        None if task.waker_address != 0 => ready.push(key),
-                        // It has not been taken over yet.
-                        None => {}
-                    }
+                // One that has not been taken over yet is polled when it is.
+                if task.queued && task.waker_address != 0 {
+                    ready.push(key);
                 }
             }
         }

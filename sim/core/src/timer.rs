@@ -18,6 +18,14 @@ pub(crate) struct TimerKey {
     generation: u32,
 }
 
+impl TimerKey {
+    /// A key of no entry, ever.
+    pub(crate) const NONE: Self = Self {
+        index: NONE,
+        generation: 0,
+    };
+}
+
 struct Entry<E> {
     at_ns: u64,
     next: u32,
@@ -42,8 +50,8 @@ pub(crate) struct Wheel<E> {
     entries: Vec<Entry<E>>,
     free: u32,
     live: usize,
-    /// Earliest time that was inserted since somebody asked.
-    earliest_insert_ns: u64,
+    /// What [`Wheel::next_ns`] found, while it holds.
+    next_ns: Option<u64>,
 }
 
 impl<E> Wheel<E> {
@@ -55,7 +63,7 @@ impl<E> Wheel<E> {
             entries: Vec::new(),
             free: NONE,
             live: 0,
-            earliest_insert_ns: u64::MAX,
+            next_ns: None,
         }
     }
 
@@ -68,7 +76,7 @@ impl<E> Wheel<E> {
     pub(crate) fn insert(&mut self, at_ns: u64, event: E) -> TimerKey {
         let at_ns = at_ns.max(self.base_ns);
         self.live += 1;
-        self.earliest_insert_ns = self.earliest_insert_ns.min(at_ns);
+        self.next_ns = self.next_ns.map(|next_ns| next_ns.min(at_ns));
         let index = if self.free == NONE {
             self.entries.push(Entry {
                 at_ns,
@@ -95,15 +103,14 @@ impl<E> Wheel<E> {
         }
     }
 
-    /// The earliest time that was inserted since this was last asked.
-    pub(crate) fn take_earliest_insert(&mut self) -> u64 {
-        std::mem::replace(&mut self.earliest_insert_ns, u64::MAX)
-    }
-
     /// Disarms an entry; `None` if it fired or was cancelled before.
     pub(crate) fn cancel(&mut self, key: TimerKey) -> Option<E> {
-        if self.entries.get(key.index as usize)?.generation != key.generation {
+        let entry = self.entries.get(key.index as usize)?;
+        if entry.generation != key.generation {
             return None;
+        }
+        if self.next_ns == Some(entry.at_ns) {
+            self.next_ns = None;
         }
         self.unlink(key.index);
         self.release(key.index)
@@ -120,19 +127,21 @@ impl<E> Wheel<E> {
     }
 
     /// The earliest time at which something is due.
-    pub(crate) fn next_ns(&self) -> Option<u64> {
+    pub(crate) fn next_ns(&mut self) -> Option<u64> {
         if self.lists[FIRING as usize].head != NONE {
             return Some(self.base_ns);
         }
-        let list = self.first_list()?;
-        let mut index = self.lists[list].head;
-        let mut earliest = u64::MAX;
-        while index != NONE {
-            let entry = &self.entries[index as usize];
-            earliest = earliest.min(entry.at_ns);
-            index = entry.next;
+        if self.next_ns.is_none() {
+            let mut index = self.lists[self.first_list()?].head;
+            let mut earliest = u64::MAX;
+            while index != NONE {
+                let entry = &self.entries[index as usize];
+                earliest = earliest.min(entry.at_ns);
+                index = entry.next;
+            }
+            self.next_ns = Some(earliest);
         }
-        Some(earliest)
+        self.next_ns
     }
 
     /// Moves on to the earliest time and makes its entries ready for [`Wheel::pop_due`].
@@ -142,6 +151,7 @@ impl<E> Wheel<E> {
         }
         let list = self.first_list()?;
         let earliest = self.next_ns()?;
+        self.next_ns = None;
         self.base_ns = earliest;
         let mut index = std::mem::replace(&mut self.lists[list], EMPTY).head;
         self.occupied[list / SLOTS] &= !(1 << (list % SLOTS));

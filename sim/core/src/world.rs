@@ -36,7 +36,7 @@ pub(crate) struct Spawned {
     pub(crate) future: BoxFuture<'static, ()>,
 }
 
-/// What must happen outside the lock, in order.
+/// What a tap is to be told, in order.
 pub(crate) enum Notice {
     Packet(PacketEvent),
     Fault(FaultEvent),
@@ -62,14 +62,14 @@ pub(crate) struct State {
     pub(crate) tap: Option<Arc<dyn Tap>>,
     pub(crate) wants_payload: bool,
     pub(crate) failure: Option<SimErrorKind>,
-    /// The world is over: whatever handles are left do nothing any more.
-    pub(crate) ended: bool,
 }
 
 /// One world. Handles share it; one thread uses it.
 pub(crate) struct World {
+    /// For readers of the clock.
     now_ns: AtomicU64,
-    state: Mutex<State>,
+    /// Empty when the world is over: whatever handles are left do nothing any more.
+    state: Mutex<Option<Box<State>>>,
     pub(crate) config: SimConfig,
 }
 
@@ -93,13 +93,25 @@ impl World {
             tap: None,
             wants_payload: false,
             failure: None,
-            ended: false,
         };
         Arc::new(Self {
             now_ns: AtomicU64::new(0),
-            state: Mutex::new(state),
+            state: Mutex::new(Some(Box::new(state))),
             config,
         })
+    }
+
+    /// Ends the world, and with that the cycles of handles that hold it.
+    pub(crate) fn end(&self) {
+        let state = self.lock().take();
+        // Outside the lock: what is dropped here may look for its world.
+        drop(state);
+    }
+
+    #[inline]
+    fn lock(&self) -> MutexGuard<'_, Option<Box<State>>> {
+        // A panic under the lock is a bug of this crate, and fails the run by itself.
+        self.state.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     /// True time.
@@ -118,28 +130,22 @@ impl World {
         }
     }
 
-    /// The state, for executors; everybody else uses [`World::with`].
+    /// Works on the state, then does what has to wait for the lock: foreign wakers and taps. `None`: the world is over.
     #[inline]
-    pub(crate) fn lock(&self) -> MutexGuard<'_, State> {
-        // A panic under the lock is a bug of this crate, and fails the run by itself.
-        self.state.lock().unwrap_or_else(PoisonError::into_inner)
-    }
-
-    /// Works on the state, then does what had to wait for the lock: foreign wakers and taps.
-    #[inline]
-    pub(crate) fn with<R>(&self, action: impl FnOnce(&mut State) -> R) -> R {
-        let mut state = self.lock();
-        let result = action(&mut state);
+    pub(crate) fn with<R>(&self, action: impl FnOnce(&mut State) -> R) -> Option<R> {
+        let mut guard = self.lock();
+        let state = guard.as_deref_mut()?;
+        let result = action(state);
         if state.has_deferred() {
             let deferred = state.take_deferred();
-            drop(state);
+            drop(guard);
             deferred.run();
         }
-        result
+        Some(result)
     }
 }
 
-/// Work for outside the lock.
+/// Work for when nobody works on the state.
 pub(crate) struct Deferred {
     wakers: Vec<Waker>,
     notices: Vec<Notice>,
@@ -296,8 +302,15 @@ impl State {
         }
     }
 
-    /// A task panicked.
-    pub(crate) fn on_panic(&mut self, node: NodeId, label: &'static str, message: String, config: &SimConfig) {
+    /// A task returned, or panicked with a message.
+    pub(crate) fn end_task(&mut self, key: TaskKey, panic: Option<String>, config: &SimConfig) {
+        let task = self.tasks.remove(key);
+        if let (Some(message), Some(task)) = (panic, task) {
+            self.on_panic(task.node, task.label, message, config);
+        }
+    }
+
+    fn on_panic(&mut self, node: NodeId, label: &'static str, message: String, config: &SimConfig) {
         let digest = crate::log::mix::bytes(message.as_bytes());
         self.event(EventKind::TaskPanicked, node, 0, 0, digest);
         if node == NodeId::CONTROLLER || config.panics == crate::PanicPolicy::FailRun {
@@ -311,15 +324,5 @@ impl State {
         } else {
             self.crash_by_panic(node, message);
         }
-    }
-
-    /// Breaks the cycles of handles that hold the world.
-    pub(crate) fn end(&mut self) -> (Vec<Node>, Option<Arc<dyn Tap>>, Vec<Spawned>) {
-        self.ended = true;
-        (
-            std::mem::take(&mut self.nodes),
-            self.tap.take(),
-            std::mem::take(&mut self.spawned),
-        )
     }
 }

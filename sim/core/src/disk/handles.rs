@@ -37,7 +37,7 @@ impl NodeFiles {
         content: &[u8],
         action: impl FnOnce(&mut Disk) -> io::Result<T>,
     ) -> io::Result<T> {
-        self.world.with(|state| {
+        let done = self.world.with(|state| {
             if !state.is_alive(self.node, self.incarnation) {
                 return Err(io::ErrorKind::Other.into());
             }
@@ -60,7 +60,8 @@ impl NodeFiles {
                 digest ^ subject,
             );
             result
-        })
+        });
+        done.unwrap_or_else(|| Err(io::ErrorKind::Other.into()))
     }
 }
 
@@ -97,10 +98,11 @@ impl Files for NodeFiles {
 
     fn exists(&self, path: &Path) -> bool {
         let Ok(path) = normalize(path) else { return false };
-        self.world.with(|state| {
+        let exists = self.world.with(|state| {
             state.is_alive(self.node, self.incarnation)
                 && state.nodes[self.node.index()].disk.names.get(&path).is_some()
-        })
+        });
+        exists.unwrap_or(false)
     }
 
     fn rename(&self, from: &Path, to: &Path) -> io::Result<()> {

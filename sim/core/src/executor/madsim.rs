@@ -7,7 +7,10 @@
 //! Timers stay in our wheel, which can cancel them; madsim is only told of the earliest. `Sleep` never waits less than
 //! 1 ms when it is created, but `Sleep::reset` does not clamp, and the timer that its first poll arms outlives it:
 //! that gives wake-ups exact to the nanosecond, and is the one detail of madsim that the pin of its version protects.
-//! A timer fires under madsim's own lock, where none can be armed, so the next one is armed by the next poll.
+//! One `Sleep` arms them all. A timer fires under madsim's own lock, where none can be armed, so the next one is armed
+//! after the next poll.
+//!
+//! Wakes of the world's own go through our list of woken tasks, which is handed to madsim after each poll and each timer.
 
 use super::Executor;
 use crate::{
@@ -16,13 +19,16 @@ use crate::{
     world::{Spawned, State, World},
 };
 use chrysalis_env::BoxFuture;
-use madsim::{runtime::Runtime, time::TimeHandle};
+use madsim::{
+    runtime::Runtime,
+    time::{Instant, Sleep, TimeHandle},
+};
 use std::{
     cmp::Reverse,
     collections::BinaryHeap,
     future::Future,
     panic::{AssertUnwindSafe, catch_unwind},
-    pin::{Pin, pin},
+    pin::Pin,
     sync::{
         Arc, Mutex, MutexGuard, PoisonError,
         atomic::{AtomicBool, Ordering::Relaxed},
@@ -34,50 +40,118 @@ use std::{
 /// A century: no run gets there by itself.
 const NEVER_NS: u64 = 100 * 365 * 86_400 * 1_000_000_000;
 
+/// What our tasks and madsim's timers share. The lock of the world, where both are held, is taken first.
 struct Shared {
     world: Arc<World>,
     main: TaskKey,
-    bodies: Mutex<Bodies>,
-    timers: Mutex<Timers>,
+    clock: TimeHandle,
+    inner: Mutex<Inner>,
 }
 
-/// Futures of our tasks, at the indices of their keys; kept here and not in madsim's tasks, so that a kill drops them
-/// at once.
-#[derive(Default)]
-struct Bodies(Vec<Option<Body>>);
+struct Inner {
+    /// Our tasks, at the indices of their keys.
+    slots: Vec<Option<Slot>>,
+    timers: Timers,
+    /// Polled when the run is over.
+    driver: Option<Waker>,
+}
 
-struct Body {
+/// A task's future is kept here and not in madsim's task, so that a kill drops it at once.
+struct Slot {
     key: TaskKey,
-    future: BoxFuture<'static, ()>,
+    /// `None` while it is polled.
+    future: Option<BoxFuture<'static, ()>>,
+    /// `None` before its first poll, which comes by itself.
+    waker: Option<Waker>,
 }
 
-impl Bodies {
-    fn put(&mut self, body: Body) {
-        let index = body.key.index as usize;
-        if index >= self.0.len() {
-            self.0.resize_with(index + 1, || None);
+impl Inner {
+    fn put(&mut self, slot: Slot) {
+        let index = slot.key.index as usize;
+        if index >= self.slots.len() {
+            self.slots.resize_with(index + 1, || None);
         }
-        self.0[index] = Some(body);
+        self.slots[index] = Some(slot);
     }
 
-    fn take(&mut self, key: TaskKey) -> Option<Body> {
-        let slot = self.0.get_mut(key.index as usize)?;
-        if slot.as_ref().is_some_and(|body| body.key == key) {
-            slot.take()
-        } else {
-            None
+    fn slot(&mut self, key: TaskKey) -> Option<&mut Slot> {
+        let slot = self.slots.get_mut(key.index as usize)?.as_mut()?;
+        (slot.key == key).then_some(slot)
+    }
+
+    fn take(&mut self, key: TaskKey) -> Option<Slot> {
+        self.slot(key)?;
+        self.slots[key.index as usize].take()
+    }
+
+    /// Lets madsim poll the tasks that the world woke. madsim's wakers only put a task into its queue, so they can be
+    /// woken under our locks. `false`: there are none.
+    fn wake(&mut self, state: &mut State) -> bool {
+        let any = !state.tasks.ready.is_empty();
+        for key in state.tasks.ready.drain(..) {
+            if let Some(waker) = self.slot(key).and_then(|slot| slot.waker.as_ref()) {
+                waker.wake_by_ref();
+            }
+        }
+        any
+    }
+
+    fn wake_driver(&self) {
+        if let Some(driver) = &self.driver {
+            driver.wake_by_ref();
         }
     }
 }
 
 /// What madsim was told.
-#[derive(Default)]
 struct Timers {
+    /// madsim's time zero.
+    start: Instant,
+    sleep: Sleep,
     /// Deadlines that madsim will fire, earliest first.
     armed_ns: BinaryHeap<Reverse<u64>>,
-    /// A timer fired: the wheel has to be looked at again.
-    fired: bool,
-    driver: Option<Waker>,
+    /// Wakes [`Shared`]: a deadline has come.
+    waker: Option<Waker>,
+}
+
+impl Timers {
+    fn new(clock: &TimeHandle) -> Self {
+        Self {
+            start: clock.now_instant() - clock.elapsed(),
+            sleep: clock.sleep(Duration::ZERO),
+            armed_ns: BinaryHeap::new(),
+            waker: None,
+        }
+    }
+
+    /// Arms a timer of madsim. `true`: its time has come already.
+    fn arm(&mut self, at_ns: u64, waker: &Waker) -> bool {
+        let mut sleep = Pin::new(&mut self.sleep);
+        sleep.as_mut().reset(self.start + Duration::from_nanos(at_ns));
+        sleep.poll(&mut Context::from_waker(waker)).is_ready()
+    }
+
+    /// Tells madsim of the wheel's earliest entry, if it does not know of it. `true`: its time has come already.
+    fn arm_earliest(&mut self, state: &mut State) -> bool {
+        let known_ns = self.armed_ns.peek().map_or(u64::MAX, |at| at.0);
+        let Some(at_ns) = state.wheel.next_ns().filter(|at_ns| *at_ns < known_ns) else {
+            return false;
+        };
+        let Some(waker) = self.waker.take() else { return false };
+        self.armed_ns.push(Reverse(at_ns));
+        let is_due = self.arm(at_ns, &waker);
+        self.waker = Some(waker);
+        is_due
+    }
+}
+
+/// What is left to do after a poll where nobody works on the state.
+enum Rest {
+    /// To start new tasks and to drop dead ones.
+    Tasks(Vec<Spawned>, Vec<TaskKey>),
+    /// To let happen what is due.
+    Fire,
+    Nothing,
 }
 
 fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
@@ -86,83 +160,69 @@ fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
 
 impl Shared {
     /// Brings true time up to madsim's.
-    fn catch_up(&self, state: &mut State, clock: &TimeHandle) {
-        let elapsed_ns = u64::try_from(clock.elapsed().as_nanos()).unwrap_or(u64::MAX);
+    fn catch_up(&self, state: &mut State) {
+        let elapsed_ns = u64::try_from(self.clock.elapsed().as_nanos()).unwrap_or(u64::MAX);
         self.world.set_now(state, elapsed_ns);
     }
 
-    /// After each poll: drops the dead, starts the new, arms the next timer.
-    fn settle(self: &Arc<Self>, clock: &TimeHandle) {
-        loop {
-            let mut state = self.world.lock();
-            let spawned = std::mem::take(&mut state.spawned);
+    fn is_over(&self, state: &State) -> bool {
+        state.failure.is_some() || state.tasks.is_dead(self.main)
+    }
+
+    /// What a poll left behind.
+    fn rest(&self, state: &mut State, inner: &mut Inner) -> Rest {
+        inner.wake(state);
+        if !state.spawned.is_empty() || !state.tasks.dead.is_empty() {
             let dead = std::mem::take(&mut state.tasks.dead);
-            let is_over = state.failure.is_some() || state.tasks.is_dead(self.main);
-            let deferred = state.has_deferred().then(|| state.take_deferred());
-            if spawned.is_empty() && dead.is_empty() && deferred.is_none() {
-                self.arm_earliest(state, clock);
-                if is_over && let Some(driver) = &lock(&self.timers).driver {
-                    driver.wake_by_ref();
-                }
-                return;
+            for key in &dead {
+                state.tasks.remove(*key);
             }
-            drop(state);
-            if let Some(deferred) = deferred {
-                deferred.run();
-            }
-            for key in dead {
-                let body = lock(&self.bodies).take(key);
-                drop(body);
-                self.world.lock().tasks.remove(key);
-            }
-            for Spawned { key, future } in spawned {
-                lock(&self.bodies).put(Body { key, future });
-                let task = Task {
-                    shared: self.clone(),
-                    key,
-                };
-                // A dropped handle detaches.
-                drop(madsim::task::spawn(task));
-            }
+            return Rest::Tasks(std::mem::take(&mut state.spawned), dead);
+        }
+        if self.is_over(state) {
+            inner.wake_driver();
+        }
+        if inner.timers.arm_earliest(state) {
+            Rest::Fire
+        } else {
+            Rest::Nothing
         }
     }
 
-    /// Tells madsim of the wheel's earliest entry, if it does not know of it.
-    fn arm_earliest(self: &Arc<Self>, mut state: MutexGuard<'_, State>, clock: &TimeHandle) {
-        let mut timers = lock(&self.timers);
-        let fired = std::mem::take(&mut timers.fired);
-        let inserted_ns = state.wheel.take_earliest_insert();
-        let known_ns = timers.armed_ns.peek().map_or(u64::MAX, |at| at.0);
-        if !fired && inserted_ns >= known_ns {
-            return;
-        }
-        let Some(at_ns) = state.wheel.next_ns() else { return };
-        if at_ns >= known_ns {
-            return;
-        }
-        timers.armed_ns.push(Reverse(at_ns));
-        drop(timers);
-        drop(state);
-        if arm(clock, at_ns, &Waker::from(self.clone())) {
-            // It is due already: madsim moved on meanwhile.
-            self.wake_by_ref();
+    /// Does what a poll left behind until there is nothing more.
+    fn settle(self: &Arc<Self>, mut rest: Option<Rest>) {
+        loop {
+            match rest {
+                Some(Rest::Tasks(spawned, dead)) => self.replace(spawned, dead),
+                // madsim moved on meanwhile.
+                Some(Rest::Fire) => self.wake_by_ref(),
+                Some(Rest::Nothing) | None => return,
+            }
+            rest = self.world.with(|state| self.rest(state, &mut lock(&self.inner)));
         }
     }
 
-    /// Something is due for whoever drives the world: it does not wait for a task's poll.
-    fn wake_driver(&self) {
-        if let Some(driver) = &lock(&self.timers).driver {
-            driver.wake_by_ref();
+    fn replace(self: &Arc<Self>, spawned: Vec<Spawned>, dead: Vec<TaskKey>) {
+        for key in dead {
+            let slot = lock(&self.inner).take(key);
+            if let Some(waker) = slot.as_ref().and_then(|slot| slot.waker.as_ref()) {
+                // madsim's task finds that it is dead, and ends.
+                waker.wake_by_ref();
+            }
+            drop(slot);
+        }
+        for Spawned { key, future } in spawned {
+            lock(&self.inner).put(Slot {
+                key,
+                future: Some(future),
+                waker: None,
+            });
+            let shared = self.clone();
+            let is_known = false;
+            // A dropped handle detaches.
+            drop(madsim::task::spawn(Task { shared, key, is_known }));
         }
     }
-}
-
-/// Arms a timer of madsim. `true`: its time has come already.
-fn arm(clock: &TimeHandle, at_ns: u64, waker: &Waker) -> bool {
-    let start = clock.now_instant() - clock.elapsed();
-    let mut sleep = pin!(clock.sleep(Duration::ZERO));
-    sleep.as_mut().reset(start + Duration::from_nanos(at_ns));
-    sleep.poll(&mut Context::from_waker(waker)).is_ready()
 }
 
 /// A timer of madsim fired, the earliest that was armed.
@@ -172,26 +232,19 @@ impl Wake for Shared {
     }
 
     fn wake_by_ref(self: &Arc<Self>) {
-        let at_ns = {
-            let mut timers = lock(&self.timers);
-            timers.fired = true;
-            timers.armed_ns.pop().map_or(0, |at| at.0)
-        };
-        let mut state = self.world.lock();
-        self.world.set_now(&mut state, at_ns);
-        state.tasks.take_woken();
-        while state.wheel.next_ns().is_some_and(|next_ns| next_ns <= at_ns) {
-            state.wheel.advance();
-            state.fire_due();
-        }
-        let woken = state.tasks.take_woken();
-        let deferred = state.take_deferred();
-        drop(state);
-        deferred.run();
-        // A woken task arms the next timer after its poll; if there is none, the driver has to.
-        if !woken {
-            self.wake_driver();
-        }
+        self.world.with(|state| {
+            let mut inner = lock(&self.inner);
+            let at_ns = inner.timers.armed_ns.pop().map_or(0, |at| at.0);
+            self.world.set_now(state, at_ns);
+            while state.wheel.next_ns().is_some_and(|next_ns| next_ns <= at_ns) {
+                state.wheel.advance();
+                state.fire_due();
+            }
+            // A woken task arms the next timer after its poll; if there is none, the driver has to.
+            if !inner.wake(state) {
+                inner.wake_driver();
+            }
+        });
     }
 }
 
@@ -199,58 +252,83 @@ impl Wake for Shared {
 struct Task {
     shared: Arc<Shared>,
     key: TaskKey,
+    /// Our tables know how to wake it.
+    is_known: bool,
+}
+
+/// Whether a task may be polled.
+enum Entry {
+    Polled(BoxFuture<'static, ()>),
+    /// Its node is paused, or the run is over.
+    Later,
+    /// It was killed.
+    Dead,
+}
+
+impl Task {
+    fn enter(&mut self, waker: &Waker) -> Entry {
+        let shared = &self.shared;
+        let entry = shared.world.with(|state| {
+            shared.catch_up(state);
+            let mut inner = lock(&shared.inner);
+            let slot = inner.slot(self.key).filter(|_| !state.tasks.is_dead(self.key));
+            let Some(slot) = slot else { return Entry::Dead };
+            if !std::mem::replace(&mut self.is_known, true) {
+                state.tasks.adopt(self.key, waker);
+                slot.waker = Some(waker.clone());
+            }
+            if !shared.is_over(state) && state.enter_poll(self.key) {
+                slot.future.take().map_or(Entry::Dead, Entry::Polled)
+            } else {
+                state.tasks.set_queued(self.key);
+                Entry::Later
+            }
+        });
+        entry.unwrap_or(Entry::Dead)
+    }
+
+    /// Polls the future. `true`: it is no more.
+    fn poll_future(&self, mut future: BoxFuture<'static, ()>, context: &mut Context<'_>) -> bool {
+        // `Some` if the task is no more: the panic it ended with, if it did.
+        let ended = match catch_unwind(AssertUnwindSafe(|| future.as_mut().poll(context))) {
+            Ok(Poll::Pending) => None,
+            Ok(Poll::Ready(())) => Some(None),
+            Err(payload) => Some(Some(super::panic_message(&*payload))),
+        };
+        let is_done = ended.is_some();
+        // Its destructors run while it still counts as polled.
+        let future = (!is_done).then_some(future);
+        let Shared { world, inner, .. } = &*self.shared;
+        let rest = world.with(|state| {
+            let mut inner = lock(inner);
+            match ended {
+                None => {
+                    if let Some(slot) = inner.slot(self.key) {
+                        slot.future = future;
+                    }
+                }
+                Some(panic) => {
+                    inner.take(self.key);
+                    state.end_task(self.key, panic, &world.config);
+                }
+            }
+            state.leave_poll(&world.config);
+            self.shared.rest(state, &mut inner)
+        });
+        self.shared.settle(rest);
+        is_done
+    }
 }
 
 impl Future for Task {
     type Output = ();
 
-    fn poll(self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<()> {
-        let shared = &self.shared;
-        let clock = TimeHandle::current();
-        let entered = {
-            let mut state = shared.world.lock();
-            shared.catch_up(&mut state, &clock);
-            if state.tasks.is_dead(self.key) {
-                None
-            } else {
-                state.tasks.set_waker(self.key, context.waker());
-                let is_over = state.failure.is_some() || state.tasks.is_dead(shared.main);
-                Some(!is_over && state.enter_poll(self.key))
-            }
+    fn poll(mut self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<()> {
+        let is_done = match self.enter(context.waker()) {
+            Entry::Polled(future) => self.poll_future(future, context),
+            Entry::Later => false,
+            Entry::Dead => true,
         };
-        let Some(entered) = entered else {
-            shared.settle(&clock);
-            return Poll::Ready(());
-        };
-        if !entered {
-            // Paused, or the run is over: nobody polls it now.
-            shared.world.lock().tasks.set_queued(self.key);
-            shared.settle(&clock);
-            return Poll::Pending;
-        }
-        let body = lock(&shared.bodies).take(self.key);
-        let Some(mut body) = body else {
-            return Poll::Ready(());
-        };
-        let result = catch_unwind(AssertUnwindSafe(|| body.future.as_mut().poll(context)));
-        let is_done = !matches!(result, Ok(Poll::Pending));
-        if is_done {
-            drop(body);
-        } else {
-            lock(&shared.bodies).put(body);
-        }
-        {
-            let mut state = shared.world.lock();
-            if is_done {
-                let task = state.tasks.remove(self.key);
-                if let (Err(payload), Some(task)) = (result, task) {
-                    let message = super::panic_message(&*payload);
-                    state.on_panic(task.node, task.label, message, &shared.world.config);
-                }
-            }
-            state.leave_poll(&shared.world.config);
-        }
-        shared.settle(&clock);
         if is_done { Poll::Ready(()) } else { Poll::Pending }
     }
 }
@@ -270,18 +348,18 @@ impl Wake for Sentinel {
         if self.fired.swap(true, Relaxed) {
             return;
         }
-        let mut state = self.shared.world.lock();
-        if state.wheel.next_ns().is_some() {
-            state.reach(LimitKind::VirtualTime);
-        } else {
-            let failure = SimErrorKind::Deadlock {
-                at_ns: state.now_ns,
-                waiting: state.waiting(),
-            };
-            state.failure.get_or_insert(failure);
-        }
-        drop(state);
-        self.shared.wake_driver();
+        self.shared.world.with(|state| {
+            if state.wheel.next_ns().is_some() {
+                state.reach(LimitKind::VirtualTime);
+            } else {
+                let failure = SimErrorKind::Deadlock {
+                    at_ns: state.now_ns,
+                    waiting: state.waiting(),
+                };
+                state.failure.get_or_insert(failure);
+            }
+        });
+        lock(&self.shared.inner).wake_driver();
     }
 }
 
@@ -289,43 +367,57 @@ pub(super) struct Madsim;
 
 impl Executor for Madsim {
     fn drive(&mut self, world: &Arc<World>, main: TaskKey) {
-        let shared = Arc::new(Shared {
-            world: world.clone(),
-            main,
-            bodies: Mutex::default(),
-            timers: Mutex::default(),
-        });
         let runtime = Runtime::with_seed_and_config(world.config.seed, ::madsim::Config::default());
-        runtime.block_on(drive_to_end(shared.clone()));
-        let bodies = std::mem::take(&mut *lock(&shared.bodies));
-        // What is left is dropped while the world still knows its nodes.
-        drop(bodies);
-        lock(&shared.timers).driver = None;
+        runtime.block_on(drive_to_end(world.clone(), main));
     }
 }
 
-async fn drive_to_end(shared: Arc<Shared>) {
+async fn drive_to_end(world: Arc<World>, main: TaskKey) {
     let clock = TimeHandle::current();
-    let end_ns = shared.world.config.limits.virtual_ns.min(NEVER_NS);
+    let shared = Arc::new(Shared {
+        world,
+        main,
+        inner: Mutex::new(Inner {
+            slots: Vec::new(),
+            timers: Timers::new(&clock),
+            driver: None,
+        }),
+        clock,
+    });
     let sentinel = Arc::new(Sentinel {
         shared: shared.clone(),
         fired: AtomicBool::new(false),
     });
-    if arm(&clock, end_ns, &Waker::from(sentinel.clone())) {
+    let end_ns = shared.world.config.limits.virtual_ns.min(NEVER_NS);
+    lock(&shared.inner).timers.waker = Some(Waker::from(shared.clone()));
+    let is_due = lock(&shared.inner).timers.arm(end_ns, &Waker::from(sentinel.clone()));
+    if is_due {
         sentinel.wake();
     }
     std::future::poll_fn(|context| {
-        let is_over = {
-            let mut state = shared.world.lock();
-            shared.catch_up(&mut state, &clock);
-            state.failure.is_some() || state.tasks.is_dead(shared.main)
-        };
-        if is_over {
-            return Poll::Ready(());
+        let rest = shared.world.with(|state| {
+            shared.catch_up(state);
+            let mut inner = lock(&shared.inner);
+            inner.driver = Some(context.waker().clone());
+            (!shared.is_over(state)).then(|| shared.rest(state, &mut inner))
+        });
+        match rest.flatten() {
+            Some(rest) => {
+                shared.settle(Some(rest));
+                Poll::Pending
+            }
+            None => Poll::Ready(()),
         }
-        lock(&shared.timers).driver = Some(context.waker().clone());
-        shared.settle(&clock);
-        Poll::Pending
     })
     .await;
+    let (slots, waker, driver) = {
+        let inner = &mut *lock(&shared.inner);
+        (
+            std::mem::take(&mut inner.slots),
+            inner.timers.waker.take(),
+            inner.driver.take(),
+        )
+    };
+    // What is left is dropped while the world still knows its nodes, and cycles are broken.
+    drop((slots, waker, driver));
 }

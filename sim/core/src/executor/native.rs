@@ -1,4 +1,4 @@
-//! Our own executor: a seeded pick among ready tasks, a timing wheel, one lock.
+//! Our own executor: a seeded pick among ready tasks, a timing wheel.
 
 use super::Executor;
 use crate::{
@@ -10,7 +10,7 @@ use chrysalis_env::BoxFuture;
 use std::{
     panic::{AssertUnwindSafe, catch_unwind},
     sync::{
-        Arc, Mutex, MutexGuard, PoisonError,
+        Arc, Mutex, PoisonError,
         atomic::{AtomicBool, Ordering::Relaxed},
     },
     task::{Context, Poll, Wake, Waker},
@@ -59,47 +59,30 @@ pub(super) struct Native {
     inbox: Arc<Inbox>,
 }
 
+/// What to do where nobody works on the state.
+enum Next {
+    /// Poll a task, which was entered.
+    Poll(TaskKey),
+    /// Drop the future of a killed task.
+    Drop(TaskKey),
+    /// Let deferred work happen.
+    Again,
+    /// The run is over.
+    End,
+}
+
+/// What a poll came to.
+struct Polled {
+    key: TaskKey,
+    /// `Some` if the task is no more: the panic it ended with, if it did.
+    ended: Option<Option<String>>,
+}
+
 impl Native {
     pub(super) fn new() -> Self {
         Self {
             slots: Vec::new(),
             inbox: Arc::default(),
-        }
-    }
-
-    /// Takes over new tasks, drops killed ones, hears wakers.
-    #[inline]
-    fn settle<'a>(&mut self, world: &'a World, mut state: MutexGuard<'a, State>) -> MutexGuard<'a, State> {
-        loop {
-            if !state.spawned.is_empty() {
-                for spawned in std::mem::take(&mut state.spawned) {
-                    self.adopt(&mut state, spawned);
-                }
-            }
-            if self.inbox.filled.load(Relaxed) {
-                self.inbox.filled.store(false, Relaxed);
-                let mut inbox = self.inbox.tasks.lock().unwrap_or_else(PoisonError::into_inner);
-                for task in inbox.drain(..) {
-                    state.tasks.wake_task(task);
-                }
-            }
-            if state.has_deferred() {
-                let deferred = state.take_deferred();
-                drop(state);
-                deferred.run();
-                state = world.lock();
-                continue;
-            }
-            if let Some(dead) = state.tasks.dead.pop() {
-                let slot = self.take_slot(dead);
-                state.tasks.remove(dead);
-                // Destructors of node code run outside the lock.
-                drop(state);
-                drop(slot);
-                state = world.lock();
-                continue;
-            }
-            return state;
         }
     }
 
@@ -109,7 +92,9 @@ impl Native {
             inbox: self.inbox.clone(),
             task: key,
         }));
-        state.tasks.adopt(key, &waker);
+        if state.tasks.adopt(key, &waker) {
+            state.tasks.ready.push(key);
+        }
         let index = key.index as usize;
         if index >= self.slots.len() {
             self.slots.resize_with(index + 1, || None);
@@ -125,6 +110,70 @@ impl Native {
             None
         }
     }
+
+    #[cold]
+    fn hear(&mut self, state: &mut State) {
+        self.inbox.filled.store(false, Relaxed);
+        let mut tasks = self.inbox.tasks.lock().unwrap_or_else(PoisonError::into_inner);
+        for task in tasks.drain(..) {
+            state.tasks.wake_task(task);
+        }
+    }
+
+    /// Takes over new tasks, hears wakers, moves time, and says what to do next.
+    #[inline]
+    fn next(&mut self, world: &World, state: &mut State, main: TaskKey) -> Next {
+        if !state.spawned.is_empty() {
+            for spawned in std::mem::take(&mut state.spawned) {
+                self.adopt(state, spawned);
+            }
+        }
+        if self.inbox.filled.load(Relaxed) {
+            self.hear(state);
+        }
+        if let Some(dead) = state.tasks.dead.pop() {
+            state.tasks.remove(dead);
+            return Next::Drop(dead);
+        }
+        if state.failure.is_some() || state.tasks.is_dead(main) {
+            return Next::End;
+        }
+        loop {
+            if state.has_deferred() {
+                return Next::Again;
+            }
+            match pick(state) {
+                Some(key) if state.enter_poll(key) => return Next::Poll(key),
+                Some(_) => {}
+                None => {
+                    if !advance(world, state) {
+                        return Next::End;
+                    }
+                }
+            }
+        }
+    }
+
+    /// Polls a task that was entered.
+    #[inline]
+    fn poll(&mut self, key: TaskKey) -> Polled {
+        let Some(slot) = self.slots.get_mut(key.index as usize).and_then(Option::as_mut) else {
+            return Polled { key, ended: Some(None) };
+        };
+        let result = catch_unwind(AssertUnwindSafe(|| {
+            slot.future.as_mut().poll(&mut Context::from_waker(&slot.waker))
+        }));
+        let ended = match result {
+            Ok(Poll::Pending) => None,
+            Ok(Poll::Ready(())) => Some(None),
+            Err(payload) => Some(Some(super::panic_message(&*payload))),
+        };
+        if ended.is_some() {
+            // Its destructors run while it still counts as polled.
+            drop(self.take_slot(key));
+        }
+        Polled { key, ended }
+    }
 }
 
 /// Picks one of the ready tasks at random.
@@ -132,8 +181,7 @@ impl Native {
 fn pick(state: &mut State) -> Option<TaskKey> {
     let count = state.tasks.ready.len();
     match count {
-        0 => None,
-        1 => state.tasks.ready.pop(),
+        0 | 1 => state.tasks.ready.pop(),
         _ => {
             let index = (u64::from(state.schedule.next_u32()) * count as u64) >> 32;
             Some(state.tasks.ready.swap_remove(index as usize))
@@ -141,56 +189,46 @@ fn pick(state: &mut State) -> Option<TaskKey> {
     }
 }
 
+/// Moves time to the next timer. `false`: the run is over.
+#[inline]
+fn advance(world: &World, state: &mut State) -> bool {
+    let Some(at_ns) = state.wheel.advance() else {
+        let failure = SimErrorKind::Deadlock {
+            at_ns: state.now_ns,
+            waiting: state.waiting(),
+        };
+        state.failure = Some(failure);
+        return false;
+    };
+    if at_ns > world.config.limits.virtual_ns {
+        state.reach(LimitKind::VirtualTime);
+        return false;
+    }
+    world.set_now(state, at_ns);
+    state.fire_due();
+    true
+}
+
 impl Executor for Native {
     fn drive(&mut self, world: &Arc<World>, main: TaskKey) {
-        let mut state = world.lock();
+        let mut polled: Option<Polled> = None;
         loop {
-            state = self.settle(world, state);
-            if state.failure.is_some() || state.tasks.is_dead(main) {
-                break;
-            }
-            let Some(key) = pick(&mut state) else {
-                let Some(at_ns) = state.wheel.advance() else {
-                    let failure = SimErrorKind::Deadlock {
-                        at_ns: state.now_ns,
-                        waiting: state.waiting(),
-                    };
-                    state.failure = Some(failure);
-                    break;
-                };
-                if at_ns > world.config.limits.virtual_ns {
-                    state.reach(LimitKind::VirtualTime);
-                    break;
+            let next = world.with(|state| {
+                if let Some(Polled { key, ended }) = polled.take() {
+                    if let Some(panic) = ended {
+                        state.end_task(key, panic, &world.config);
+                    }
+                    state.leave_poll(&world.config);
                 }
-                world.set_now(&mut state, at_ns);
-                state.fire_due();
-                continue;
-            };
-            if !state.enter_poll(key) {
-                continue;
+                self.next(world, state, main)
+            });
+            match next {
+                Some(Next::Poll(key)) => polled = Some(self.poll(key)),
+                Some(Next::Drop(key)) => drop(self.take_slot(key)),
+                Some(Next::Again) => {}
+                Some(Next::End) | None => break,
             }
-            let Some(slot) = self.slots.get_mut(key.index as usize).and_then(Option::as_mut) else {
-                continue;
-            };
-            drop(state);
-            let result = catch_unwind(AssertUnwindSafe(|| {
-                slot.future.as_mut().poll(&mut Context::from_waker(&slot.waker))
-            }));
-            let is_done = !matches!(result, Ok(Poll::Pending));
-            let finished = if is_done { self.take_slot(key) } else { None };
-            // The future's destructors see the node they belong to.
-            drop(finished);
-            state = world.lock();
-            if is_done {
-                let task = state.tasks.remove(key);
-                if let (Err(payload), Some(task)) = (result, task) {
-                    let message = super::panic_message(&*payload);
-                    state.on_panic(task.node, task.label, message, &world.config);
-                }
-            }
-            state.leave_poll(&world.config);
         }
-        drop(state);
         // What is left is dropped while the world still knows its nodes.
         self.slots.clear();
     }

@@ -1,7 +1,7 @@
 //! Cuts, holds, and what becomes of connections when a node dies.
 
 use super::{
-    connection::{Holder, ServerPhase},
+    connection::{Connection, Fin, Holder, ServerPhase},
     link::{HeldPacket, Path},
     transfer::Closing,
 };
@@ -17,6 +17,7 @@ impl State {
     pub(crate) fn cut(&mut self, from: NodeId, to: NodeId) {
         let index = self.link_between(from, to, self.seed);
         self.net.links[index as usize].cuts += 1;
+        self.net.epoch += 1;
         self.fault(FaultKind::Cut { from, to });
         // The acknowledgements of what is under way the other way will not come.
         let unanswered = self.ends_where(|connection, end| {
@@ -32,6 +33,7 @@ impl State {
         let index = self.link_between(from, to, self.seed);
         let link = &mut self.net.links[index as usize];
         link.cuts = link.cuts.saturating_sub(1);
+        self.net.epoch += 1;
         self.fault(FaultKind::Heal { from, to });
     }
 
@@ -39,6 +41,7 @@ impl State {
     pub(crate) fn hold(&mut self, from: NodeId, to: NodeId) {
         let index = self.link_between(from, to, self.seed);
         self.net.links[index as usize].holds += 1;
+        self.net.epoch += 1;
         self.fault(FaultKind::Hold { from, to });
     }
 
@@ -47,12 +50,14 @@ impl State {
         let index = self.link_between(from, to, self.seed);
         let link = &mut self.net.links[index as usize];
         link.holds = link.holds.saturating_sub(1);
+        self.net.epoch += 1;
         self.fault(FaultKind::Release { from, to });
         self.let_go(index);
     }
 
     /// Takes back all cuts and holds.
     pub(crate) fn heal_all(&mut self) {
+        self.net.epoch += 1;
         for index in 0..self.net.links.len() {
             let link = &mut self.net.links[index];
             let (from, to) = (link.from, link.to);
@@ -102,7 +107,7 @@ impl State {
     }
 
     /// Connections and ends for which `matches`, in the order of their slots.
-    fn ends_where(&self, matches: impl Fn(&super::Connection, usize) -> bool) -> Vec<(Key, usize)> {
+    fn ends_where(&self, matches: impl Fn(&Connection, usize) -> bool) -> Vec<(Key, usize)> {
         let mut found = Vec::new();
         for (key, connection) in self.net.connections.iter() {
             for end in 0..2 {
@@ -132,8 +137,7 @@ impl State {
         }
         let held = self.ends_where(|connection, end| {
             let socket = &connection.ends[end];
-            socket.node == node
-                && (matches!(socket.holder, Holder::Socket | Holder::Backlog) || mode == KillMode::PowerLoss)
+            socket.node == node && (socket.is_held() || mode == KillMode::PowerLoss)
         });
         for (key, end) in held {
             match mode {
@@ -152,40 +156,28 @@ impl State {
         };
         if end == 1 && connection.server == ServerPhase::HalfOpen {
             connection.server = ServerPhase::None;
-            if let Some(timer) = connection.syn_ack_timer.take() {
-                self.wheel.cancel(timer);
-            }
+            self.wheel.cancel(connection.syn_ack_timer);
         }
-        let Some(connection) = self.net.connections.get_mut(key) else {
-            return;
-        };
-        connection.ends[end].holder = Holder::Silent;
-        // What it had not sent is lost with it.
-        let outbound = &mut connection.ends[1 - end].inbound;
-        outbound.drop_waiting();
-        let mut timers: Vec<_> = outbound.retry.take().map(|retry| retry.timer).into_iter().collect();
-        // What is under way to it will have to be sent again.
-        let inbound = &mut connection.ends[end].inbound;
-        inbound.absorb(now_ns);
-        let under_way: usize = inbound.segments.drain(..).map(|segment| segment.length).sum();
-        inbound.waiting += under_way;
-        if matches!(inbound.fin, super::connection::Fin::Arrives(at_ns) if at_ns > now_ns) {
-            inbound.fin = super::connection::Fin::Waiting;
-        }
-        let unanswered = inbound.waiting > 0 || inbound.fin == super::connection::Fin::Waiting;
-        let socket = &mut connection.ends[end];
-        timers.extend(
-            [socket.read_timer.take(), socket.write_timer.take()]
-                .into_iter()
-                .flatten(),
-        );
         if end == 0 {
-            timers.extend(connection.syn_timer.take());
+            self.wheel.cancel(connection.syn_timer);
         }
-        for timer in timers {
-            self.wheel.cancel(timer);
+        let (socket, peer) = connection.from(end);
+        socket.holder = Holder::Silent;
+        self.wheel.cancel(socket.read_timer);
+        self.wheel.cancel(socket.write_timer);
+        // What it had not sent is lost with it.
+        peer.inbound.drop_waiting();
+        if let Some(retry) = peer.inbound.retry.take() {
+            self.wheel.cancel(retry.timer);
         }
-        if unanswered {
+        // What is under way to it will have to be sent again.
+        let inbound = &mut socket.inbound;
+        inbound.absorb(now_ns);
+        inbound.waiting += inbound.segments.drain_length();
+        if inbound.fin == Fin::Sent && inbound.fin_ns > now_ns {
+            inbound.fin = Fin::Waiting;
+        }
+        if inbound.waiting > 0 || inbound.fin == Fin::Waiting {
             self.await_answer(key, 1 - end);
         }
         self.free_if_unheld(key);

@@ -4,7 +4,7 @@
 //! later. A SYN that nobody answers is sent again after 1, 2, 4, ... s; a port where nothing listens answers with RST.
 
 use super::{
-    NetTimer, PacketFrom,
+    NetTimer,
     connection::{Connection, End, Failure, Holder, Phase, ServerPhase},
     link::{HeldPacket, Path},
 };
@@ -13,6 +13,7 @@ use crate::{
     node::NodeId,
     slab::Key,
     tap::PacketKind,
+    timer::TimerKey,
     world::{State, Timer},
 };
 use std::{
@@ -80,8 +81,8 @@ impl State {
             listener: Key::NONE,
             syn_attempts: 0,
             syn_ack_attempts: 0,
-            syn_timer: None,
-            syn_ack_timer: None,
+            syn_timer: TimerKey::NONE,
+            syn_ack_timer: TimerKey::NONE,
         });
         self.send_syn(key);
         Ok(Opened { key, local, peer })
@@ -105,22 +106,9 @@ impl State {
 
     /// Sends a packet without data. `None`: it is lost or held.
     fn send_control(&mut self, key: Key, end: usize, kind: PacketKind, held: HeldPacket) -> Option<u64> {
-        let connection = self.net.connections.get(key)?;
-        let (from, to) = (&connection.ends[end], &connection.ends[1 - end]);
-        let packet = PacketFrom {
-            id: connection.id,
-            from_node: from.node,
-            to_node: to.node,
-            from: &from.address.clone(),
-            to: &to.address.clone(),
-            attempt: u64::from(if kind == PacketKind::Syn {
-                connection.syn_attempts
-            } else {
-                connection.syn_ack_attempts
-            }),
-        };
+        let out = self.net.connections.get(key)?.ends[end].out as usize;
         let now_ns = self.now_ns;
-        let arrives = match self.net.links.get_mut(from.out as usize) {
+        let arrives_ns = match self.net.links.get_mut(out) {
             None => None,
             Some(link) => match link.path() {
                 Path::Up => link.control_arrival_ns(now_ns),
@@ -131,11 +119,11 @@ impl State {
                 }
             },
         };
-        self.packet(&packet, kind, arrives, &[], 0);
-        arrives
+        self.control_packet(key, end, kind, arrives_ns);
+        arrives_ns
     }
 
-    fn arm(&mut self, key: Key, at_ns: u64, what: NetTimer) -> crate::timer::TimerKey {
+    fn arm(&mut self, key: Key, at_ns: u64, what: NetTimer) -> TimerKey {
         self.wheel.insert(at_ns, Timer::Net { connection: key, what })
     }
 
@@ -151,7 +139,7 @@ impl State {
         let retry_ns = self.now_ns.saturating_add(wait_ns);
         let timer = self.arm(key, retry_ns, NetTimer::SynRetry);
         if let Some(connection) = self.net.connections.get_mut(key) {
-            connection.syn_timer = Some(timer);
+            connection.syn_timer = timer;
         }
         self.transmit_syn(key);
     }
@@ -167,7 +155,7 @@ impl State {
         let Some(connection) = self.net.connections.get_mut(key) else {
             return;
         };
-        connection.syn_timer = None;
+        connection.syn_timer = TimerKey::NONE;
         connection.syn_attempts += 1;
         if connection.syn_attempts > retries {
             self.fail_socket(key, 0, Failure::TimedOut);
@@ -229,9 +217,8 @@ impl State {
             return;
         };
         if connection.phase == Phase::SynSent && !connection.ends[0].broken {
-            if let Some(timer) = connection.syn_timer.take() {
-                self.wheel.cancel(timer);
-            }
+            self.wheel
+                .cancel(std::mem::replace(&mut connection.syn_timer, TimerKey::NONE));
             self.fail_socket(key, 0, Failure::Refused);
         }
     }
@@ -246,7 +233,7 @@ impl State {
             .saturating_mul(1 << connection.syn_ack_attempts.min(30));
         let timer = self.arm(key, self.now_ns.saturating_add(wait_ns), NetTimer::SynAckRetry);
         if let Some(connection) = self.net.connections.get_mut(key) {
-            connection.syn_ack_timer = Some(timer);
+            connection.syn_ack_timer = timer;
         }
         self.transmit_syn_ack(key);
     }
@@ -262,7 +249,7 @@ impl State {
         let Some(connection) = self.net.connections.get_mut(key) else {
             return;
         };
-        connection.syn_ack_timer = None;
+        connection.syn_ack_timer = TimerKey::NONE;
         connection.syn_ack_attempts += 1;
         if connection.server != ServerPhase::HalfOpen {
             return;
@@ -270,14 +257,23 @@ impl State {
         if connection.syn_ack_attempts <= retries {
             return self.send_syn_ack(key);
         }
-        // The server forgets it; a client that thinks it is connected will get RST for its data.
-        let listener = connection.listener;
+        // A client that thinks it is connected will get RST for its data.
+        self.forget_half_open(key);
+        self.free_if_unheld(key);
+    }
+
+    /// The server forgets a connection of which the handshake was going on.
+    pub(super) fn forget_half_open(&mut self, key: Key) {
+        let Some(connection) = self.net.connections.get_mut(key) else {
+            return;
+        };
         connection.server = ServerPhase::None;
         connection.ends[1].holder = Holder::Closed;
-        if let Some(listener) = self.net.listeners.get_mut(listener) {
+        self.wheel
+            .cancel(std::mem::replace(&mut connection.syn_ack_timer, TimerKey::NONE));
+        if let Some(listener) = self.net.listeners.get_mut(connection.listener) {
             listener.half_open -= 1;
         }
-        self.free_if_unheld(key);
     }
 
     /// A SYN-ACK reaches the client.
@@ -296,11 +292,9 @@ impl State {
         let (node, is_new) = (client.node, connection.phase == Phase::SynSent);
         if is_new {
             connection.phase = Phase::Established;
-            let timer = connection.syn_timer.take();
             self.tasks.wake(&mut client.write_wake);
-            if let Some(timer) = timer {
-                self.wheel.cancel(timer);
-            }
+            self.wheel
+                .cancel(std::mem::replace(&mut connection.syn_timer, TimerKey::NONE));
             self.event(EventKind::Connected, node, id, 0, 0);
         }
         self.transmit_ack(key);
@@ -326,9 +320,8 @@ impl State {
             return;
         }
         connection.server = ServerPhase::Established;
-        if let Some(timer) = connection.syn_ack_timer.take() {
-            self.wheel.cancel(timer);
-        }
+        self.wheel
+            .cancel(std::mem::replace(&mut connection.syn_ack_timer, TimerKey::NONE));
         let listener = connection.listener;
         let State { net, tasks, .. } = self;
         if let Some(listener) = net.listeners.get_mut(listener) {

@@ -15,7 +15,8 @@ pub struct LinkSpec {
     pub loss_ppm: u32,
     /// Rate of the link, shared by all connections on it; `None` is unlimited.
     pub bandwidth_bytes_per_s: Option<NonZeroU64>,
-    /// Bytes that may be under way or unread in one direction of a connection; beyond it the writer waits.
+    /// Bytes that may be under way or unread in one direction of a connection, at most 1 GiB; beyond it the writer
+    /// waits.
     pub socket_buffer_bytes: usize,
 }
 
@@ -89,7 +90,7 @@ pub(crate) struct Link {
     fixed_ns: Option<u64>,
     /// What to expect: for acknowledgements and time-outs.
     pub(crate) typical_ns: u64,
-    pub(crate) buffer_bytes: usize,
+    pub(crate) buffer_bytes: u32,
     busy_until_ns: u64,
     /// How many faults cut it.
     pub(crate) cuts: u32,
@@ -128,8 +129,13 @@ impl Link {
             _ => None,
         };
         self.typical_ns = spec.latency.median().saturating_add(spec.jitter.median());
-        self.buffer_bytes = spec.socket_buffer_bytes.max(1);
+        self.buffer_bytes = spec.socket_buffer_bytes.clamp(1, BUFFER_BYTES_MAX) as u32;
         self.spec = spec;
+    }
+
+    /// The delay of all data, where that is one number.
+    pub(crate) fn simple_delay_ns(&self) -> Option<u64> {
+        self.fixed_ns.filter(|_| self.spec.bandwidth_bytes_per_s.is_none())
     }
 
     #[inline]
@@ -200,6 +206,9 @@ impl Link {
         self.busy_until_ns
     }
 }
+
+/// More than any kernel gives, and little enough to be counted in 32 bits.
+const BUFFER_BYTES_MAX: usize = 1 << 30;
 
 /// A link that loses everything is a cut; beyond this rate retransmission would loop for no insight.
 const LOSS_PPM_MAX: u32 = 950_000;

@@ -82,7 +82,7 @@ impl State {
         &mut self,
         key: Key,
         context: &Context<'_>,
-        stale: &mut Option<Waker>,
+        stale: &mut Option<Box<Waker>>,
     ) -> Poll<io::Result<(Key, SocketAddrV4, SocketAddrV4)>> {
         let State { net, tasks, .. } = self;
         let Some(listener) = net.listeners.get_mut(key) else {
@@ -161,6 +161,7 @@ impl Acceptor for ListenerSocket {
         Box::pin(std::future::poll_fn(|context| {
             let mut stale = None;
             let accepted = self.world.with(|state| state.accept(self.key, context, &mut stale));
+            let accepted = accepted.unwrap_or_else(|| Poll::Ready(Err(io::ErrorKind::NetworkDown.into())));
             accepted.map_ok(|(key, local, peer)| {
                 let socket = Socket::new(self.world.clone(), key, 1);
                 Stream::new(Box::new(socket), local.into(), peer.into())
@@ -171,10 +172,6 @@ impl Acceptor for ListenerSocket {
 
 impl Drop for ListenerSocket {
     fn drop(&mut self) {
-        self.world.with(|state| {
-            if !state.ended {
-                state.close_listener(self.key);
-            }
-        });
+        self.world.with(|state| state.close_listener(self.key));
     }
 }

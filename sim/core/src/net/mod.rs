@@ -14,17 +14,20 @@
 //! | `link` | one direction between two nodes |
 //! | `connection` | what is known about a connection and its two ends |
 //! | `handshake` | connect, SYN and SYN-ACK with their retries, refusal |
-//! | `transfer` | write, read, shutdown, close, reset, retransmission |
+//! | `transfer` | write, read, shutdown, close, reset |
+//! | `retransmission` | what could not leave, or got no answer |
 //! | `faults` | cut, hold, machines that lose power |
 //! | `socket`, `listener` | the futures that nodes poll |
-//! | `ring` | the byte queue |
+//! | `ring`, `segments` | the queues of bytes and of arrival times |
 
 mod connection;
 mod faults;
 mod handshake;
 mod link;
 pub(crate) mod listener;
+mod retransmission;
 mod ring;
+mod segments;
 pub(crate) mod socket;
 mod transfer;
 
@@ -64,15 +67,15 @@ pub(crate) enum NetTimer {
     /// The server sends its SYN-ACK again, or gives up.
     SynAckRetry,
     /// Something to read reaches this end.
-    Readable(usize),
+    Readable(u8),
     /// Window space for this end's writer.
-    Writable(usize),
+    Writable(u8),
     /// Data reaches this end, which nobody holds: it is answered with RST.
-    Answer(usize),
+    Answer(u8),
     /// A RST reaches this end.
-    Reset(usize),
+    Reset(u8),
     /// This end sends again what got no answer.
-    Retransmit(usize),
+    Retransmit(u8),
 }
 
 /// Ports of one node.
@@ -98,6 +101,8 @@ pub(crate) struct Net {
     region_specs: BTreeMap<(u32, u32), Arc<LinkSpec>>,
     pair_specs: BTreeMap<(NodeId, NodeId), Arc<LinkSpec>>,
     opened: u64,
+    /// Changes with any link, so that what was worked out from links is worked out again.
+    epoch: u32,
 }
 
 impl Net {
@@ -115,6 +120,7 @@ impl Net {
             region_specs: BTreeMap::new(),
             pair_specs: BTreeMap::new(),
             opened: 0,
+            epoch: 1,
         }
     }
 
@@ -171,74 +177,62 @@ impl State {
             let spec = self.link_spec(from, to);
             self.net.links[index].set_spec(spec);
         }
+        self.net.epoch += 1;
         self.fault(FaultKind::LinkChanged);
     }
 
-    /// Logs a packet and shows it to the tap.
-    #[inline]
-    fn packet(
-        &mut self,
-        connection: &PacketFrom<'_>,
-        kind: PacketKind,
-        arrives_ns: Option<u64>,
-        payload: &[u8],
-        digest: u64,
-    ) {
-        let (event, length) = match kind {
-            PacketKind::Syn => (EventKind::Syn, connection.attempt),
-            PacketKind::SynAck => (EventKind::SynAck, connection.attempt),
+    /// Logs a packet without data and shows it to the tap.
+    fn control_packet(&mut self, key: Key, end: usize, kind: PacketKind, arrives_ns: Option<u64>) {
+        let Some(connection) = self.net.connections.get(key) else {
+            return;
+        };
+        let (event, attempt) = match kind {
+            PacketKind::Syn => (EventKind::Syn, connection.syn_attempts),
+            PacketKind::SynAck => (EventKind::SynAck, connection.syn_ack_attempts),
             PacketKind::Ack => (EventKind::Ack, 0),
-            PacketKind::Data => (EventKind::Data, payload.len() as u64),
+            PacketKind::Data => (EventKind::Data, 0),
             PacketKind::Fin => (EventKind::Fin, 0),
             PacketKind::Rst => (EventKind::Rst, 0),
         };
-        let arrival = arrives_ns.unwrap_or(u64::MAX);
-        self.log.push(
-            self.now_ns,
-            event,
-            connection.from_node.0,
-            connection.to_node.0,
-            connection.id,
-            length,
-            digest ^ arrival.rotate_left(32),
-        );
-        if self.tap.is_some() {
-            self.notice_packet(connection, kind, arrives_ns, payload);
-        }
+        let (from, to) = (connection.ends[end].node.0, connection.ends[1 - end].node.0);
+        let digest = arrives_ns.unwrap_or(u64::MAX).rotate_left(32);
+        let offset = connection.ends[1 - end].inbound.written;
+        self.log
+            .push(self.now_ns, event, from, to, connection.id, u64::from(attempt), digest);
+        self.show(key, end, kind, arrives_ns, offset, &[]);
     }
 
-    #[cold]
-    fn notice_packet(
+    /// Shows a packet to the tap, if there is one.
+    fn show(
         &mut self,
-        connection: &PacketFrom<'_>,
+        key: Key,
+        end: usize,
         kind: PacketKind,
         arrives_ns: Option<u64>,
+        offset_bytes: u64,
         payload: &[u8],
     ) {
-        let to_node = (connection.to_node != NodeId::CONTROLLER).then_some(connection.to_node);
+        if self.tap.is_none() {
+            return;
+        }
+        let Some(connection) = self.net.connections.get(key) else {
+            return;
+        };
+        let (from, to) = (&connection.ends[end], &connection.ends[1 - end]);
         self.notices.push(Notice::Packet(PacketEvent {
             at_ns: self.now_ns,
             arrives_ns,
-            from_node: connection.from_node,
-            to_node,
-            from: *connection.from,
-            to: *connection.to,
+            from_node: from.node,
+            to_node: (to.node != NodeId::CONTROLLER).then_some(to.node),
+            from: from.address,
+            to: to.address,
             connection: ConnectionId(connection.id),
             kind,
+            offset_bytes,
             length_bytes: payload.len() as u64,
             payload: (self.wants_payload && !payload.is_empty()).then(|| payload.into()),
         }));
     }
-}
-
-/// The sender's part of a [`PacketEvent`].
-struct PacketFrom<'a> {
-    id: u64,
-    from_node: NodeId,
-    to_node: NodeId,
-    from: &'a SocketAddrV4,
-    to: &'a SocketAddrV4,
-    attempt: u64,
 }
 
 /// The controller's handle on all links.
@@ -260,11 +254,7 @@ impl fmt::Debug for Network {
 impl Network {
     /// Works on a world that is not over.
     fn change(&self, action: impl FnOnce(&mut State)) {
-        self.world.with(|state| {
-            if !state.ended {
-                action(state);
-            }
-        });
+        self.world.with(action);
     }
 
     /// Properties of links between nodes of regions for which nothing else is set. Initially [`LinkSpec::default`].
