@@ -212,24 +212,31 @@ pub trait Serve: Sync {
     ) -> Result<(), ServiceError>;
 }
 
-/// One measured number.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
-pub struct Measurement {
-    /// What was measured.
-    pub name: String,
-    /// The number as text, so that nothing is rounded twice.
-    pub value: String,
-    /// Its unit.
-    pub unit: String,
+/// What `bench` measures.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct BenchOptions {
+    /// Runs of each measurement; the median counts.
+    pub runs: usize,
+    /// A tenth of the work.
+    pub is_quick: bool,
+}
+
+/// What `bench` measured, for people and for programs.
+#[derive(Debug, Clone, PartialEq)]
+pub struct BenchReport {
+    /// Tables.
+    pub text: String,
+    /// The same and every single run.
+    pub json: serde_json::Value,
 }
 
 /// Measures the speed of the simulator.
 pub trait Measure: Sync {
-    /// Runs the benchmarks, each this many times, and gives medians.
+    /// Runs the benchmarks and tells what is measured next, in one line each.
     ///
     /// # Errors
     /// A benchmark could not be set up.
-    fn sim(&self, repetitions: u32) -> Result<Vec<Measurement>, ServiceError>;
+    fn sim(&self, options: BenchOptions, progress: &mut dyn FnMut(&str)) -> Result<BenchReport, ServiceError>;
 }
 
 /// The services that a program has.

@@ -190,8 +190,18 @@ pub struct Bench {
     #[arg(value_enum)]
     pub subject: BenchSubject,
     /// Runs of each benchmark; the median counts.
-    #[arg(long, value_name = "N", default_value_t = 5, value_parser = clap::value_parser!(u32).range(1..=1_000))]
-    pub repetitions: u32,
+    #[arg(long, value_name = "N", default_value_t = 5, value_parser = repetitions)]
+    pub repetitions: usize,
+    /// A tenth of the work, for a first look.
+    #[arg(long)]
+    pub quick: bool,
+}
+
+fn repetitions(text: &str) -> Result<usize, String> {
+    match text.parse() {
+        Ok(number @ 1..=1_000) => Ok(number),
+        _ => Err("a number from 1 to 1000".to_owned()),
+    }
 }
 
 /// What can be measured.

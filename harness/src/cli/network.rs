@@ -5,7 +5,6 @@ use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
 
 use super::args::{Bench, BenchSubject, Global, Report, Tunnel, Up};
-use super::inspect::table;
 use super::problem::CommandError;
 use super::run::write;
 use crate::diagnostic::render;
@@ -15,7 +14,7 @@ use crate::plan::plan;
 use crate::runner::record::RECORD_FILE;
 use crate::runner::select::{Filter, select};
 use crate::scenario::{Scenario, parse};
-use crate::services::{Endpoints, NetworkEvent, ServiceError, Services};
+use crate::services::{BenchOptions, Endpoints, NetworkEvent, ServiceError, Services};
 
 /// The network that `up` keeps up if nobody says otherwise.
 const DEFAULT_SCENARIO: &[u8] = include_bytes!("../../../scenarios/basics/hello.yaml");
@@ -217,17 +216,25 @@ pub fn bench(
     let measure = services
         .measure
         .ok_or_else(|| unavailable("the benchmark", "this build has no benchmarks"))?;
-    let measurements = measure
-        .sim(command.repetitions)
+    let options = BenchOptions {
+        runs: command.repetitions,
+        is_quick: command.quick,
+    };
+    let mut progress = |line: &str| {
+        if !global.quiet {
+            host.say(line);
+        }
+    };
+    let report = measure
+        .sim(options, &mut progress)
         .map_err(|error| CommandError::ExecutionFailed {
             what: "the benchmark".to_owned(),
             error,
         })?;
     if global.json {
-        host.data(&serde_json::json!(measurements).to_string());
+        host.data(&report.json.to_string());
     } else {
-        let rows = measurements.into_iter().map(|row| vec![row.name, row.value, row.unit]);
-        host.data(&table(rows.collect()));
+        host.data(&report.text);
     }
     Ok(Exit::Pass)
 }

@@ -4,9 +4,11 @@
 //! |---|---|
 //! | [`execute`] | running a plan on any engine |
 //! | [`store`] | rows of a world as tables of a run store |
+//! | [`measure`] | the benchmarks |
 //! | [`serve`] | a network that stays up on loopback |
 
 pub mod execute;
+pub mod measure;
 pub mod serve;
 pub mod store;
 
@@ -34,7 +36,7 @@ impl System {
             execute: Some(self),
             report: Some(self),
             serve: Some(self),
-            measure: None,
+            measure: Some(self),
         }
     }
 }

@@ -10,8 +10,8 @@ use chrysalis::exit::Exit;
 use chrysalis::host::Host;
 use chrysalis::plan::digest;
 use chrysalis::services::{
-    Assertion, Endpoints, Engine, Execute, Job, Measure, Measurement, NetworkEvent, Report, RequestCounts, RunResult,
-    Serve, ServiceError, Services,
+    Assertion, BenchOptions, BenchReport, Endpoints, Engine, Execute, Job, Measure, NetworkEvent, Report,
+    RequestCounts, RunResult, Serve, ServiceError, Services,
 };
 use chrysalis_world::plan::Plan;
 use tempfile::TempDir;
@@ -226,12 +226,11 @@ impl Serve for Others {
 }
 
 impl Measure for Others {
-    fn sim(&self, repetitions: u32) -> Result<Vec<Measurement>, ServiceError> {
-        let row = |value: &str| Measurement {
-            name: "echo".to_owned(),
-            value: value.to_owned(),
-            unit: "messages/s".to_owned(),
-        };
-        Ok(vec![row(&repetitions.to_string())])
+    fn sim(&self, options: BenchOptions, progress: &mut dyn FnMut(&str)) -> Result<BenchReport, ServiceError> {
+        progress("echo");
+        Ok(BenchReport {
+            text: format!("echo {}\n", options.runs),
+            json: serde_json::json!({ "runs": options.runs, "quick": options.is_quick }),
+        })
     }
 }

@@ -4,6 +4,8 @@
 //! process), each the median of several runs after a warm-up, and the verdict on each [`Target`]. What is compared is
 //! measured in turns, so that a busy machine slows both sides down.
 //!
+//! Whole scenarios are measured by whoever can run them: as [`Series`] of the part [`Part::Scenarios`].
+//!
 //! The other simulators are behind the feature `rivals`: without it they are not built, and targets that need them are
 //! not measured.
 //!
@@ -23,6 +25,7 @@ mod rivals;
 mod threads;
 mod tls;
 
+pub use measure::per_cpu_second;
 pub use report::{Bound, Measurement, Report, Target, Verdict};
 
 use chrysalis_sim::{CryptoMode, EngineKind, MADSIM_AVAILABLE};
@@ -39,11 +42,13 @@ pub enum Part {
     Tls,
     /// Two threads with a seed each.
     Threads,
+    /// Whole scenarios, given by the caller.
+    Scenarios,
 }
 
 impl Part {
     /// All, in the order in which they are measured.
-    pub const ALL: [Self; 4] = [Self::Memory, Self::Echo, Self::Tls, Self::Threads];
+    pub const ALL: [Self; 5] = [Self::Memory, Self::Echo, Self::Tls, Self::Threads, Self::Scenarios];
 
     /// As it is written on a command line.
     pub fn name(self) -> &'static str {
@@ -52,6 +57,7 @@ impl Part {
             Self::Echo => "echo",
             Self::Tls => "tls",
             Self::Threads => "threads",
+            Self::Scenarios => "scenarios",
         }
     }
 
@@ -101,14 +107,23 @@ pub struct Progress<'a> {
 }
 
 /// One thing to measure, and how: a run gives one number.
-struct Series {
+pub struct Series {
     name: String,
     unit: &'static str,
     run: Box<dyn Fn() -> f64>,
 }
 
+impl std::fmt::Debug for Series {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Series")
+            .field("name", &self.name)
+            .finish_non_exhaustive()
+    }
+}
+
 impl Series {
-    fn new(name: impl Into<String>, unit: &'static str, run: impl Fn() -> f64 + 'static) -> Self {
+    /// What is measured (as [`report`] names it), what its numbers count, and a run; one that fails gives 0.
+    pub fn new(name: impl Into<String>, unit: &'static str, run: impl Fn() -> f64 + 'static) -> Self {
         Self {
             name: name.into(),
             unit,
@@ -118,7 +133,7 @@ impl Series {
 }
 
 /// Measures what `options` ask for. A measurement that fails counts as 0.
-pub fn run(options: &Options, progress: &mut dyn FnMut(Progress<'_>)) -> Report {
+pub fn run(options: &Options, scenarios: &[Series], progress: &mut dyn FnMut(Progress<'_>)) -> Report {
     let mut measurements = Vec::new();
     for part in Part::ALL.into_iter().filter(|part| options.parts.contains(part)) {
         match part {
@@ -130,6 +145,7 @@ pub fn run(options: &Options, progress: &mut dyn FnMut(Progress<'_>)) -> Report 
             }
             Part::Tls => measurements.extend(in_turns(&tls_series(options), options.runs, progress)),
             Part::Threads => measurements.extend(in_turns(&thread_series(options), options.runs, progress)),
+            Part::Scenarios => measurements.extend(in_turns(scenarios, options.runs, progress)),
         }
     }
     Report::new(measurements)

@@ -26,9 +26,14 @@ pub(crate) fn resident_bytes() -> u64 {
         .map_or(0, |pages| pages * PAGE_BYTES)
 }
 
+/// What `run` gives, per CPU-second (user and system time of this process) that it takes.
+pub fn per_cpu_second(run: impl FnOnce() -> f64) -> f64 {
+    let start = cpu_s();
+    let amount = run();
+    amount / (cpu_s() - start)
+}
+
 /// Things per CPU-second that `run` does; it returns their number, 0 if it failed.
 pub(crate) fn rate(run: impl FnOnce() -> u64) -> f64 {
-    let start = cpu_s();
-    let count = run();
-    count as f64 / (cpu_s() - start)
+    per_cpu_second(|| run() as f64)
 }

@@ -1,0 +1,78 @@
+//! Whole scenarios beside the measurements of the simulated world: embedded, so that a figure means the same everywhere.
+
+use std::sync::Arc;
+
+use chrysalis_bench_sim::{Options, Part, Series, per_cpu_second, run};
+use chrysalis_world::{Detail, MADSIM_AVAILABLE};
+
+use super::System;
+use crate::plan::plan;
+use crate::scenario::{Scenario, parse};
+use crate::services::{BenchOptions, BenchReport, Engine, Measure, ServiceError};
+
+/// One user, one client, one proxy, one worker with the embedded model, two requests.
+const HELLO: &[u8] = include_bytes!("../../../scenarios/basics/hello.yaml");
+/// Three regions, 20 clients, 2 proxies, 10 workers, 50 requests a second, answers of 200 parts.
+const LOAD: &[u8] = include_bytes!("load.yaml");
+/// Seeds of a run of `hello`, at full work.
+const HELLO_SEEDS: u64 = 200;
+
+impl Measure for System {
+    fn sim(&self, options: BenchOptions, progress: &mut dyn FnMut(&str)) -> Result<BenchReport, ServiceError> {
+        let work_percent = if options.is_quick { 10 } else { 100 };
+        let mut scenarios = Vec::new();
+        for engine in [Engine::Native, Engine::Madsim] {
+            if engine == Engine::Madsim && !MADSIM_AVAILABLE {
+                continue;
+            }
+            scenarios.push(hello(engine, HELLO_SEEDS * work_percent / 100)?);
+            scenarios.push(load(engine)?);
+        }
+        let bench = Options {
+            runs: options.runs,
+            work_percent: usize::try_from(work_percent).unwrap_or(100),
+            parts: Part::ALL.to_vec(),
+        };
+        let report = run(&bench, &scenarios, &mut |step| {
+            progress(&format!("{} of {}  {}", step.done + 1, step.total, step.name));
+        });
+        let json = serde_json::to_value(&report).map_err(|error| ServiceError::Environment(error.to_string()))?;
+        Ok(BenchReport {
+            text: report.to_string(),
+            json,
+        })
+    }
+}
+
+fn embedded(name: &str, text: &[u8]) -> Result<Scenario, ServiceError> {
+    parse(name, text).map_err(|diagnostic| ServiceError::Input(format!("{name}: {}", diagnostic.message)))
+}
+
+/// Whether a run passes, and its virtual seconds.
+fn virtual_s(system: &System, scenario: &Scenario, seed: u64, engine: Engine) -> Option<f64> {
+    let outcome = system
+        .outcome(&Arc::new(plan(scenario, seed)), engine, Detail::Verdicts, false)
+        .ok()?;
+    outcome.passed().then(|| outcome.stats.virtual_ns as f64 / 1e9)
+}
+
+fn hello(engine: Engine, seeds: u64) -> Result<Series, ServiceError> {
+    let scenario = embedded("hello", HELLO)?;
+    let system = System::default();
+    let name = format!("scenarios/hello/{}", engine.name());
+    Ok(Series::new(name, "seeds per CPU-second", move || {
+        per_cpu_second(|| {
+            let passed = (0..seeds).all(|seed| virtual_s(&system, &scenario, seed, engine).is_some());
+            if passed { seeds as f64 } else { 0.0 }
+        })
+    }))
+}
+
+fn load(engine: Engine) -> Result<Series, ServiceError> {
+    let scenario = embedded("load", LOAD)?;
+    let system = System::default();
+    let name = format!("scenarios/load/{}", engine.name());
+    Ok(Series::new(name, "virtual seconds per CPU-second", move || {
+        per_cpu_second(|| virtual_s(&system, &scenario, 0, engine).unwrap_or(0.0))
+    }))
+}
