@@ -145,13 +145,15 @@ impl Timers {
     }
 }
 
-/// What is left to do after a poll where nobody works on the state.
-enum Rest {
-    /// To start new tasks and to drop dead ones.
-    Tasks(Vec<Spawned>, Vec<TaskKey>),
-    /// To let happen what is due.
-    Fire,
-    Nothing,
+/// What is left to do after a poll where nobody works on the state: new tasks to start and dead ones to drop.
+type Left = Option<(Vec<Spawned>, Vec<TaskKey>)>;
+
+/// Lets everything happen that is due by then.
+fn fire_until(state: &mut State, until_ns: u64) {
+    while state.wheel.next_ns().is_some_and(|next_ns| next_ns <= until_ns) {
+        state.wheel.advance();
+        state.fire_due();
+    }
 }
 
 fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
@@ -169,36 +171,31 @@ impl Shared {
         state.failure.is_some() || state.tasks.is_dead(self.main)
     }
 
-    /// What a poll left behind.
-    fn rest(&self, state: &mut State, inner: &mut Inner) -> Rest {
+    /// Lets what a poll did take effect.
+    fn settle(&self, state: &mut State, inner: &mut Inner) -> Left {
+        // madsim moved on meanwhile.
+        fire_until(state, state.now_ns);
         inner.wake(state);
         if !state.spawned.is_empty() || !state.tasks.dead.is_empty() {
             let dead = std::mem::take(&mut state.tasks.dead);
             for key in &dead {
                 state.tasks.remove(*key);
             }
-            return Rest::Tasks(std::mem::take(&mut state.spawned), dead);
+            return Some((std::mem::take(&mut state.spawned), dead));
         }
-        if self.is_over(state) {
+        let is_due = inner.timers.arm_earliest(state);
+        if is_due || self.is_over(state) {
             inner.wake_driver();
         }
-        if inner.timers.arm_earliest(state) {
-            Rest::Fire
-        } else {
-            Rest::Nothing
-        }
+        None
     }
 
     /// Does what a poll left behind until there is nothing more.
-    fn settle(self: &Arc<Self>, mut rest: Option<Rest>) {
-        loop {
-            match rest {
-                Some(Rest::Tasks(spawned, dead)) => self.replace(spawned, dead),
-                // madsim moved on meanwhile.
-                Some(Rest::Fire) => self.wake_by_ref(),
-                Some(Rest::Nothing) | None => return,
-            }
-            rest = self.world.with(|state| self.rest(state, &mut lock(&self.inner)));
+    fn finish(self: &Arc<Self>, mut left: Left) {
+        while let Some((spawned, dead)) = left {
+            self.replace(spawned, dead);
+            let settled = self.world.with(|state| self.settle(state, &mut lock(&self.inner)));
+            left = settled.flatten();
         }
     }
 
@@ -236,10 +233,7 @@ impl Wake for Shared {
             let mut inner = lock(&self.inner);
             let at_ns = inner.timers.armed_ns.pop().map_or(0, |at| at.0);
             self.world.set_now(state, at_ns);
-            while state.wheel.next_ns().is_some_and(|next_ns| next_ns <= at_ns) {
-                state.wheel.advance();
-                state.fire_due();
-            }
+            fire_until(state, at_ns);
             // A woken task arms the next timer after its poll; if there is none, the driver has to.
             if !inner.wake(state) {
                 inner.wake_driver();
@@ -299,7 +293,7 @@ impl Task {
         // Its destructors run while it still counts as polled.
         let future = (!is_done).then_some(future);
         let Shared { world, inner, .. } = &*self.shared;
-        let rest = world.with(|state| {
+        let left = world.with(|state| {
             let mut inner = lock(inner);
             match ended {
                 None => {
@@ -313,9 +307,9 @@ impl Task {
                 }
             }
             state.leave_poll(&world.config);
-            self.shared.rest(state, &mut inner)
+            self.shared.settle(state, &mut inner)
         });
-        self.shared.settle(rest);
+        self.shared.finish(left.flatten());
         is_done
     }
 }
@@ -395,15 +389,15 @@ async fn drive_to_end(world: Arc<World>, main: TaskKey) {
         sentinel.wake();
     }
     std::future::poll_fn(|context| {
-        let rest = shared.world.with(|state| {
+        let left = shared.world.with(|state| {
             shared.catch_up(state);
             let mut inner = lock(&shared.inner);
             inner.driver = Some(context.waker().clone());
-            (!shared.is_over(state)).then(|| shared.rest(state, &mut inner))
+            (!shared.is_over(state)).then(|| shared.settle(state, &mut inner))
         });
-        match rest.flatten() {
-            Some(rest) => {
-                shared.settle(Some(rest));
+        match left.flatten() {
+            Some(left) => {
+                shared.finish(left);
                 Poll::Pending
             }
             None => Poll::Ready(()),
