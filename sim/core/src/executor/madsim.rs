@@ -138,9 +138,11 @@ impl Timers {
             return false;
         };
         let Some(waker) = self.waker.take() else { return false };
-        self.armed_ns.push(Reverse(at_ns));
         let is_due = self.arm(at_ns, &waker);
         self.waker = Some(waker);
+        if !is_due {
+            self.armed_ns.push(Reverse(at_ns));
+        }
         is_due
     }
 }
