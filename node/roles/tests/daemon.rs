@@ -219,8 +219,9 @@ fn a_proxy_keeps_its_ledger() {
         assert_eq!(network.proxy.exit_code(), 130);
 
         network.restart_proxy(clients, workers);
-        let restored = network.proxy.logged("ledger.restored");
-        assert_eq!(restored.len(), 2, "one client and one worker: {restored:?}");
+        let restored = wait_for("one client and one worker", || {
+            Some(network.proxy.logged("ledger.restored")).filter(|restored| restored.len() == 2)
+        });
         assert!(
             restored.iter().all(|account| account["tokens"].as_u64() > Some(0)),
             "{restored:?}"
