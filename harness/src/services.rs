@@ -5,6 +5,7 @@ use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
 use std::sync::atomic::AtomicUsize;
 
+use chrysalis_bench_sim::Part;
 use chrysalis_world::plan::Plan;
 use serde::{Deserialize, Serialize};
 
@@ -213,8 +214,10 @@ pub trait Serve: Sync {
 }
 
 /// What `bench` measures.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq)]
 pub struct BenchOptions {
+    /// What is measured.
+    pub parts: Vec<Part>,
     /// Runs of each measurement; the median counts.
     pub runs: usize,
     /// A tenth of the work.

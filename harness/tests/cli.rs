@@ -565,7 +565,17 @@ fn benchmarks_are_a_table_or_json() {
     let done = lab.go("bench sim");
     assert_eq!((done.out.as_str(), done.err.as_str()), ("echo 5\n", "echo\n"));
     let json = lab.go("bench sim --repetitions 9 --quick --json").json();
-    assert_eq!((&json["runs"], &json["quick"]), (&9.into(), &true.into()));
+    assert_eq!(
+        (&json["runs"], &json["quick"], &json["parts"]),
+        (&9.into(), &true.into(), &5.into())
+    );
+    assert_eq!(lab.go("bench sim --part echo --part tls --json").json()["parts"], 2);
+    let wrong = lab.go("bench sim --part ehco");
+    assert!(
+        wrong.exit == Exit::Usage && wrong.err.contains("memory, echo, tls"),
+        "{}",
+        wrong.err
+    );
     assert_eq!(lab.go("bench sim --repetitions 0").exit, Exit::Usage);
 }
 

@@ -4,6 +4,7 @@ use std::net::SocketAddr;
 use std::num::NonZeroUsize;
 use std::path::PathBuf;
 
+use chrysalis_bench_sim::Part;
 use clap::{Parser, Subcommand, ValueEnum, ValueHint};
 use clap_complete::Shell;
 
@@ -195,6 +196,13 @@ pub struct Bench {
     /// A tenth of the work, for a first look.
     #[arg(long)]
     pub quick: bool,
+    /// Only this part: memory, echo, tls, threads or scenarios. May be given several times. Default: all.
+    #[arg(long = "part", value_name = "PART", value_parser = part)]
+    pub parts: Vec<Part>,
+}
+
+fn part(text: &str) -> Result<Part, String> {
+    Part::from_name(text).ok_or_else(|| format!("one of {}", Part::ALL.map(Part::name).join(", ")))
 }
 
 fn repetitions(text: &str) -> Result<usize, String> {

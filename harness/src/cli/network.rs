@@ -4,6 +4,8 @@ use std::cell::RefCell;
 use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
 
+use chrysalis_bench_sim::Part;
+
 use super::args::{Bench, BenchSubject, Global, Report, Tunnel, Up};
 use super::problem::CommandError;
 use super::run::write;
@@ -217,6 +219,11 @@ pub fn bench(
         .measure
         .ok_or_else(|| unavailable("the benchmark", "this build has no benchmarks"))?;
     let options = BenchOptions {
+        parts: if command.parts.is_empty() {
+            Part::ALL.to_vec()
+        } else {
+            command.parts.clone()
+        },
         runs: command.repetitions,
         is_quick: command.quick,
     };

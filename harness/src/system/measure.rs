@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use chrysalis_bench_sim::{Options, Part, Series, per_cpu_second, run};
+use chrysalis_bench_sim::{Options, Series, per_cpu_second, run};
 use chrysalis_world::{Detail, MADSIM_AVAILABLE};
 
 use super::System;
@@ -31,7 +31,7 @@ impl Measure for System {
         let bench = Options {
             runs: options.runs,
             work_percent: usize::try_from(work_percent).unwrap_or(100),
-            parts: Part::ALL.to_vec(),
+            parts: options.parts,
         };
         let report = run(&bench, &scenarios, &mut |step| {
             progress(&format!("{} of {}  {}", step.done + 1, step.total, step.name));

@@ -230,7 +230,7 @@ impl Measure for Others {
         progress("echo");
         Ok(BenchReport {
             text: format!("echo {}\n", options.runs),
-            json: serde_json::json!({ "runs": options.runs, "quick": options.is_quick }),
+            json: serde_json::json!({ "runs": options.runs, "quick": options.is_quick, "parts": options.parts.len() }),
         })
     }
 }
