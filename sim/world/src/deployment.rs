@@ -12,7 +12,7 @@ use chrysalis_attest::{
     policy::{AnchorError, AppraisalRules},
     tdx::TdReport,
 };
-use chrysalis_env::Env;
+use chrysalis_env::{BoxFuture, Env};
 use chrysalis_inference::{
     Backend,
     service::{Machine, ServiceTime},
@@ -20,7 +20,7 @@ use chrysalis_inference::{
     tiny::{TinyBackend, TinyConfig, TinyModel, TinyOptions},
 };
 use chrysalis_node::{
-    client::ClientSettings,
+    client::{ClientSettings, Registrar},
     proxy::{ChainSource, ProxyLimits, ProxySettings},
     secure::SecureLimits,
     trust::Trust,
@@ -39,6 +39,7 @@ use std::{
     net::SocketAddr,
     num::NonZeroU32,
     sync::{Arc, Mutex, PoisonError},
+    time::Duration,
 };
 
 /// Seed of the simulated TEE vendor: one for all runs, so that its certificates are made once.
@@ -103,10 +104,40 @@ impl Workshop {
     }
 }
 
+/// From a client's registration to the moment when its proxy sees it.
+const REGISTRATION: Duration = Duration::from_secs(5);
+
 /// Accounts as the chain would have them (part 2 replaces this).
 #[derive(Debug)]
 struct StaticChain {
     clients: BTreeMap<Address, ClientChainState>,
+    /// Nonces by the client that registered them.
+    registered: Mutex<BTreeSet<(Address, u64)>>,
+}
+
+/// Registers nonces of one client.
+struct StaticRegistrar {
+    env: Env,
+    chain: Arc<StaticChain>,
+    owner: Address,
+}
+
+impl Registrar for StaticRegistrar {
+    fn register(&self, _client_contract: Address, nonce: u64) -> BoxFuture<'static, Result<(), String>> {
+        let (env, chain, owner) = (self.env.clone(), self.chain.clone(), self.owner);
+        Box::pin(async move {
+            let later = env.clone();
+            env.spawn("chain: registration", async move {
+                later.sleep(REGISTRATION).await;
+                chain
+                    .registered
+                    .lock()
+                    .unwrap_or_else(PoisonError::into_inner)
+                    .insert((owner, nonce));
+            });
+            Ok(())
+        })
+    }
 }
 
 impl ChainSource for StaticChain {
@@ -118,8 +149,9 @@ impl ChainSource for StaticChain {
         0
     }
 
-    fn is_registered(&self, _owner: &Address, _nonce: u64) -> bool {
-        false
+    fn is_registered(&self, owner: &Address, nonce: u64) -> bool {
+        let registered = self.registered.lock().unwrap_or_else(PoisonError::into_inner);
+        registered.contains(&(*owner, nonce))
     }
 }
 
@@ -208,7 +240,11 @@ impl Deployment {
                     balance_nanoton: economy.client_balance_nanoton.into(),
                     stake_nanoton: economy.client_stake_nanoton.into(),
                     tokens_used: 0,
-                    secret_hash: Sha256::digest(client.secret.as_bytes()).into(),
+                    secret_hash: if client.secret.is_empty() {
+                        [0; 32]
+                    } else {
+                        Sha256::digest(client.secret.as_bytes()).into()
+                    },
                 };
                 (address_of("client", &client.node.name), state)
             })
@@ -216,7 +252,10 @@ impl Deployment {
         Ok(Self {
             plan,
             root: Arc::new(StaticRoot::new(root)),
-            chain: Arc::new(StaticChain { clients }),
+            chain: Arc::new(StaticChain {
+                clients,
+                registered: Mutex::default(),
+            }),
             evidence,
             workshop: workshop.clone(),
         })
@@ -275,6 +314,7 @@ impl Deployment {
     pub(crate) fn client(
         &self,
         index: usize,
+        env: &Env,
         http_listen: SocketAddr,
         proxies: Vec<SocketAddr>,
     ) -> Result<ClientSettings, DeployError> {
@@ -288,7 +328,13 @@ impl Deployment {
             proxies,
             proxy_connections: plan.proxy_connections as usize,
             root: self.root.clone(),
+            registrar: Arc::new(StaticRegistrar {
+                env: env.clone(),
+                chain: self.chain.clone(),
+                owner: address_of("client", &plan.node.name),
+            }),
             trust: self.evidence.trust(identity, true),
+            allowed_origins: Vec::new(),
             http_listen,
         })
     }

@@ -157,7 +157,7 @@ impl LiveNetwork {
             let listener = env.listen(LOOPBACK).await?;
             let address = listener.local_address();
             let proxies = self.chosen(&client.proxies, |(_, clients, _)| *clients);
-            let settings = self.deployment.client(index, address, proxies)?;
+            let settings = self.deployment.client(index, &env, address, proxies)?;
             self.clients.push((client.node.name.clone(), address));
             env.clone().spawn(
                 "client",

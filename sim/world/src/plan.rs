@@ -227,7 +227,7 @@ pub enum TinySize {
 pub struct ClientPlan {
     /// Name, region, clock.
     pub node: NodePlan,
-    /// Secret for short authorisation (spec §4.2).
+    /// Secret for short authorisation (spec §4.2). Without one the client authorises by registering a nonce on chain.
     pub secret: String,
     /// Proxies (indices) that the client may choose from; empty means all.
     pub proxies: Vec<usize>,

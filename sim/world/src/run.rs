@@ -283,7 +283,7 @@ impl Assembly {
             let proxies = proxy_addresses(&self.plan.clients[index].proxies, PROXY_CLIENTS_PORT);
             let ip = handle.ip();
             handle.start(move |env| {
-                let settings = deployment.client(index, (ip, CLIENT_HTTP_PORT).into(), proxies.clone());
+                let settings = deployment.client(index, &env, (ip, CLIENT_HTTP_PORT).into(), proxies.clone());
                 let (recorder, sim) = (recorder.clone(), sim.clone());
                 async move {
                     let name = env.node_name().to_owned();

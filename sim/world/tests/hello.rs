@@ -28,6 +28,35 @@ fn a_request_is_answered_counted_and_paid() {
     assert!(outcome.requests[1].parts.len() > 5, "a stream comes in pieces");
 }
 
+/// A client whose secret is not on the chain has its contract tell the proxy's a nonce (spec §4.2).
+#[test]
+fn a_client_without_a_secret_is_authorised_by_the_chain() {
+    for engine in [EngineKind::Native, EngineKind::Madsim] {
+        if engine == EngineKind::Madsim && !chrysalis_world::MADSIM_AVAILABLE {
+            continue;
+        }
+        let mut plan = common::hello(1);
+        let first_ms = |plan| {
+            let outcome = run(&Arc::new(plan), RunOptions::verdicts(engine), &Workshop::default()).unwrap();
+            assert!(outcome.passed(), "{:#?}\n{:#?}", outcome.assertions, outcome.rows.notes);
+            let ready = outcome
+                .rows
+                .notes
+                .iter()
+                .find(|note| note.text == "a proxy is ready")
+                .unwrap();
+            ready.at_ns / 1_000_000
+        };
+        let with_secret_ms = first_ms(plan.clone());
+        plan.clients[0].secret.clear();
+        let by_chain_ms = first_ms(plan);
+        assert!(
+            (5_000..8_000).contains(&(by_chain_ms - with_secret_ms)),
+            "{with_secret_ms} ms with a secret, {by_chain_ms} ms by the chain"
+        );
+    }
+}
+
 #[test]
 fn the_same_seed_gives_the_same_run_and_another_seed_another() {
     let run = |seed, leak_entropy| {

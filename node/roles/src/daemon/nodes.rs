@@ -9,7 +9,7 @@ use super::{
     secret_file, warn,
 };
 use crate::{
-    client::{ClientSettings, serve_client},
+    client::{ClientSettings, NoRegistrar, serve_client},
     management::HealthCheck,
     metrics::Metrics,
     proxy::{LedgerError, ProxyError, ProxyLimits, ProxySettings, serve_proxy},
@@ -52,7 +52,7 @@ pub(super) async fn start(
 ) -> Result<Node, DaemonError> {
     match &config.file {
         RoleFile::Client(file) => client(env, config, file, trust, shutdown).await,
-        RoleFile::Proxy(file) => proxy(env, config, file, trust, shutdown).await,
+        RoleFile::Proxy(file) => proxy(env, config, file, trust, metrics, shutdown).await,
         RoleFile::Worker(file) => worker(env, config, file, trust, metrics, shutdown),
     }
 }
@@ -79,7 +79,9 @@ async fn client(
         proxies: proxies(env, config, RegisteredProxy::address_for_clients)?,
         proxy_connections: file.proxy_connections,
         root: Arc::new(StaticRoot::new(config.root.clone())),
+        registrar: Arc::new(NoRegistrar),
         trust: trust.attested,
+        allowed_origins: file.allowed_origins.clone(),
         http_listen: address,
     };
     let run = serve_client(env.clone(), settings, listener, shutdown);
@@ -98,6 +100,7 @@ async fn proxy(
     config: &Config,
     file: &ProxyFile,
     trust: NodeTrust,
+    metrics: &Arc<Metrics>,
     shutdown: Shutdown,
 ) -> Result<Node, DaemonError> {
     let lock = lock(&config.data_folder())?;
@@ -135,7 +138,9 @@ async fn proxy(
             result
         }),
         addresses,
-        health: Arc::new(ProxyHealth),
+        health: Arc::new(ProxyHealth {
+            metrics: metrics.clone(),
+        }),
     })
 }
 

@@ -78,19 +78,17 @@ impl Shared {
             }));
             (seqno, records, clients, workers)
         };
-        if records.len() == 1 && seqno > 1 && self.lock().closed_for.is_none() {
+        if records.len() == 1 && seqno > 1 && !self.lock().ledger_is_stuck {
             return Ok(());
         }
         let written = self.write(&records);
         let mut state = self.lock();
         let state = &mut *state;
-        if let Err(error) = written {
-            state.closed_for = Some("the ledger cannot be written");
-            return Err(error);
+        let was_stuck = std::mem::replace(&mut state.ledger_is_stuck, written.is_err());
+        if was_stuck != state.ledger_is_stuck {
+            telemetry::ledger(&self.env, !state.ledger_is_stuck);
         }
-        if state.closed_for == Some("the ledger cannot be written") {
-            state.closed_for = None;
-        }
+        written?;
         state.flush_seqno = seqno;
         for (owner, snapshot) in clients {
             if let Some(account) = state.clients.get_mut(&owner) {

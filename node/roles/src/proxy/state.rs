@@ -53,8 +53,21 @@ pub(super) struct State {
     pub(super) dirty: Dirty,
     /// Number of the last flush.
     pub(super) flush_seqno: u32,
-    /// Set while the ledger cannot be written or the proxy stops: nothing new is begun that could not be kept.
-    pub(super) closed_for: Option<&'static str>,
+    /// While set, nothing is begun: it could not be kept.
+    pub(super) ledger_is_stuck: bool,
+    /// Once set, nothing new is begun.
+    pub(super) is_stopping: bool,
+}
+
+impl State {
+    /// Why no request is begun now, if none is.
+    pub(super) const fn closed_for(&self) -> Option<&'static str> {
+        match (self.is_stopping, self.ledger_is_stuck) {
+            (true, _) => Some("the proxy is stopping"),
+            (false, true) => Some("the ledger cannot be written"),
+            (false, false) => None,
+        }
+    }
 }
 
 /// A client connection that is authorised.
@@ -205,7 +218,7 @@ impl Shared {
 
     /// Refuses new requests from now on.
     pub(super) fn stop_accepting(&self) {
-        self.lock().closed_for = Some("the proxy is stopping");
+        self.lock().is_stopping = true;
     }
 
     /// Tells those who wait that a request ended.
