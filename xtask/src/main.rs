@@ -1,6 +1,7 @@
 //! The project's chores: `cargo xtask <command>`. Each prints what it runs and stops at the first failure.
 #![expect(clippy::print_stdout, clippy::print_stderr, reason = "a command for people")]
 
+mod contracts;
 mod tidy;
 
 use std::{
@@ -14,6 +15,8 @@ const USAGE: &str = "usage: cargo xtask <command>
   tidy    walls between crates, paths of a machine, overlong files
   gate    the determinism gate over every scenario, and that a planted defect of the ledger is found
   schema  writes scenarios/schema.json anew
+  contracts [--check]
+          compiles the contracts (needs Node and node_modules), or checks that what is committed is what compiles
   lint    fmt, clippy and documentation, as CI runs them
   ci      everything that CI runs";
 
@@ -28,6 +31,7 @@ fn main() -> ExitCode {
         "tidy" => tidy::check(&root()),
         "gate" => gate(&rest),
         "schema" => schema(),
+        "contracts" => contracts::run(&root(), &rest),
         "lint" => lint(),
         "ci" => lint()
             .and_then(|()| tidy::check(&root()))

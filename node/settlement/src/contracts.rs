@@ -32,6 +32,18 @@ pub enum CodeError {
     },
 }
 
+/// Refuses what no contract can have as its code.
+pub(crate) fn check_code(code: &Cell) -> Result<(), CodeError> {
+    let depth = code.repr_depth();
+    if depth > MAX_CODE_DEPTH {
+        return Err(CodeError::TooDeep { depth });
+    }
+    if code.is_exotic() || code.level() != 0 {
+        return Err(CodeError::Exotic);
+    }
+    Ok(())
+}
+
 /// The codes of the contracts of one parameter version.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct ContractCodes {
@@ -46,15 +58,7 @@ impl ContractCodes {
     /// # Errors
     /// A cell that no contract can have as its code.
     pub fn new(proxy: Cell, worker: Cell, client: Cell) -> Result<Self, CodeError> {
-        for code in [&proxy, &worker, &client] {
-            let depth = code.repr_depth();
-            if depth > MAX_CODE_DEPTH {
-                return Err(CodeError::TooDeep { depth });
-            }
-            if code.is_exotic() || code.level() != 0 {
-                return Err(CodeError::Exotic);
-            }
-        }
+        [&proxy, &worker, &client].into_iter().try_for_each(check_code)?;
         Ok(Self { proxy, worker, client })
     }
 
@@ -99,7 +103,8 @@ pub struct ContractInit {
 }
 
 impl ContractInit {
-    fn new(code: &Cell, data: Cell) -> Self {
+    /// The state of a new contract. The code's depth was checked: [`check_code`].
+    pub(crate) fn new(code: &Cell, data: Cell) -> Self {
         let state_init = build(|cell| {
             // No split depth, not special, code, data, no library (§6.1).
             cell.store_small_uint(0b0_0110, 5)?;

@@ -18,6 +18,7 @@
 //! | [`params`] | the parameters cell that every contract commits to |
 //! | [`contracts`] | contract codes, initial data, derived addresses |
 //! | [`payment`] | signed payments: build, parse, verify |
+//! | [`onchain`] | messages and stored data of the contracts, the wallet, who sends what when |
 //! | [`root_config`] | the configuration that everybody reads from the root contract |
 
 pub mod address;
@@ -26,6 +27,7 @@ pub mod contracts;
 pub mod hash;
 pub mod keys;
 pub mod ledger;
+pub mod onchain;
 pub mod params;
 pub mod payment;
 pub mod pricing;

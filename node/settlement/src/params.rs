@@ -108,12 +108,16 @@ impl From<Error> for ParamsError {
 impl Params {
     /// The parameters cell of one kind of contract.
     pub fn to_cell(&self, codes: ParamsCodes<'_>) -> Cell {
-        let multipliers = &self.prices.multipliers;
-        let [proxy, worker, client] = match codes {
+        self.to_cell_with(match codes {
             ParamsCodes::Root(codes) => [Some(codes.proxy()), Some(codes.worker()), Some(codes.client())],
             ParamsCodes::Proxy(codes) => [None, Some(codes.worker()), Some(codes.client())],
             ParamsCodes::Account => [None; 3],
-        };
+        })
+    }
+
+    /// The parameters cell with any of the codes of proxy, worker and client, as stored data may have it.
+    pub(crate) fn to_cell_with(&self, [proxy, worker, client]: [Option<&Cell>; 3]) -> Cell {
+        let multipliers = &self.prices.multipliers;
         build(|cell| {
             cell.store_u8(self.struct_version.number())?;
             cell.store_u32(self.params_version)?;

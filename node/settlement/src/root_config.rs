@@ -30,7 +30,7 @@ pub fn base_name(full_name: &str) -> &str {
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum RegistrationError {
     /// Longer than the contract can hold.
-    #[error("a proxy registration has {bytes} bytes, more than {MAX_REGISTRATION_BYTES}")]
+    #[error("a proxy registration has {bytes} bytes, more than a contract holds")]
     TooLong {
         /// Length of the text.
         bytes: usize,

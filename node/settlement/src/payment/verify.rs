@@ -187,6 +187,11 @@ impl VerifiedPayment {
         self.0.excesses
     }
 
+    /// The proxy's signature.
+    pub const fn signature(&self) -> Signature {
+        self.0.signature
+    }
+
     /// Representation hash of the signed part.
     pub const fn signed_hash(&self) -> &[u8; 32] {
         &self.0.signed_hash

@@ -1,0 +1,24 @@
+//! What stands on the chain: messages, stored data, results of get methods, the wallet, and the decisions when to send
+//! what. One definition each; everything that comes from the chain is parsed into them or refused with a reason.
+//!
+//! | module | holds |
+//! |---|---|
+//! | [`opcodes`] | operation codes and their names |
+//! | [`errors`] | exit codes and their names |
+//! | [`codes`] | the project's own contract codes |
+//! | [`message`] | bodies of all messages |
+//! | [`storage`] | stored data of all contracts |
+
+pub mod codes;
+pub mod errors;
+mod fields;
+pub mod message;
+pub mod opcodes;
+pub mod storage;
+
+#[cfg(test)]
+mod arbitrary;
+
+pub use codes::{CodeProfile, CodeSet, ContractRole};
+pub use errors::ExitCode;
+pub use fields::{Coins, LayoutError};
