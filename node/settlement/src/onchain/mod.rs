@@ -6,15 +6,23 @@
 //! | [`opcodes`] | operation codes and their names |
 //! | [`errors`] | exit codes and their names |
 //! | [`codes`] | the project's own contract codes |
+//! | [`getter`] | results of get methods |
+//! | [`bounce`] | messages that came back |
 //! | [`message`] | bodies of all messages |
 //! | [`storage`] | stored data of all contracts |
+//! | [`wallet`] | the node wallet's queue |
+//! | [`revisions`] | how other published revisions differ |
 
+pub mod bounce;
 pub mod codes;
 pub mod errors;
 mod fields;
+pub mod getter;
 pub mod message;
 pub mod opcodes;
+pub mod revisions;
 pub mod storage;
+pub mod wallet;
 
 #[cfg(test)]
 mod arbitrary;

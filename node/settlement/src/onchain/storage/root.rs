@@ -156,6 +156,23 @@ impl RootStorage {
         })
     }
 
+    /// Whether a cell has the lists in this network's order, with texts where proxies are.
+    pub(crate) fn is_registry(cell: &Cell) -> bool {
+        Registry::parse(cell).is_ok()
+    }
+
+    /// The lists from their dictionaries: proxy images, registered proxies, worker images, models.
+    pub(crate) fn registry_cell(dictionaries: [Option<&Cell>; 4], last_proxy_seqno: u32) -> Cell {
+        let [proxy_images, registered, worker_images, models] = dictionaries;
+        build(|cell| {
+            cell.store_maybe_ref(proxy_images)?;
+            cell.store_maybe_ref(registered)?;
+            cell.store_u32(last_proxy_seqno)?;
+            cell.store_maybe_ref(worker_images)?;
+            cell.store_maybe_ref(models)
+        })
+    }
+
     /// What nodes read. Registered proxies whose text has another form are left out (§6.3).
     ///
     /// # Errors
