@@ -21,7 +21,7 @@ use chrysalis_inference::{
 };
 use chrysalis_node::{
     client::{ClientSettings, Registrar},
-    proxy::{ChainSource, ProxyLimits, ProxySettings},
+    proxy::{ChainSource, ProxyChain, ProxyLimits, ProxySettings},
     secure::SecureLimits,
     trust::Trust,
     worker::WorkerSettings,
@@ -279,7 +279,7 @@ impl Deployment {
             clients_listen,
             workers_listen,
             root: self.root.clone(),
-            chain: self.chain.clone(),
+            chain: ProxyChain::Static(self.chain.clone()),
             client_trust: self.evidence.trust(identity.clone(), false),
             worker_trust: self.evidence.trust(identity, true),
             limits: ProxyLimits::default(),

@@ -7,14 +7,17 @@
 //! |---|---|
 //! | [`root`] | the root contract as the source of everybody's configuration |
 //! | [`watch`] | an account's transactions in order, each once |
+//! | [`wallet`] | a node's wallet: orders, and what became of them |
 
 pub mod root;
+pub mod wallet;
 pub mod watch;
 
 use chrysalis_env::BoxFuture;
 use chrysalis_settlement::{Address, Cell};
 
 pub use root::{ChainRoot, RootError};
+pub use wallet::{Done, Wallet};
 pub use watch::Watch;
 
 /// Why the chain did not answer, or refused.

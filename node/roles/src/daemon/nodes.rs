@@ -12,7 +12,7 @@ use crate::{
     client::{ClientSettings, NoRegistrar, serve_client},
     management::HealthCheck,
     metrics::Metrics,
-    proxy::{LedgerError, ProxyError, ProxyLimits, ProxySettings, serve_proxy},
+    proxy::{LedgerError, ProxyChain, ProxyError, ProxyLimits, ProxySettings, serve_proxy},
     shutdown::Shutdown,
     worker::{WorkerSettings, run_worker},
 };
@@ -125,7 +125,7 @@ async fn proxy(
         clients_listen: clients.local_address(),
         workers_listen: workers.local_address(),
         root: Arc::new(StaticRoot::new(config.root.clone())),
-        chain: Arc::new(config.chain.clone()),
+        chain: ProxyChain::Static(Arc::new(config.chain.clone())),
         client_trust: trust.open,
         worker_trust: trust.attested,
         limits: ProxyLimits::default(),
@@ -150,7 +150,11 @@ fn proxy_error(error: &ProxyError) -> DaemonError {
         ProxyError::Ledger(LedgerError::Forged { .. } | LedgerError::Unreadable { .. }) => {
             DaemonError::Invalid(format!("`db_path`, `signing_key_file`: {error}"))
         }
-        ProxyError::Ledger(_) | ProxyError::Listen(_) => DaemonError::Environment(error.to_string()),
+        // Going on with it would sign what was signed before.
+        ProxyError::Commit(_) => DaemonError::Invalid(format!("`db_path`: {error}")),
+        ProxyError::Contract(_) | ProxyError::Ledger(_) | ProxyError::Listen(_) => {
+            DaemonError::Environment(error.to_string())
+        }
     }
 }
 

@@ -106,7 +106,7 @@ async fn authorise_by_chain(
 ) {
     let env = shared.env.clone();
     let registered = async {
-        while connection.is_open() && !shared.settings.chain.is_registered(&owner, nonce) {
+        while connection.is_open() && !shared.chain.is_registered(&owner, nonce) {
             env.sleep(REGISTRATION_PAUSE).await;
         }
     };
@@ -164,7 +164,7 @@ impl ClientHandler {
                 let (owner, version, _) = self.connected()?;
                 // The hash of an empty secret authorises nobody: it is public (T17).
                 let empty: [u8; 32] = Sha256::digest(b"").into();
-                let chain = self.shared.settings.chain.client(&owner);
+                let chain = self.shared.chain.client(&owner);
                 if hash == empty || chain.is_none_or(|chain| chain.secret_hash != hash) {
                     return Err(not_authorised());
                 }
@@ -248,7 +248,7 @@ impl ClientHandler {
             .map_err(|error| violation(error.to_string()))?;
         let nonce = self.shared.env.random_u64();
         // An account's payment is shown only to its owner: before authorisation there is none to see (T19).
-        let auth = match settings.chain.client(&owner) {
+        let auth = match self.shared.chain.client(&owner) {
             Some(chain) if chain.secret_hash != [0; 32] => ProxyConnectionAuth::Short(ClientProxyConnectionAuthShort {
                 secret_hash: chain.secret_hash,
                 nonce: nonce.cast_signed(),

@@ -366,6 +366,14 @@ impl Chain {
             .collect()
     }
 
+    /// Up to `limit` transactions of an account with a logical time above `after_lt`, the earliest first.
+    #[must_use]
+    pub fn transactions_after(&self, address: &StdAddr, after_lt: u64, limit: usize) -> Vec<Arc<TxRecord>> {
+        let range = (address.clone(), after_lt.saturating_add(1))..=(address.clone(), u64::MAX);
+        let found = self.state.history.transactions.range(range);
+        found.take(limit).map(|(_, record)| record.clone()).collect()
+    }
+
     /// A transaction by its hash.
     #[must_use]
     pub fn transaction(&self, hash: &HashBytes) -> Option<Arc<TxRecord>> {

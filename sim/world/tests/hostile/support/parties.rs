@@ -13,7 +13,7 @@ use chrysalis_inference::{
 };
 use chrysalis_node::{
     client::{ClientSettings, Registrar},
-    proxy::{ChainSource, ProxyLimits, ProxySettings},
+    proxy::{ChainSource, ProxyChain, ProxyLimits, ProxySettings},
     secure::SecureLimits,
     trust::Trust,
     worker::WorkerSettings,
@@ -319,7 +319,7 @@ impl Parties {
             clients_listen: clients,
             workers_listen: workers,
             root: self.root.clone(),
-            chain: self.deposits.clone(),
+            chain: ProxyChain::Static(self.deposits.clone()),
             client_trust: self.trust(identity.clone(), Policy::Any),
             worker_trust: self.trust(identity, self.policy),
             limits: ProxyLimits::default(),
