@@ -27,7 +27,9 @@ use chrysalis_node::{
     worker::WorkerSettings,
 };
 use chrysalis_settlement::{
-    Address, ContractCodes, Network, Params, Prices, RootConfig, SigningKey, StaticRoot, TokenMultipliers, base_name,
+    Address, ContractCodes, Network, Params, Prices, RootConfig, RootSource, SigningKey, StaticRoot, TokenMultipliers,
+    base_name,
+    contracts::ProxyIdentity,
     ledger::{ClientChainState, ClientStatus},
     model_hash,
     params::StructVersion,
@@ -192,6 +194,63 @@ pub(crate) fn address_of(kind: &str, name: &str) -> Address {
     Address::new(0, named_hash(kind, name))
 }
 
+/// Which of a proxy's two kinds of accounts.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+pub enum AccountKind {
+    /// Of a client, which is charged.
+    Client,
+    /// Of a worker, which is paid.
+    Worker,
+}
+
+/// Whose a contract is.
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
+pub struct Account {
+    /// Name of the proxy that keeps it.
+    pub proxy: String,
+    /// Of a client or a worker.
+    pub kind: AccountKind,
+    /// Name of the client or worker.
+    pub holder: String,
+}
+
+/// What follows from a plan before anything runs, for those who judge what nodes report.
+#[derive(Debug, Clone, Default)]
+pub(crate) struct Facts {
+    /// Allowed images of proxies and of workers; `None` if there is no evidence.
+    pub(crate) images: Option<([u8; 32], [u8; 32])>,
+    /// Contracts by address.
+    pub(crate) accounts: BTreeMap<String, Account>,
+}
+
+impl Facts {
+    /// The image that peers of a kind must show; `None` if they show none.
+    pub(crate) fn allowed_image(&self, kind: &str) -> Option<[u8; 32]> {
+        let (proxy, worker) = self.images?;
+        match kind {
+            "proxy" => Some(proxy),
+            "worker" => Some(worker),
+            _ => None,
+        }
+    }
+}
+
+fn proxy_owner(name: &str) -> Address {
+    address_of("proxy owner", name)
+}
+
+fn proxy_key(name: &str) -> SigningKey {
+    SigningKey::from_seed(&named_hash("proxy key", name))
+}
+
+fn client_owner(name: &str) -> Address {
+    address_of("client", name)
+}
+
+fn worker_owner(name: &str) -> Address {
+    address_of("worker owner", name)
+}
+
 const PROXY_IMAGE: &str = "chrysalis proxy";
 const WORKER_IMAGE: &str = "chrysalis worker";
 
@@ -246,7 +305,7 @@ impl Deployment {
                         Sha256::digest(client.secret.as_bytes()).into()
                     },
                 };
-                (address_of("client", &client.node.name), state)
+                (client_owner(&client.node.name), state)
             })
             .collect();
         Ok(Self {
@@ -261,6 +320,40 @@ impl Deployment {
         })
     }
 
+    pub(crate) fn facts(&self) -> Facts {
+        let images = (self.plan.attestation.tee != TeeKind::None).then(|| {
+            let hash = |image| self.evidence.image_hash(image);
+            (hash(PROXY_IMAGE), hash(WORKER_IMAGE))
+        });
+        let root = self.root.current();
+        let mut accounts = BTreeMap::new();
+        for (index, proxy) in self.plan.proxies.iter().enumerate() {
+            let name = &proxy.node.name;
+            let public_key = proxy_key(name).public();
+            let identity = ProxyIdentity {
+                address: root.proxy_address(&proxy_owner(name), &public_key),
+                public_key,
+            };
+            let uses = |chosen: &[usize]| chosen.is_empty() || chosen.contains(&index);
+            let account = |kind, holder: &str| Account {
+                proxy: name.clone(),
+                kind,
+                holder: holder.to_owned(),
+            };
+            for client in self.plan.clients.iter().filter(|client| uses(&client.proxies)) {
+                let holder = &client.node.name;
+                let contract = root.client_address(&identity, &client_owner(holder));
+                accounts.insert(contract.to_wire(NETWORK), account(AccountKind::Client, holder));
+            }
+            for worker in self.plan.workers.iter().filter(|worker| uses(&worker.proxies)) {
+                let holder = &worker.node.name;
+                let contract = root.worker_address(&identity, &worker_owner(holder));
+                accounts.insert(contract.to_wire(NETWORK), account(AccountKind::Worker, holder));
+            }
+        }
+        Facts { images, accounts }
+    }
+
     /// Settings of a proxy that listens on the two addresses.
     pub(crate) fn proxy(
         &self,
@@ -271,10 +364,10 @@ impl Deployment {
         let name = &self.plan.proxies[index].node.name;
         let identity = self.evidence.identity(name, Some(PROXY_IMAGE), index as u64)?;
         Ok(ProxySettings {
-            owner: address_of("proxy owner", name),
+            owner: proxy_owner(name),
             wallet: address_of("proxy wallet", name),
             network: NETWORK,
-            key: Arc::new(SigningKey::from_seed(&named_hash("proxy key", name))),
+            key: Arc::new(proxy_key(name)),
             is_test: true,
             clients_listen,
             workers_listen,
@@ -297,7 +390,7 @@ impl Deployment {
         let platform = (self.plan.proxies.len() + index) as u64;
         let identity = self.evidence.identity(&plan.node.name, Some(WORKER_IMAGE), platform)?;
         Ok(WorkerSettings {
-            owner: address_of("worker owner", &plan.node.name),
+            owner: worker_owner(&plan.node.name),
             network: NETWORK,
             model: plan.model.clone(),
             coefficient: plan.coefficient,
@@ -321,7 +414,7 @@ impl Deployment {
         let plan = &self.plan.clients[index];
         let identity = self.evidence.identity(&plan.node.name, None, 0)?;
         Ok(ClientSettings {
-            owner: address_of("client", &plan.node.name),
+            owner: client_owner(&plan.node.name),
             network: NETWORK,
             secret: plan.secret.clone(),
             is_test: true,

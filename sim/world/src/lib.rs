@@ -27,7 +27,7 @@ pub mod tunnel;
 mod users;
 
 pub use chrysalis_sim::{EngineKind, MADSIM_AVAILABLE};
-pub use deployment::{DeployError, Workshop};
+pub use deployment::{Account, AccountKind, DeployError, Workshop};
 pub use outcome::{Outcome, RunStats};
 pub use recorder::Detail;
 pub use run::{RunError, RunOptions, run};

@@ -229,5 +229,14 @@ pub async fn run_live(plan: &Arc<Plan>, workshop: &Workshop, data: &Path) -> Res
         ..RunStats::default()
     };
     let requests = properties::with_lost(plan, diary.take());
-    Ok(Outcome::new(plan, requests, recorder.take(), stats, &expected, None))
+    let facts = network.deployment.facts();
+    Ok(Outcome::new(
+        plan,
+        facts,
+        requests,
+        recorder.take(),
+        stats,
+        &expected,
+        None,
+    ))
 }
