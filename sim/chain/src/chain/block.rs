@@ -76,8 +76,6 @@ pub struct TxRecord {
     pub total_fees_nanoton: u128,
     /// Forwarding fee that came with the internal message and is collected on delivery, in nano.
     pub delivery_fee_nanoton: u128,
-    /// Fee for the import of the external message in nano; part of the total.
-    pub import_fee_nanoton: u128,
     /// Value destroyed at the black hole address in nano.
     pub burned_nanoton: u128,
     /// Balance before in nano.

@@ -392,15 +392,8 @@ impl<'a> Collator<'a> {
                 );
             }
         }
-        let is_external = in_message.as_ref().is_some_and(|message| message.from().is_none());
         let phases = executed.phases;
         let delivery_fee_nanoton = in_message.as_ref().map_or(0, |message| message.forward_fee_nanoton());
-        let counted = phases.gas_fee_nanoton + phases.storage_fee_nanoton + phases.action_fee_nanoton;
-        let import_fee_nanoton = if is_external {
-            executed.total_fees_nanoton.saturating_sub(counted)
-        } else {
-            0
-        };
         let record = Arc::new(TxRecord {
             address: address.clone(),
             lt: executed.lt,
@@ -415,7 +408,6 @@ impl<'a> Collator<'a> {
             phases,
             total_fees_nanoton: executed.total_fees_nanoton,
             delivery_fee_nanoton,
-            import_fee_nanoton,
             burned_nanoton: executed.burned_nanoton,
             balance_before_nanoton: entry.map_or(0, |entry| entry.balance_nanoton),
             balance_after_nanoton: executed.balance_nanoton,
