@@ -17,6 +17,8 @@ pub mod boc;
 pub mod chain;
 pub mod exec;
 #[cfg(test)]
+mod properties;
+#[cfg(test)]
 mod testing;
 pub mod trace;
 pub mod wallet;

@@ -6,7 +6,7 @@ use sha2::{Digest, Sha256};
 use tycho_types::cell::{Cell, HashBytes};
 use tycho_types::models::{AccountStatus, BlockId, ShardIdent, StdAddr};
 
-use super::message::Message;
+use super::message::{Message, QueueKey};
 use super::pool::DropReason;
 use crate::exec::PhaseSummary;
 
@@ -68,6 +68,9 @@ pub struct TxRecord {
     pub previous: (u64, HashBytes),
     /// The message that caused it; none for tick and tock.
     pub in_message: Option<Arc<Message>>,
+    /// Place by which the message waited in the queue of its shard; none when it came straight from its sender, from a
+    /// dispatch queue or from outside.
+    pub queue_key: Option<QueueKey>,
     /// Messages it created.
     pub out_messages: Vec<Arc<Message>>,
     /// What its phases did.
