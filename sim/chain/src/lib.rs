@@ -9,12 +9,18 @@
 //! | [`exec`] | one transaction: configuration, phases, get-methods, opcode scan |
 //! | [`wallet`] | wallets v3r2, v4r2, v5r1: state, address, signed orders |
 //! | [`chain`] | accounts, queues, shards and blocks in virtual time; faults; invariants |
+//! | [`trace`] | what came of a message: tree, gas and fees by operation, flow of value |
+//! | [`bench`] | the workloads that speed is measured with |
 
+pub mod bench;
 pub mod boc;
 pub mod chain;
 pub mod exec;
 #[cfg(test)]
+mod properties;
+#[cfg(test)]
 mod testing;
+pub mod trace;
 pub mod wallet;
 
 pub use chain::{Block, BlockEvent, Chain, ChainError, Genesis, Provider, Refused, Snapshot, TxRecord, View};

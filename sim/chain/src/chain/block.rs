@@ -6,7 +6,7 @@ use sha2::{Digest, Sha256};
 use tycho_types::cell::{Cell, HashBytes};
 use tycho_types::models::{AccountStatus, BlockId, ShardIdent, StdAddr};
 
-use super::message::Message;
+use super::message::{Message, QueueKey};
 use super::pool::DropReason;
 use crate::exec::PhaseSummary;
 
@@ -68,6 +68,9 @@ pub struct TxRecord {
     pub previous: (u64, HashBytes),
     /// The message that caused it; none for tick and tock.
     pub in_message: Option<Arc<Message>>,
+    /// Place by which the message waited in the queue of its shard; none when it came straight from its sender, from a
+    /// dispatch queue or from outside.
+    pub queue_key: Option<QueueKey>,
     /// Messages it created.
     pub out_messages: Vec<Arc<Message>>,
     /// What its phases did.
@@ -76,8 +79,6 @@ pub struct TxRecord {
     pub total_fees_nanoton: u128,
     /// Forwarding fee that came with the internal message and is collected on delivery, in nano.
     pub delivery_fee_nanoton: u128,
-    /// Fee for the import of the external message in nano; part of the total.
-    pub import_fee_nanoton: u128,
     /// Value destroyed at the black hole address in nano.
     pub burned_nanoton: u128,
     /// Balance before in nano.

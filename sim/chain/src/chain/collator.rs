@@ -70,6 +70,9 @@ struct Collator<'a> {
     new: BTreeMap<QueueKey, NewMessage>,
     sent: BTreeMap<StdAddr, u32>,
     released: u64,
+    /// Accounts that ceased to exist in this block: until its end they remember their last transaction, so that logical
+    /// time does not go back when another message reaches them.
+    gone: BTreeMap<StdAddr, Arc<AccountEntry>>,
 }
 
 impl<'a> Collator<'a> {
@@ -140,6 +143,7 @@ impl<'a> Collator<'a> {
             new: BTreeMap::new(),
             sent: BTreeMap::new(),
             released: 0,
+            gone: BTreeMap::new(),
         }
     }
 
@@ -224,7 +228,7 @@ impl<'a> Collator<'a> {
                 let min_lt = self.min_lt(entry.as_deref(), 0);
                 let result = execute_tick_tock(&self.context, self.cache, address, kind, &account, min_lt);
                 if let Ok(executed) = result {
-                    self.commit(address, None, entry.as_deref(), &account, executed)?;
+                    self.commit(address, None, None, entry.as_deref(), &account, executed)?;
                 }
             }
         }
@@ -237,7 +241,7 @@ impl<'a> Collator<'a> {
                 return Ok(());
             }
             self.shard.inbox.remove(&key);
-            self.execute(&envelope)?;
+            self.execute(&envelope, Some(key))?;
         }
         self.inbound_done = true;
         Ok(())
@@ -262,7 +266,7 @@ impl<'a> Collator<'a> {
             match execute_message(&self.context, self.cache, &external.to, cell, &account, min_lt) {
                 Ok(executed) => {
                     let message = Some(external.message.clone());
-                    self.commit(&external.to, message, entry.as_deref(), &account, executed)?;
+                    self.commit(&external.to, message, None, entry.as_deref(), &account, executed)?;
                     self.new_messages()?;
                 }
                 Err(ExecError::NotAccepted { exit_code }) => {
@@ -303,7 +307,7 @@ impl<'a> Collator<'a> {
             if !self.shard.contains(&envelope.to) {
                 self.shard.unreferenced.push_back(Arc::new(envelope));
             } else if self.inbound_done && self.has_room(true) {
-                self.execute(&envelope)?;
+                self.execute(&envelope, None)?;
             } else {
                 self.shard.inbox.insert(envelope.key(), Arc::new(envelope));
             }
@@ -330,7 +334,7 @@ impl<'a> Collator<'a> {
         &self,
         address: &StdAddr,
     ) -> Result<(ShardAccount, Option<Arc<AccountEntry>>), tycho_types::error::Error> {
-        match self.state.accounts.get(address) {
+        match self.state.accounts.get(address).or_else(|| self.gone.get(address)) {
             Some(entry) => Ok((entry.state.clone(), Some(entry.clone()))),
             None => Ok((no_account()?, None)),
         }
@@ -343,14 +347,14 @@ impl<'a> Collator<'a> {
             .max(entry.map_or(0, |entry| entry.end_lt))
     }
 
-    fn execute(&mut self, envelope: &Envelope) -> Result<(), tycho_types::error::Error> {
+    fn execute(&mut self, envelope: &Envelope, queue_key: Option<QueueKey>) -> Result<(), tycho_types::error::Error> {
         let (account, entry) = self.account(&envelope.to)?;
         let min_lt = self.min_lt(entry.as_deref(), envelope.queue_lt);
         let cell = &envelope.message.cell;
         match execute_message(&self.context, self.cache, &envelope.to, cell, &account, min_lt) {
             Ok(executed) => {
                 let message = Some(envelope.message.clone());
-                self.commit(&envelope.to, message, entry.as_deref(), &account, executed)
+                self.commit(&envelope.to, message, queue_key, entry.as_deref(), &account, executed)
             }
             Err(error) => {
                 let coins_nanoton = envelope.coins_nanoton();
@@ -369,6 +373,7 @@ impl<'a> Collator<'a> {
         &mut self,
         address: &StdAddr,
         in_message: Option<Arc<Message>>,
+        queue_key: Option<QueueKey>,
         entry: Option<&AccountEntry>,
         before: &ShardAccount,
         executed: Executed,
@@ -392,15 +397,8 @@ impl<'a> Collator<'a> {
                 );
             }
         }
-        let is_external = in_message.as_ref().is_some_and(|message| message.from().is_none());
         let phases = executed.phases;
         let delivery_fee_nanoton = in_message.as_ref().map_or(0, |message| message.forward_fee_nanoton());
-        let counted = phases.gas_fee_nanoton + phases.storage_fee_nanoton + phases.action_fee_nanoton;
-        let import_fee_nanoton = if is_external {
-            executed.total_fees_nanoton.saturating_sub(counted)
-        } else {
-            0
-        };
         let record = Arc::new(TxRecord {
             address: address.clone(),
             lt: executed.lt,
@@ -411,11 +409,11 @@ impl<'a> Collator<'a> {
             block: self.block.id.number,
             previous: (before.last_trans_lt, before.last_trans_hash),
             in_message,
+            queue_key,
             out_messages,
             phases,
             total_fees_nanoton: executed.total_fees_nanoton,
             delivery_fee_nanoton,
-            import_fee_nanoton,
             burned_nanoton: executed.burned_nanoton,
             balance_before_nanoton: entry.map_or(0, |entry| entry.balance_nanoton),
             balance_after_nanoton: executed.balance_nanoton,
@@ -429,18 +427,17 @@ impl<'a> Collator<'a> {
         self.block.fees_nanoton += executed.total_fees_nanoton + delivery_fee_nanoton;
         self.state.coins.fees_nanoton += executed.total_fees_nanoton + delivery_fee_nanoton;
         self.state.coins.burned_nanoton += executed.burned_nanoton;
+        let after = Arc::new(AccountEntry {
+            state: executed.state,
+            balance_nanoton: executed.balance_nanoton,
+            status: executed.end_status,
+            end_lt: executed.end_lt,
+        });
         if executed.exists {
-            self.state.accounts.insert(
-                address.clone(),
-                Arc::new(AccountEntry {
-                    state: executed.state,
-                    balance_nanoton: executed.balance_nanoton,
-                    status: executed.end_status,
-                    end_lt: executed.end_lt,
-                }),
-            );
+            self.state.accounts.insert(address.clone(), after);
         } else {
             self.state.accounts.remove(address);
+            self.gone.insert(address.clone(), after);
         }
         if self.genesis.keep_history {
             let place = (record.address.clone(), record.lt);

@@ -75,7 +75,10 @@ pub enum Violation {
     /// A message is nowhere.
     #[error("message {0} was lost")]
     Lost(HashBytes),
-    /// A message came out of order.
+    /// A message was taken from a queue before one that was in front of it.
+    #[error("message {0} was taken from its queue out of order")]
+    QueueOrder(HashBytes),
+    /// A message was taken before it was created.
     #[error("message {hash} with logical time {lt} was taken at logical time {at_lt}")]
     BeforeItsTime {
         /// The message.
@@ -147,7 +150,14 @@ pub struct MessageLedger {
 impl MessageLedger {
     /// Takes the next block, in the order in which they are made.
     pub fn follow(&mut self, block: &Block) -> Result<(), Violation> {
+        let mut last_key = None;
         for record in &block.transactions {
+            if let Some(key) = record.queue_key {
+                if last_key.is_some_and(|last| key <= last) {
+                    return Err(Violation::QueueOrder(key.1));
+                }
+                last_key = Some(key);
+            }
             let end_lt = self.end_lt.entry(record.address.clone()).or_default();
             if record.lt < *end_lt {
                 return Err(Violation::LogicalTime {

@@ -36,7 +36,7 @@ pub use account::{AccountEntry, address_of, state_init};
 pub use block::{Block, BlockEvent, BlockNumber, BlockRef, TxRecord};
 pub use faults::{ExternalFault, ExternalFaultKind, ExternalFilter, Faults, SlowFinality};
 pub use genesis::{BlockLimits, ConfigChange, Congestion, Genesis, GenesisAccount, MissedSlots, PoolLimits, Producer};
-pub use invariant::{Audit, Violation};
+pub use invariant::{Audit, MessageLedger, Violation};
 pub use message::{Envelope, Message, MessageError, MessageKind, QueueKey};
 pub use pool::{DropReason, MessageHash, Refused};
 pub use provider::{Lie, Provider, View};

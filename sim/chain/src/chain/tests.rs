@@ -558,3 +558,64 @@ fn a_genesis_that_cannot_be_is_refused() {
     still.block_interval_ns = 0;
     assert!(matches!(Chain::new(still), Err(ChainError::Genesis(_))));
 }
+
+/// Controls for the checks on queues: a message taken away, doubled, or put in a shard that does not hold its receiver.
+#[test]
+fn planted_errors_in_queues_are_seen() {
+    let mut plan = genesis(12, 100);
+    plan.shards.initial_depth = 1;
+    let mut chain = Chain::new(plan).unwrap();
+    let mut ledger = MessageLedger::default();
+    for index in 0..12 {
+        chain
+            .submit(&external(&player_address(index), &[pay((index + 1) % 12, COIN)], 0))
+            .unwrap();
+    }
+    for block in &blocks(&run(&mut chain, 1)) {
+        ledger.follow(block).unwrap();
+    }
+    ledger.settle(&chain).unwrap();
+    let clean = chain.snapshot();
+    let (key, envelope) = chain.state.transit.get_min().cloned().unwrap();
+
+    chain.state.transit.remove(&key);
+    assert_eq!(ledger.settle(&chain), Err(Violation::Lost(envelope.message.hash)));
+    assert!(matches!(chain.audit(), Err(Violation::Conservation { .. })));
+
+    chain.revert(&clean);
+    let shard = chain.state.shard_of(&envelope.to).unwrap();
+    chain
+        .state
+        .shards
+        .get_mut(&shard)
+        .unwrap()
+        .inbox
+        .insert(envelope.key(), envelope.clone());
+    assert_eq!(
+        ledger.settle(&chain),
+        Err(Violation::DeliveredTwice(envelope.message.hash))
+    );
+    assert!(matches!(chain.audit(), Err(Violation::Conservation { .. })));
+
+    chain.revert(&clean);
+    chain.state.transit.remove(&key);
+    let other = chain
+        .state
+        .shards
+        .keys()
+        .copied()
+        .find(|other| *other != shard && other.0 == 0)
+        .unwrap();
+    chain
+        .state
+        .shards
+        .get_mut(&other)
+        .unwrap()
+        .inbox
+        .insert(envelope.key(), envelope.clone());
+    assert_eq!(chain.audit(), Err(Violation::WrongShard(envelope.message.hash)));
+
+    chain.revert(&clean);
+    ledger.settle(&chain).unwrap();
+    chain.audit().unwrap();
+}

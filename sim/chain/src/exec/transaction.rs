@@ -141,7 +141,10 @@ pub struct PhaseSummary {
     pub storage_due_nanoton: u128,
     /// Forwarding fees of created messages in nano: the part collected now and the part that travels with them.
     pub forward_fee_nanoton: u128,
-    /// The part of the forwarding fees and fines that is collected now in nano.
+    /// Fee for the import of an external message in nano.
+    pub import_fee_nanoton: u128,
+    /// Collected by action and bounce phase in nano: a part of the forwarding fees, and fines. With storage, gas and
+    /// import it makes up all fees of the transaction.
     pub action_fee_nanoton: u128,
     /// Whether compute or action phase failed.
     pub aborted: bool,
@@ -192,8 +195,11 @@ pub fn execute_message(
     min_lt: u64,
 ) -> Result<Executed, ExecError> {
     let mut state = begin(block, address, account, min_lt)?;
-    let (info, is_external) = run_phases(&mut state, block.config.version(), message)?;
-    let mut summary = PhaseSummary::default();
+    let (info, import_fee) = run_phases(&mut state, block.config.version(), message)?;
+    let mut summary = PhaseSummary {
+        import_fee_nanoton: import_fee.into_inner(),
+        ..PhaseSummary::default()
+    };
     summarise(
         &mut summary,
         &info.compute_phase,
@@ -205,12 +211,7 @@ pub fn execute_message(
     if let Some(BouncePhase::Executed(bounce)) = &info.bounce_phase {
         summary.bounced_back = true;
         summary.forward_fee_nanoton += bounce.msg_fees.into_inner() + bounce.fwd_fees.into_inner();
-        summary.action_fee_nanoton += bounce.msg_fees.into_inner();
     }
-    debug_assert!(
-        !is_external || info.bounce_phase.is_none(),
-        "external messages never bounce"
-    );
     finish(block, cache, state, account, Some(message.clone()), info, summary)
 }
 
@@ -300,9 +301,11 @@ fn run_phases(
     state: &mut ExecutorState<'_>,
     version: u32,
     message: &Cell,
-) -> Result<(OrdinaryTxInfo, bool), ExecError> {
+) -> Result<(OrdinaryTxInfo, Tokens), ExecError> {
     let mut received = state.receive_in_msg(message.clone()).map_err(invalid)?;
     let is_external = received.is_external;
+    // Nothing but the import of an external message has been charged so far.
+    let import_fee = state.total_fees;
     let credit_first = !received.bounce_enabled;
 
     let mut credit_phase = None;
@@ -425,7 +428,7 @@ fn run_phases(
         bounce_phase,
         destroyed,
     };
-    Ok((info, is_external))
+    Ok((info, import_fee))
 }
 
 /// Difference 4: the executor notes the freeze but would still run the code.
@@ -488,7 +491,6 @@ fn summarise(
     if let Some(action) = action {
         summary.action_code = Some(action.result_code);
         summary.forward_fee_nanoton = action.total_fwd_fees.map_or(0, Tokens::into_inner);
-        summary.action_fee_nanoton = action.total_action_fees.map_or(0, Tokens::into_inner);
     }
     if let Some(storage) = storage {
         summary.storage_fee_nanoton = storage.storage_fees_collected.into_inner();
@@ -504,7 +506,7 @@ fn finish(
     account: &ShardAccount,
     message: Option<Cell>,
     info: impl Into<tycho_types::models::TxInfo>,
-    phases: PhaseSummary,
+    mut phases: PhaseSummary,
 ) -> Result<Executed, ExecError> {
     if state.end_status == AccountStatus::NotExists && !state.balance.is_zero() {
         state.end_status = AccountStatus::Uninit;
@@ -515,6 +517,9 @@ fn finish(
         .and_then(UncommittedTransaction::commit)
         .map_err(invalid)?;
     let new_account = output.new_state_meta;
+    let total_fees_nanoton = output.transaction_meta.total_fees.into_inner();
+    let others = phases.storage_fee_nanoton + phases.gas_fee_nanoton + phases.import_fee_nanoton;
+    phases.action_fee_nanoton = total_fees_nanoton.saturating_sub(others);
     Ok(Executed {
         lt,
         end_lt: output.transaction_meta.next_lt,
@@ -533,7 +538,7 @@ fn finish(
             .into_iter()
             .map(Lazy::into_inner)
             .collect(),
-        total_fees_nanoton: output.transaction_meta.total_fees.into_inner(),
+        total_fees_nanoton,
         burned_nanoton: output.burned.into_inner(),
         phases,
     })
