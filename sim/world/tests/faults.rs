@@ -241,6 +241,7 @@ fn what_is_held_arrives_late_and_nothing_of_it_is_lost() {
 }
 
 #[test]
+#[cfg_attr(feature = "planted-ledger-bug", ignore = "the defect is planted")]
 fn a_proxy_that_comes_back_on_an_empty_disk_has_lost_what_it_signed() {
     let lost = |wipe: bool, power: bool| {
         let mut plan = common::hello(6);
