@@ -70,17 +70,29 @@ pub struct RunResult {
 }
 
 impl RunResult {
-    /// Whether everything held.
+    /// Whether nothing was violated.
     #[must_use]
     pub fn passed(&self) -> bool {
-        self.assertions.iter().all(|assertion| assertion.held)
+        self.assertions
+            .iter()
+            .all(|assertion| assertion.verdict != AssertionVerdict::Violated)
+    }
+
+    /// Names of expectations that had nothing to check.
+    #[must_use]
+    pub fn unchecked(&self) -> Vec<String> {
+        self.assertions
+            .iter()
+            .filter(|assertion| assertion.verdict == AssertionVerdict::NothingToCheck)
+            .map(|assertion| assertion.name.clone())
+            .collect()
     }
 
     /// Each expectation that did not hold, in one line.
     pub fn failures(&self) -> impl Iterator<Item = String> + '_ {
         self.assertions
             .iter()
-            .filter(|assertion| !assertion.held)
+            .filter(|assertion| assertion.verdict == AssertionVerdict::Violated)
             .map(|assertion| match assertion.at_ns {
                 Some(at_ns) => {
                     let (seconds, rest) = (at_ns / 1_000_000_000, at_ns % 1_000_000_000);
@@ -91,6 +103,18 @@ impl RunResult {
     }
 }
 
+/// What became of an expectation in a run.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum AssertionVerdict {
+    /// It was checked and held.
+    Held,
+    /// It did not hold.
+    Violated,
+    /// The run left nothing that it says anything about.
+    NothingToCheck,
+}
+
 /// A judged expectation.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Assertion {
@@ -98,8 +122,8 @@ pub struct Assertion {
     pub name: String,
     /// Kind of claim: `always`, `eventually`, `slo`.
     pub class: String,
-    /// Whether it held.
-    pub held: bool,
+    /// What became of it.
+    pub verdict: AssertionVerdict,
     /// What was found.
     pub detail: String,
     /// When it first did not hold, if that has a time.
@@ -147,6 +171,15 @@ pub trait Execute: Sync {
     /// The run could not be set up or stored.
     fn run(&self, job: &Job<'_>) -> Result<RunResult, ServiceError>;
 
+    /// What tells this build of the program from every other; `None` if that cannot be told. The same for each call.
+    fn build(&self) -> Option<String>;
+
+    /// Whether the store in a run folder is whole and is the one that came with this result.
+    ///
+    /// # Errors
+    /// One sentence that says what is wrong with it.
+    fn check_store(&self, run: &Path, result: &RunResult) -> Result<(), String>;
+
     /// Runs a plan again and says where it first differs from a recorded store; `None` if the recording has no event
     /// log or if nothing differs.
     ///
@@ -155,13 +188,40 @@ pub trait Execute: Sync {
     fn first_divergence(&self, job: &Job<'_>, recorded: &Path) -> Result<Option<String>, ServiceError>;
 }
 
+/// A run folder to report on.
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
+pub struct RunFolder {
+    /// Where it is.
+    pub path: PathBuf,
+    /// As the user named it, for messages.
+    pub shown: PathBuf,
+}
+
+/// What to do about runs that cannot be read.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Damaged {
+    /// There is no report.
+    Refuse,
+    /// The report is on the others, and says how many are left out.
+    Skip,
+}
+
+/// A report.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct HtmlReport {
+    /// One self-contained file.
+    pub html: String,
+    /// Runs that are not in it: which and why, one line each.
+    pub left_out: Vec<String>,
+}
+
 /// Makes reports from run stores.
 pub trait Report: Sync {
     /// One self-contained HTML file about these runs.
     ///
     /// # Errors
-    /// A store cannot be read.
-    fn html(&self, runs: &[PathBuf]) -> Result<String, ServiceError>;
+    /// A store cannot be read, and damaged ones are refused; or none can be read. The error names every one.
+    fn html(&self, runs: &[RunFolder], damaged: Damaged) -> Result<HtmlReport, ServiceError>;
 }
 
 /// Where a network that is up can be reached.

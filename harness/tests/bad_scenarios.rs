@@ -139,6 +139,13 @@ const BAD: &[(&str, Code, &str)] = &[
     ("empty-list-of-nodes", Code::ListLength, "[]"),
     ("three-ends-of-a-link", Code::ListLength, "[c, b, a]"),
     ("bound-out-of-reach", Code::BoundOutOfReach, "exactly 5"),
+    ("wipe-without-restart", Code::MissingKey, "true"),
+    ("property-without-subject", Code::NothingToCheck, "answers-are-exact"),
+    (
+        "property-without-restart",
+        Code::NothingToCheck,
+        "ledger-keeps-signed-units",
+    ),
 ];
 
 /// Files that are not committed: too large, or no text.

@@ -13,7 +13,7 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 use chrysalis::diagnostic::Code;
 use chrysalis::exit::Exit;
 use chrysalis::services::{ServiceError, Services};
-use common::{Lab, failed, passed, scenario};
+use common::{Lab, failed, passed, scenario, unchecked};
 
 #[test]
 fn a_run_that_passes_leaves_run_folders_and_says_little() {
@@ -140,7 +140,12 @@ fn an_interrupted_run_says_how_to_go_on_and_goes_on() {
         done.err
     );
     assert_eq!((lab.calls(), &done.json()["ended"]), (5, &5.into()));
-    assert!(lab.path("junit.xml").is_file(), "what is there is written");
+    let xml = std::fs::read_to_string(lab.path("junit.xml")).expect("what is there is written");
+    assert_eq!(
+        (xml.matches("<testcase").count(), xml.matches("<skipped").count()),
+        (12, 7),
+        "what was not run is skipped, not missing: {xml}"
+    );
 
     lab.stop.store(0, Ordering::SeqCst);
     let done = lab.go("run a.yaml --resume --json");
@@ -159,10 +164,37 @@ fn an_interrupted_run_says_how_to_go_on_and_goes_on() {
         (lab.go("run a.yaml --resume --engine native").exit, lab.calls()),
         (Exit::Pass, 25)
     );
-    let lab = lab.with("a.yaml", &scenario("a", "seeds: 0..12\nrace: Another plan.\n"));
+    // Neither is one of which a part is missing, or one by another build.
+    std::fs::remove_file(lab.path("runs/a/4/requests.parquet")).unwrap();
+    std::fs::remove_file(lab.path("runs/a/5/plan.json")).unwrap();
     assert_eq!(
         (lab.go("run a.yaml --resume --engine native").exit, lab.calls()),
-        (Exit::Pass, 37)
+        (Exit::Pass, 27)
+    );
+    assert_eq!(
+        (lab.go("run a.yaml --resume --engine native").exit, lab.calls()),
+        (Exit::Pass, 27)
+    );
+    let mut lab = lab.with("a.yaml", &scenario("a", "seeds: 0..12\nrace: Another plan.\n"));
+    assert_eq!(
+        (lab.go("run a.yaml --resume --engine native").exit, lab.calls()),
+        (Exit::Pass, 39)
+    );
+    lab.fake.build = Some("build 2");
+    let done = lab.go("replay runs/a/0");
+    assert!(done.err.contains("recorded by another build (version "), "{}", done.err);
+    assert_eq!(
+        (lab.go("run a.yaml --resume --engine native").exit, lab.calls()),
+        (Exit::Pass, 52)
+    );
+    assert!(!lab.go("replay runs/a/0").err.contains("another build"));
+    // A build that cannot be told from others is the same as none.
+    lab.fake.build = None;
+    assert_eq!(lab.go("run a.yaml --engine native").exit, Exit::Pass);
+    let before = lab.calls();
+    assert_eq!(
+        (lab.go("run a.yaml --resume --engine native").exit, lab.calls()),
+        (Exit::Pass, before + 12)
     );
 }
 
@@ -405,7 +437,12 @@ fn junit_has_a_case_for_each_seed() {
         _ => Ok(passed(job)),
     })
     .with("a.yaml", &scenario("a", "seeds: 0..4\n"));
-    assert_eq!(lab.go("run a.yaml --junit reports/junit.xml").exit, Exit::Environment);
+    let done = lab.go("run a.yaml --junit reports/junit.xml");
+    assert_eq!(
+        done.exit,
+        Exit::Failures,
+        "a failure is not hidden by trouble elsewhere"
+    );
     let xml = std::fs::read_to_string(lab.path("reports/junit.xml")).unwrap();
     let report = quick_junit::Report::deserialize_from_str(&xml).unwrap();
     let suite = &report.test_suites[0];
@@ -430,7 +467,12 @@ fn html_is_made_of_all_stored_runs() {
         lab.go("report runs/a/0 runs/a/1 --html -").out,
         "<!doctype html>2 runs\n"
     );
-    assert_eq!(lab.go("report runs").exit, Exit::Pass);
+    let done = lab.go("report runs");
+    assert_eq!(
+        (done.exit, done.err.as_str()),
+        (Exit::Pass, "report on 4 runs: report.html\n")
+    );
+    assert_eq!(lab.go("report runs/a/2").err, "report on 1 run: report.html\n");
     assert!(lab.path("report.html").is_file());
     let done = lab.go("report out");
     assert_eq!(done.exit, Exit::Usage);
@@ -454,6 +496,148 @@ fn a_folder_that_is_not_a_run_cannot_be_replayed() {
     assert_eq!(done.exit, Exit::Usage);
     assert!(
         done.err.contains("plan.json is not the plan that run.json is about"),
+        "{}",
+        done.err
+    );
+}
+
+#[test]
+fn a_record_that_names_another_seed_or_scenario_than_its_plan_is_refused() {
+    for (said, altered) in [
+        ("\"seed\": 1", "\"seed\": 2"),
+        ("\"scenario\": \"a\"", "\"scenario\": \"b\""),
+    ] {
+        let lab = Lab::passing().with("a.yaml", &scenario("a", "seed: 1\n"));
+        assert_eq!(lab.go("run a.yaml").exit, Exit::Pass);
+        let record = std::fs::read_to_string(lab.path("runs/a/1/run.json")).unwrap();
+        assert!(record.contains(said), "{record}");
+        std::fs::write(lab.path("runs/a/1/run.json"), record.replace(said, altered)).unwrap();
+        let done = lab.go("replay runs/a/1");
+        assert_eq!(done.exit, Exit::Usage);
+        assert!(done.err.contains("and plan.json is of a with seed 1"), "{}", done.err);
+        assert_eq!((lab.go("run a.yaml --resume").exit, lab.calls()), (Exit::Pass, 2));
+    }
+}
+
+#[test]
+fn an_expectation_that_checked_nothing_is_no_silent_pass() {
+    // In some seeds: visible, and no more than that.
+    let lab = Lab::new(|job, _| {
+        Ok(if job.plan.seed == 1 {
+            passed(job)
+        } else {
+            unchecked(job)
+        })
+    })
+    .with("a.yaml", &scenario("a", "seeds: 0..3\n"));
+    let done = lab.go("run a.yaml --json --junit junit.xml");
+    assert_eq!(done.exit, Exit::Pass);
+    assert!(
+        done.err.starts_with(
+            "pass  a: 3 of 3 seeds passed\n      nothing to check for every-request-ends in 2 of 3 seeds\n"
+        ),
+        "{}",
+        done.err
+    );
+    let json = done.json();
+    let suite = &json["scenarios"][0];
+    assert_eq!(suite["nothing_to_check"]["every-request-ends"], 2);
+    assert_eq!(suite["never_checked"], serde_json::json!([]));
+    let xml = std::fs::read_to_string(lab.path("junit.xml")).unwrap();
+    assert_eq!(xml.matches("nothing to check: every-request-ends").count(), 2, "{xml}");
+
+    // In all of them: nothing is known, and that is no pass.
+    let lab = Lab::new(|job, _| Ok(unchecked(job))).with("a.yaml", &scenario("a", "seeds: 0..3\n"));
+    let done = lab.go("run a.yaml --json --junit junit.xml");
+    assert_eq!(done.exit, Exit::Failures);
+    assert!(
+        done.err.starts_with(
+            "FAIL  a: 3 of 3 seeds passed\n      nothing to check for every-request-ends in 3 of 3 seeds, so it says nothing\n"
+        ),
+        "{}",
+        done.err
+    );
+    assert_eq!(
+        done.json()["scenarios"][0]["never_checked"],
+        serde_json::json!(["every-request-ends"])
+    );
+    let xml = std::fs::read_to_string(lab.path("junit.xml")).unwrap();
+    let report = quick_junit::Report::deserialize_from_str(&xml).unwrap();
+    assert_eq!((report.test_suites[0].tests, report.test_suites[0].failures), (4, 1));
+    // One run by itself is what it is.
+    let done = lab.go("replay runs/a/0");
+    assert_eq!(done.exit, Exit::Pass);
+    assert!(
+        done.err.contains("nothing to check: every-request-ends"),
+        "{}",
+        done.err
+    );
+}
+
+#[test]
+fn verdicts_survive_outputs_that_cannot_be_written() {
+    let lab = Lab::new(|job, _| Ok(if job.plan.seed == 1 { failed(job) } else { passed(job) }))
+        .with("a.yaml", &scenario("a", "seeds: 0..2\n"))
+        .with("taken", "a file");
+    let done = lab.go("run a.yaml --json --junit taken/junit.xml --html taken/report.html");
+    assert_eq!(done.exit, Exit::Failures, "the verdict counts, not the output");
+    assert_eq!(done.json()["exit_code"], 100);
+    assert!(done.err.starts_with("FAIL  a: 1 of 2 seeds passed\n"), "{}", done.err);
+    assert_eq!(
+        done.err.matches("error[CHR-C005]").count(),
+        2,
+        "both are tried: {}",
+        done.err
+    );
+    assert!(!done.err.contains("report: "), "{}", done.err);
+    // One that can be written is, after one that cannot.
+    let done = lab.go("run a.yaml --seeds 0..1 --junit taken/junit.xml --html report.html");
+    assert_eq!(done.exit, Exit::Environment, "all passed, and an output is missing");
+    assert!(done.err.contains("report: report.html\n") && lab.path("report.html").is_file());
+    assert_eq!(done.err.matches("error[CHR-C005]").count(), 1, "{}", done.err);
+}
+
+#[test]
+fn a_report_that_is_not_written_is_not_announced() {
+    let lab = Lab::new(|_, _| Err(ServiceError::Environment("no port is free".to_owned())))
+        .with("a.yaml", &scenario("a", ""));
+    let done = lab.go("run a.yaml --html report.html");
+    assert_eq!(done.exit, Exit::Environment);
+    assert!(done.err.contains("no report: no run was stored\n"), "{}", done.err);
+    assert!(!done.err.contains("report: report.html") && !lab.path("report.html").exists());
+    // What an earlier campaign left of this seed is not reported as this one's.
+    let earlier = Lab::new(|job, call| {
+        if call == 0 {
+            Ok(passed(job))
+        } else {
+            Err(ServiceError::Environment("no port is free".to_owned()))
+        }
+    })
+    .with("a.yaml", &scenario("a", ""));
+    assert_eq!(earlier.go("run a.yaml").exit, Exit::Pass);
+    let done = earlier.go("run a.yaml --html report.html");
+    assert!(done.err.contains("no report: no run was stored\n"), "{}", done.err);
+}
+
+#[test]
+fn damaged_runs_are_named_and_can_be_left_out() {
+    let lab = Lab::passing().with("a.yaml", &scenario("a", "seeds: 0..4\n"));
+    assert_eq!(lab.go("run a.yaml").exit, Exit::Pass);
+    for seed in [1, 3] {
+        std::fs::remove_file(lab.path(&format!("runs/a/{seed}/requests.parquet"))).unwrap();
+    }
+    let done = lab.go("report runs --html -");
+    assert_eq!((done.exit, done.out.as_str()), (Exit::Usage, ""));
+    assert!(
+        done.err.contains("runs/a/1: a table is absent") && done.err.contains("runs/a/3: a table is absent"),
+        "{}",
+        done.err
+    );
+    let done = lab.go("report runs --html - --skip-damaged");
+    assert_eq!((done.exit, done.out.as_str()), (Exit::Pass, "<!doctype html>2 runs\n"));
+    assert!(
+        done.err
+            .starts_with("left out: runs/a/1: a table is absent\nleft out: runs/a/3: a table is absent\n"),
         "{}",
         done.err
     );

@@ -13,7 +13,9 @@ use std::sync::Arc;
 
 use chrysalis::services::Engine;
 use chrysalis::system::System;
-use chrysalis_world::{Detail, EngineKind, MADSIM_AVAILABLE, Outcome, RunOptions, Workshop, plan::Plan, run};
+use chrysalis_world::{
+    Detail, EngineKind, MADSIM_AVAILABLE, Outcome, RunOptions, Workshop, plan::Plan, properties::Verdict, run,
+};
 
 /// Tells the child which scenario, seed and engine to run.
 const CHILD_VARIABLE: &str = "CHRYSALIS_GATE_CHILD";
@@ -129,11 +131,11 @@ fn every_scenario_is_the_same_run_wherever_it_runs() {
         }
         let plan = plan(&path);
         for pair in of_engines.windows(2) {
-            let verdicts = |outcome: &Outcome| -> Vec<(String, bool)> {
+            let verdicts = |outcome: &Outcome| -> Vec<(String, Verdict)> {
                 outcome
                     .assertions
                     .iter()
-                    .map(|assertion| (assertion.name.clone(), assertion.held))
+                    .map(|assertion| (assertion.name.clone(), assertion.verdict))
                     .collect()
             };
             assert_eq!(

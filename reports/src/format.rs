@@ -101,6 +101,12 @@ pub(crate) fn bytes(bytes: u128) -> String {
 /// What stands where there is no value.
 pub(crate) const ABSENT: &str = "–";
 
+/// A number with its noun: "1 run", "2 runs".
+pub(crate) fn counted(count: u64, one: &str, many: &str) -> String {
+    let noun = if count == 1 { one } else { many };
+    format!("{} {noun}", integer(u128::from(count)))
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;

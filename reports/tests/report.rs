@@ -203,13 +203,59 @@ fn each_hostile_column_reaches_the_page_or_is_not_shown_at_all() {
 #[test]
 fn commands_are_offered_only_for_harmless_names() {
     let honest = report(&[run(7, 12, false)]);
-    assert!(honest.contains("chrysalis run payments/slow-worker --seeds 7..8 --engine madsim --profile hardened"));
+    assert!(honest.contains("chrysalis run --filter payments/slow-worker --seeds 7..8 --engine madsim<"));
     for name in [HOSTILE, "a; rm -rf ~", "--out", "$(id)", "a\nb", ""] {
         let mut run = description(7, RunVerdict::Pass);
         run.scenario = name.to_owned();
         let source = report(&[RunStore::in_memory(tables(7, 12, false), run).unwrap()]);
         assert!(!source.contains("chrysalis run "), "{name:?}");
     }
+}
+
+#[test]
+fn what_is_booked_and_not_signed_has_a_row() {
+    let text = |tables| {
+        let store = RunStore::in_memory(tables, description(3, RunVerdict::Pass)).unwrap();
+        Page::parse(&report(&[store])).text_content()
+    };
+    let all = tables(3, 24, false);
+    assert!(
+        !text(all.clone()).contains("booked, not yet signed"),
+        "everything is signed"
+    );
+    // The last signature to the worker and one of a client never came.
+    let mut late = all.clone();
+    late.payments.retain(|row| row.kind != "worker_payout");
+    let last = late.payments.pop().unwrap();
+    let booked: u64 = late.requests.iter().map(|row| row.adjusted_tokens).sum();
+    let unsigned =
+        chrysalis_reports::analyses::unsigned(&[
+            RunStore::in_memory(late.clone(), description(3, RunVerdict::Pass)).unwrap()
+        ]);
+    let found: Vec<_> = unsigned.iter().map(|due| (due.kind, due.tokens, due.nanoton)).collect();
+    let missing = u128::try_from(last.delta_tokens).unwrap();
+    assert_eq!(
+        found,
+        [
+            ("client_charge", missing, u128::from(last.nanoton)),
+            ("worker_payout", u128::from(booked), u128::from(booked) * 16)
+        ]
+    );
+    let page = text(late);
+    assert!(page.contains("client_charge: booked, not yet signed"), "{page}");
+    assert!(page.contains("worker_payout: booked, not yet signed"), "{page}");
+}
+
+#[test]
+fn runs_that_are_left_out_are_told() {
+    let options = |left_out| ReportOptions {
+        left_out,
+        ..ReportOptions::default()
+    };
+    let text = |left_out| Page::parse(&render(&[run(1, 12, false)], &options(left_out))).text_content();
+    assert!(!text(0).contains("could not be read"));
+    assert!(text(1).contains("1 run could not be read"), "{}", text(1));
+    assert!(text(3).contains("3 runs could not be read"), "{}", text(3));
 }
 
 #[test]

@@ -116,5 +116,28 @@ fn schema() -> Outcome {
 fn lint() -> Outcome {
     cargo(&["fmt", "--all", "--check"])?;
     cargo(&["clippy", "--workspace", "--all-targets"])?;
-    cargo(&["doc", "--workspace", "--no-deps", "--document-private-items"])
+    cargo(&["doc", "--workspace", "--no-deps", "--document-private-items"])?;
+    fuzz_targets_compile()
+}
+
+/// Packages of fuzz targets, which are no members of the workspace: nothing else would notice that they rot.
+const FUZZ_PACKAGES: [&str; 2] = ["node/wire/fuzz/Cargo.toml", "attest/fuzz/Cargo.toml"];
+
+fn fuzz_targets_compile() -> Outcome {
+    if Command::new("c++").arg("--version").output().is_err() {
+        println!("no C++ compiler: the fuzz targets (libFuzzer) are not looked at");
+        return Ok(());
+    }
+    for manifest in FUZZ_PACKAGES {
+        cargo(&[
+            "check",
+            "--quiet",
+            "--locked",
+            "--target-dir",
+            "target",
+            "--manifest-path",
+            manifest,
+        ])?;
+    }
+    Ok(())
 }

@@ -21,7 +21,8 @@ use crate::services::Engine;
 )]
 #[command(
     after_help = "Exit codes: 0 pass, 1 refused, 2 usage, 3 invalid scenario, 4 nothing selected, 5 environment,\n\
-    6 non-determinism, 100 scenario failures, 101 internal error, 130/143 signals."
+    6 non-determinism, 100 scenario failures, 101 internal error, 130/143 signals.\n\
+    Of several, `run` ends with the first of: signal, 101, 6, 100, 5."
 )]
 pub struct Args {
     /// What to do.
@@ -110,7 +111,7 @@ pub struct Run {
     /// Keep verdicts only.
     #[arg(long, conflicts_with_all = ["resume", "html"])]
     pub no_store: bool,
-    /// Take runs that are stored already, of the same plan, engine and program version, as they are.
+    /// Take runs that are stored already, whole and of the same plan, engine and build of the program, as they are.
     #[arg(long)]
     pub resume: bool,
     /// Run every plan twice and compare.
@@ -179,6 +180,9 @@ pub struct Report {
     /// Run folders, or folders of run folders.
     #[arg(value_name = "RUN", required = true, value_hint = ValueHint::DirPath)]
     pub runs: Vec<PathBuf>,
+    /// Report on the runs that can be read and leave the others out, instead of making no report.
+    #[arg(long)]
+    pub skip_damaged: bool,
     /// Where to write it; `-` is stdout.
     #[arg(long, value_name = "FILE", default_value = "report.html", value_hint = ValueHint::FilePath)]
     pub html: PathBuf,

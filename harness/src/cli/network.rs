@@ -2,7 +2,6 @@
 
 use std::cell::RefCell;
 use std::net::SocketAddr;
-use std::path::{Path, PathBuf};
 
 use chrysalis_bench_sim::Part;
 
@@ -10,13 +9,14 @@ use super::args::{Bench, BenchSubject, Global, Report, Tunnel, Up};
 use super::problem::CommandError;
 use super::run::write;
 use crate::diagnostic::render;
+use crate::diagnostic::source::printable;
 use crate::exit::Exit;
 use crate::host::Host;
 use crate::plan::plan;
 use crate::runner::record::RECORD_FILE;
 use crate::runner::select::{Filter, select};
 use crate::scenario::{Scenario, parse};
-use crate::services::{BenchOptions, Endpoints, NetworkEvent, ServiceError, Services};
+use crate::services::{BenchOptions, Damaged, Endpoints, NetworkEvent, RunFolder, ServiceError, Services};
 
 /// The network that `up` keeps up if nobody says otherwise.
 const DEFAULT_SCENARIO: &[u8] = include_bytes!("../../../scenarios/basics/hello.yaml");
@@ -163,7 +163,11 @@ pub fn report(
     let mut runs = Vec::new();
     for path in &command.runs {
         let before = runs.len();
-        find_runs(&host.resolve(path), 0, &mut runs);
+        let folder = RunFolder {
+            path: host.resolve(path),
+            shown: path.clone(),
+        };
+        find_runs(&folder, 0, &mut runs);
         if runs.len() == before {
             let why = format!("there is no {RECORD_FILE} in it or below");
             return Err(CommandError::NotARun {
@@ -173,33 +177,49 @@ pub fn report(
         }
     }
     runs.sort();
-    runs.dedup();
+    runs.dedup_by(|one, other| one.path == other.path);
     let service = services
         .report
         .ok_or_else(|| unavailable("the HTML report", "this build has no reports"))?;
-    let html = service.html(&runs).map_err(|error| CommandError::ExecutionFailed {
-        what: "the HTML report".to_owned(),
-        error,
-    })?;
-    write(host, &command.html, &html)?;
+    let damaged = if command.skip_damaged {
+        Damaged::Skip
+    } else {
+        Damaged::Refuse
+    };
+    let made = service
+        .html(&runs, damaged)
+        .map_err(|error| CommandError::ExecutionFailed {
+            what: "the HTML report".to_owned(),
+            error,
+        })?;
+    write(host, &command.html, &made.html)?;
+    for line in &made.left_out {
+        host.say(&format!("left out: {}", printable(line)));
+    }
     if !global.quiet {
-        host.say(&format!("report on {} runs: {}", runs.len(), command.html.display()));
+        let count = runs.len() - made.left_out.len();
+        let noun = if count == 1 { "run" } else { "runs" };
+        host.say(&format!("report on {count} {noun}: {}", command.html.display()));
     }
     Ok(Exit::Pass)
 }
 
-fn find_runs(folder: &Path, depth: usize, runs: &mut Vec<PathBuf>) {
-    if folder.join(RECORD_FILE).is_file() {
-        runs.push(folder.to_owned());
+fn find_runs(folder: &RunFolder, depth: usize, runs: &mut Vec<RunFolder>) {
+    if folder.path.join(RECORD_FILE).is_file() {
+        runs.push(folder.clone());
         return;
     }
     if depth >= FOLDER_DEPTH_MAX {
         return;
     }
-    for entry in std::fs::read_dir(folder).into_iter().flatten().flatten() {
+    for entry in std::fs::read_dir(&folder.path).into_iter().flatten().flatten() {
         let hidden = entry.file_name().to_string_lossy().starts_with('.');
         if !hidden && entry.path().is_dir() {
-            find_runs(&entry.path(), depth + 1, runs);
+            let below = RunFolder {
+                path: entry.path(),
+                shown: folder.shown.join(entry.file_name()),
+            };
+            find_runs(&below, depth + 1, runs);
         }
     }
 }

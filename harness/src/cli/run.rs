@@ -1,7 +1,7 @@
 //! run and replay.
 
 use std::num::NonZeroUsize;
-use std::path::{Path, PathBuf};
+use std::path::Path;
 
 use super::args::{Global, Replay, Run};
 use super::inspect::{selection, show_invalid};
@@ -13,7 +13,7 @@ use crate::runner::progress::Progress;
 use crate::runner::record::Record;
 use crate::runner::select::Selection;
 use crate::runner::{junit, summary};
-use crate::services::{Engine, Execute, Job, Report, ServiceError, Services};
+use crate::services::{Damaged, Engine, Execute, Job, Report, RunFolder, ServiceError, Services};
 
 /// `chrysalis run`
 ///
@@ -46,9 +46,11 @@ pub fn run(services: &Services<'_>, host: &mut Host<'_>, global: &Global, comman
     };
     let campaign = carry_out(execute, host, global, &suites, &options);
     let campaign = with_shown_paths(campaign, &command.out, options.out.as_deref());
-    finish(host, global, command, &suites, &campaign, engine, report)
+    Ok(finish(host, global, command, &suites, &campaign, engine, report))
 }
 
+/// Verdicts first: what is known is said before anything else can fail. Then every output is tried, and what could not
+/// be written is an error at the end. It decides the exit code only where the verdicts are all passes.
 fn finish(
     host: &mut Host<'_>,
     global: &Global,
@@ -57,29 +59,7 @@ fn finish(
     campaign: &Campaign,
     engine: Engine,
     report: Option<&dyn Report>,
-) -> Result<Exit, CommandError> {
-    if let Some(file) = &command.junit {
-        let xml = junit::xml(campaign, suites, engine).map_err(|error| CommandError::OutputFolder {
-            path: file.clone(),
-            why: error.to_string(),
-        })?;
-        write(host, file, &xml)?;
-    }
-    if let (Some(file), Some(report)) = (&command.html, report) {
-        let folders: Vec<PathBuf> = campaign
-            .outcomes
-            .iter()
-            .filter_map(|outcome| outcome.folder.as_ref())
-            .map(|path| host.resolve(path))
-            .collect();
-        if !folders.is_empty() {
-            let what = "the HTML report".to_owned();
-            let html = report
-                .html(&folders)
-                .map_err(|error| CommandError::ExecutionFailed { what, error })?;
-            write(host, file, &html)?;
-        }
-    }
+) -> Exit {
     if global.json {
         host.data(&summary::json(campaign, suites, engine).to_string());
     }
@@ -87,8 +67,20 @@ fn finish(
     if !global.quiet || exit != Exit::Pass {
         host.say(&summary::text(campaign, suites, engine));
     }
-    if let Some(file) = command.html.as_ref().filter(|_| !global.quiet && report.is_some()) {
-        host.say(&format!("report: {}", file.display()));
+    let mut failed = Vec::new();
+    if let Some(file) = &command.junit
+        && let Err(error) = write_junit(host, file, campaign, suites, engine)
+    {
+        failed.push(error);
+    }
+    if let (Some(file), Some(report)) = (&command.html, report) {
+        match write_html(host, file, campaign, report) {
+            Ok(0) if !global.quiet => host.say("no report: no run was stored"),
+            Ok(0) => {}
+            Ok(_) if !global.quiet => host.say(&format!("report: {}", file.display())),
+            Ok(_) => {}
+            Err(error) => failed.push(error),
+        }
     }
     if campaign.signal.is_some() {
         let hint = if command.no_store {
@@ -98,7 +90,57 @@ fn finish(
         };
         host.say(hint);
     }
-    Ok(exit)
+    for error in &failed {
+        host.say(&error.render());
+    }
+    if exit == Exit::Pass && !failed.is_empty() {
+        Exit::Environment
+    } else {
+        exit
+    }
+}
+
+fn write_junit(
+    host: &mut Host<'_>,
+    file: &Path,
+    campaign: &Campaign,
+    suites: &[Suite<'_>],
+    engine: Engine,
+) -> Result<(), CommandError> {
+    let xml = junit::xml(campaign, suites, engine).map_err(|error| CommandError::OutputFolder {
+        path: file.to_owned(),
+        why: error.to_string(),
+    })?;
+    write(host, file, &xml)
+}
+
+/// Writes the report on all stored runs and says how many there are; none without runs.
+fn write_html(
+    host: &mut Host<'_>,
+    file: &Path,
+    campaign: &Campaign,
+    report: &dyn Report,
+) -> Result<usize, CommandError> {
+    let folders: Vec<RunFolder> = campaign
+        .outcomes
+        .iter()
+        .filter_map(|outcome| outcome.folder.as_ref())
+        .map(|shown| RunFolder {
+            path: host.resolve(shown),
+            shown: shown.clone(),
+        })
+        .collect();
+    if folders.is_empty() {
+        return Ok(0);
+    }
+    let made = report
+        .html(&folders, Damaged::Refuse)
+        .map_err(|error| CommandError::ExecutionFailed {
+            what: "the HTML report".to_owned(),
+            error,
+        })?;
+    write(host, file, &made.html)?;
+    Ok(folders.len())
 }
 
 /// Runs the suites and shows how it goes.
@@ -166,10 +208,10 @@ pub fn replay(
     let execute = executor(services)?;
     let engine = engine(execute, Some(command.engine.unwrap_or(record.engine)))?;
     let what = format!("{} with seed {}", record.scenario, record.seed);
-    if record.program != env!("CARGO_PKG_VERSION") && !global.quiet {
+    if !record.is_by(execute.build().as_deref()) && !global.quiet {
         let (then, now) = (&record.program, env!("CARGO_PKG_VERSION"));
         host.say(&format!(
-            "recorded by version {then}, replayed by version {now}: they may differ for that reason alone"
+            "recorded by another build (version {then}; this is {now}): the runs may differ for that reason alone"
         ));
     }
     let job = Job {
@@ -224,6 +266,10 @@ pub fn replay(
         host.say(&format!("{verdict}  {what}, {same}"));
         for line in result.failures() {
             host.say(&format!("        {}", crate::diagnostic::source::printable(&line)));
+        }
+        let unchecked = result.unchecked();
+        if !unchecked.is_empty() {
+            host.say(&format!("        nothing to check: {}", unchecked.join(", ")));
         }
     }
     Ok(if result.passed() { Exit::Pass } else { Exit::Failures })

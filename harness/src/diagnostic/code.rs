@@ -161,13 +161,17 @@ codes! {
         "The list needs at least one entry, or exactly the number that the message says.";
     BoundOutOfReach = "CHR-S065", "a bound cannot be met",
         "The bound counts more requests than the workload ever sends, so the scenario could never pass.";
+    NothingToCheck = "CHR-S066", "a property can never be checked",
+        "The property says something about things that this scenario never has, in no seed: restarts of proxies, answers of embedded \
+         models, evidence of nodes. It would look like a success without having been examined. Leave it out, or add to the scenario \
+         what it is about.";
     PathNotFound = "CHR-C001", "a path does not exist",
         "A path on the command line is neither a scenario file nor a folder of scenario files, or it cannot be read. Exit code 2.";
     NothingSelected = "CHR-C002", "nothing was selected",
         "No scenario is left after paths and filters. A run of nothing is not a pass: exit code 4.";
     NotARun = "CHR-C003", "the folder is not a run",
-        "`replay` and `report` take the folder of one run: it holds manifest.json and plan.json, and the plan's hash is the one in \
-         the manifest. Exit code 2.";
+        "`replay` and `report` take the folder of one run: it holds run.json and plan.json, and the plan's hash, scenario and seed \
+         are the ones in run.json. Exit code 2.";
     EngineUnavailable = "CHR-C004", "the engine is not available",
         "The madsim engine exists only in a program that was built with `--cfg madsim`, which the repository's .cargo/config.toml \
          sets; the environment variable RUSTFLAGS overrides it. The native engine is always there. Exit code 5.";

@@ -25,9 +25,14 @@ pub(super) fn faults(templates: &[FaultTemplate], streams: &Streams) -> Vec<Faul
 fn action(template: &ActionTemplate, stream: &mut Stream) -> FaultAction {
     let draw = |span: &Option<SpanNs>, stream: &mut Stream| span.map(|span| span_ns(span, stream));
     match template {
-        ActionTemplate::Kill { node, restart_after } => FaultAction::Kill {
+        ActionTemplate::Kill {
+            node,
+            restart_after,
+            wipe,
+        } => FaultAction::Kill {
             node: node.clone(),
             restart_after_ns: draw(restart_after, stream),
+            wipe: *wipe,
         },
         ActionTemplate::PowerLoss {
             node,
@@ -48,6 +53,17 @@ fn action(template: &ActionTemplate, stream: &mut Stream) -> FaultAction {
             one_way,
             length,
         } => FaultAction::Partition {
+            left: left.clone(),
+            right: right.clone(),
+            one_way: *one_way,
+            length_ns: draw(length, stream),
+        },
+        ActionTemplate::Hold {
+            left,
+            right,
+            one_way,
+            length,
+        } => FaultAction::Hold {
             left: left.clone(),
             right: right.clone(),
             one_way: *one_way,

@@ -66,6 +66,8 @@ pub struct SeedOutcome {
     pub seed: u64,
     /// What became of it.
     pub verdict: Verdict,
+    /// Names of expectations that had nothing to check in it.
+    pub unchecked: Vec<String>,
     /// Virtual time that passed.
     pub virtual_ns: u64,
     /// Real time that it took; zero if it was taken from an earlier campaign.
@@ -206,10 +208,11 @@ fn one(execute: &dyn Execute, index: usize, suite: &Suite<'_>, seed: u64, option
             error: ServiceError::Environment(error.to_string()),
         })?;
         if options.resume
-            && let Some(record) = folder.as_deref().and_then(Record::find)
-            && record.is_of(&hash, options.engine)
+            && let Some(result) = folder
+                .as_deref()
+                .and_then(|folder| stored(execute, folder, &hash, options.engine))
         {
-            return Ok((record.result, true));
+            return Ok((result, true));
         }
         let job = Job {
             plan: &plan,
@@ -224,10 +227,11 @@ fn one(execute: &dyn Execute, index: usize, suite: &Suite<'_>, seed: u64, option
         Ok((result, false))
     });
     let elapsed = watch.elapsed();
-    let outcome = |verdict, virtual_ns, elapsed, resumed, folder| SeedOutcome {
+    let outcome = |verdict, unchecked, virtual_ns, elapsed, resumed, folder| SeedOutcome {
         suite: index,
         seed,
         verdict,
+        unchecked,
         virtual_ns,
         elapsed,
         resumed,
@@ -241,13 +245,24 @@ fn one(execute: &dyn Execute, index: usize, suite: &Suite<'_>, seed: u64, option
                 Verdict::Failed(result.failures().collect())
             };
             let elapsed = if resumed { Duration::ZERO } else { elapsed };
-            outcome(verdict, result.virtual_ns, elapsed, resumed, folder)
+            let unchecked = result.unchecked();
+            outcome(verdict, unchecked, result.virtual_ns, elapsed, resumed, folder)
         }
         Err(error) => {
-            let folder = folder.filter(|folder| Record::find(folder).is_some());
-            outcome(Verdict::Broken(error), 0, elapsed, false, folder)
+            // What an earlier campaign left there is not this run's; only the second of two runs comes after the first
+            // is stored.
+            let folder = folder.filter(|_| matches!(error, CommandError::NotDeterministic { .. }));
+            outcome(Verdict::Broken(error), Vec::new(), 0, elapsed, false, folder)
         }
     }
+}
+
+/// The result in a run folder, if it is what this build would make of the plan and everything of the run is there.
+fn stored(execute: &dyn Execute, folder: &Path, plan_sha256: &str, engine: Engine) -> Option<RunResult> {
+    let (record, _) = Record::open(folder, folder).ok()?;
+    let is_current = record.is_of(plan_sha256, engine, execute.build().as_deref());
+    let is_whole = is_current && execute.check_store(folder, &record.result).is_ok();
+    is_whole.then_some(record.result)
 }
 
 /// Runs a plan; what it leaves gets the name of its folder only when it is whole.
@@ -272,7 +287,7 @@ fn execute_and_store(
     };
     match guarded(what, || execute.run(&stored).map_err(failed)) {
         Ok(result) => {
-            let record = Record::new(job.plan, plan_sha256, job.engine, result);
+            let record = Record::new(job.plan, plan_sha256, job.engine, execute.build(), result);
             pending.finish(&record, job.plan)?;
             Ok(record.result)
         }

@@ -19,7 +19,7 @@ pub const PLAN_FILE: &str = "plan.json";
 const RECORD_BYTES_MAX: u64 = 1 << 30;
 
 /// Version of the form of records.
-const FORMAT: &str = "chrysalis run 1";
+const FORMAT: &str = "chrysalis run 2";
 
 /// The record of a run. Nothing here differs between two runs of one plan: no wall clock, no host, no path.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -29,6 +29,8 @@ pub struct Record {
     pub format: String,
     /// Version of the program that ran it.
     pub program: String,
+    /// What tells the build of that program from others of its version; absent if that could not be told.
+    pub build: Option<String>,
     /// Name of the scenario.
     pub scenario: String,
     /// The seed.
@@ -44,10 +46,11 @@ pub struct Record {
 impl Record {
     /// A record made by this program.
     #[must_use]
-    pub fn new(plan: &Plan, plan_sha256: String, engine: Engine, result: RunResult) -> Self {
+    pub fn new(plan: &Plan, plan_sha256: String, engine: Engine, build: Option<String>, result: RunResult) -> Self {
         Self {
             format: FORMAT.to_owned(),
             program: env!("CARGO_PKG_VERSION").to_owned(),
+            build,
             scenario: plan.scenario.clone(),
             seed: plan.seed,
             engine,
@@ -56,17 +59,17 @@ impl Record {
         }
     }
 
-    /// Whether the recorded run is the one that this program would make of a plan.
+    /// Whether the recorded run is the one that this build of the program would make of a plan. A build that cannot be
+    /// told from others is never the same.
     #[must_use]
-    pub fn is_of(&self, plan_sha256: &str, engine: Engine) -> bool {
-        self.plan_sha256 == plan_sha256 && self.engine == engine && self.program == env!("CARGO_PKG_VERSION")
+    pub fn is_of(&self, plan_sha256: &str, engine: Engine, build: Option<&str>) -> bool {
+        self.plan_sha256 == plan_sha256 && self.engine == engine && self.is_by(build)
     }
 
-    /// The record in a run folder; `None` if there is none or it cannot be understood.
+    /// Whether this build of the program made it.
     #[must_use]
-    pub fn find(folder: &Path) -> Option<Self> {
-        let record: Self = serde_json::from_slice(&read(&folder.join(RECORD_FILE)).ok()?).ok()?;
-        (record.format == FORMAT).then_some(record)
+    pub fn is_by(&self, build: Option<&str>) -> bool {
+        build.is_some() && self.build.as_deref() == build && self.program == env!("CARGO_PKG_VERSION")
     }
 
     /// The record and plan in a run folder, checked against each other.
@@ -92,6 +95,12 @@ impl Record {
         if hash != record.plan_sha256 {
             return Err(not_a_run(format!(
                 "{PLAN_FILE} is not the plan that {RECORD_FILE} is about"
+            )));
+        }
+        if (&record.scenario, record.seed) != (&plan.scenario, plan.seed) {
+            return Err(not_a_run(format!(
+                "{RECORD_FILE} says {} with seed {}, and {PLAN_FILE} is of {} with seed {}",
+                record.scenario, record.seed, plan.scenario, plan.seed
             )));
         }
         Ok((record, plan))

@@ -1,5 +1,6 @@
 //! Verdicts for people and machines, and the commands that run a failing seed again.
 
+use std::collections::{BTreeMap, BTreeSet};
 use std::fmt::Write as _;
 use std::path::Path;
 
@@ -15,7 +16,42 @@ use crate::services::Engine;
 /// Failing seeds of one scenario that people are shown.
 const FAILURES_SHOWN: usize = 10;
 
-/// How the campaign ends: the most serious of what happened.
+/// Expectations of a suite that had nothing to check in any run that has a verdict. Nothing is known about them, so the
+/// suite is no pass: it does not test what it says.
+#[must_use]
+pub fn never_checked(campaign: &Campaign, suite: usize) -> Vec<&str> {
+    let mut judged = campaign
+        .outcomes
+        .iter()
+        .filter(|outcome| outcome.suite == suite && !matches!(outcome.verdict, Verdict::Broken(_)));
+    let Some(first) = judged.next() else {
+        return Vec::new();
+    };
+    let mut names: Vec<&str> = first.unchecked.iter().map(String::as_str).collect();
+    for outcome in judged {
+        names.retain(|name| outcome.unchecked.iter().any(|other| other == name));
+    }
+    names
+}
+
+/// Indices of suites of which something ended.
+fn suites_of(campaign: &Campaign) -> impl Iterator<Item = usize> {
+    let suites: BTreeSet<usize> = campaign.outcomes.iter().map(|outcome| outcome.suite).collect();
+    suites.into_iter()
+}
+
+/// In how many runs of a suite each expectation had nothing to check, if in any.
+fn unchecked(campaign: &Campaign, suite: usize) -> BTreeMap<&str, usize> {
+    let mut counts = BTreeMap::new();
+    let outcomes = campaign.outcomes.iter().filter(|outcome| outcome.suite == suite);
+    for name in outcomes.flat_map(|outcome| &outcome.unchecked) {
+        *counts.entry(name.as_str()).or_default() += 1;
+    }
+    counts
+}
+
+/// How the campaign ends: the most serious of what happened. A scenario that failed is known to have failed, whatever
+/// could not be carried out besides.
 #[must_use]
 pub fn exit(campaign: &Campaign) -> Exit {
     let broken = |wanted: fn(&CommandError) -> bool| {
@@ -30,13 +66,15 @@ pub fn exit(campaign: &Campaign) -> Exit {
         Exit::Internal
     } else if broken(|error| matches!(error, CommandError::NotDeterministic { .. })) {
         Exit::NotDeterministic
-    } else if broken(|_| true) {
-        Exit::Environment
     } else if campaign
         .outcomes
         .iter()
         .any(|outcome| matches!(outcome.verdict, Verdict::Failed(_)))
     {
+        Exit::Failures
+    } else if broken(|_| true) {
+        Exit::Environment
+    } else if suites_of(campaign).any(|suite| !never_checked(campaign, suite).is_empty()) {
         Exit::Failures
     } else {
         Exit::Pass
@@ -89,7 +127,9 @@ pub fn text(campaign: &Campaign, suites: &[Suite<'_>], engine: Engine) -> String
             .filter(|outcome| outcome.verdict == Verdict::Passed)
             .count();
         let resumed = outcomes.iter().filter(|outcome| outcome.resumed).count();
-        let word = if passed == outcomes.len() { "pass" } else { "FAIL" };
+        let never = never_checked(campaign, index);
+        let all_is_well = passed == outcomes.len() && never.is_empty();
+        let word = if all_is_well { "pass" } else { "FAIL" };
         let kept = if resumed == 0 {
             String::new()
         } else {
@@ -97,6 +137,18 @@ pub fn text(campaign: &Campaign, suites: &[Suite<'_>], engine: Engine) -> String
         };
         let name = &suite.selected.scenario.name;
         let _ = writeln!(out, "{word}  {name}: {passed} of {} seeds passed{kept}", outcomes.len());
+        for (name, count) in unchecked(campaign, index) {
+            let never = if never.contains(&name) {
+                ", so it says nothing"
+            } else {
+                ""
+            };
+            let _ = writeln!(
+                out,
+                "      nothing to check for {name} in {count} of {} seeds{never}",
+                outcomes.len()
+            );
+        }
         let bad: Vec<&&SeedOutcome> = outcomes
             .iter()
             .filter(|outcome| outcome.verdict != Verdict::Passed)
@@ -164,12 +216,14 @@ pub fn json(campaign: &Campaign, suites: &[Suite<'_>], engine: Engine) -> serde_
                 "ended": outcomes().count(),
                 "passed": outcomes().filter(|outcome| outcome.verdict == Verdict::Passed).count(),
                 "resumed": outcomes().filter(|outcome| outcome.resumed).count(),
+                "nothing_to_check": unchecked(campaign, index),
+                "never_checked": never_checked(campaign, index),
                 "failed": failed,
             })
         })
         .collect();
     json!({
-        "format": "chrysalis summary 1",
+        "format": "chrysalis summary 2",
         "program": env!("CARGO_PKG_VERSION"),
         "engine": engine.name(),
         "runs": campaign.total,

@@ -369,6 +369,8 @@ pub struct FaultFile {
     pub pause: Key<PauseFile>,
     /// Nothing passes between two groups of places.
     pub partition: Key<PartitionFile>,
+    /// What is sent between two groups of places waits, and arrives in order when it is let go.
+    pub hold: Key<HoldFile>,
     /// A link changes.
     pub link: Key<LinkFaultFile>,
     /// A wall clock jumps.
@@ -386,6 +388,8 @@ pub struct KillFile {
     pub node: Key<Text<Name>>,
     /// Starts again after this long. Default: never.
     pub restart_after: Key<Text<Distribution<Duration>>>,
+    /// Whether its files are wiped before the restart. Default: false.
+    pub wipe: Key<bool>,
 }
 
 /// Power is cut.
@@ -424,6 +428,21 @@ pub struct PartitionFile {
     /// Whether only packets from left to right are lost. Default: false.
     pub one_way: Key<bool>,
     /// Heals after this long. Default: never.
+    pub length: Key<Text<Distribution<Duration>>>,
+}
+
+/// What is sent between two groups of places waits: nothing is lost, and everything arrives in order afterwards.
+#[derive(Debug, Clone, Default, Deserialize, JsonSchema)]
+#[serde(default, deny_unknown_fields)]
+#[schemars(extend("required" = ["left", "right"]))]
+pub struct HoldFile {
+    /// Regions or nodes of one side.
+    pub left: List<Name>,
+    /// Regions or nodes of the other side.
+    pub right: List<Name>,
+    /// Whether only packets from left to right wait. Default: false.
+    pub one_way: Key<bool>,
+    /// Released after this long. Default: never.
     pub length: Key<Text<Distribution<Duration>>>,
 }
 
@@ -501,10 +520,12 @@ pub struct RequestsFile {
 #[derive(Debug, Clone, Default, Deserialize, JsonSchema)]
 #[serde(default, deny_unknown_fields)]
 pub struct LatencyFile {
-    /// Intended send time to first byte of the body.
+    /// From sending to the first part with text; a part that only names a role does not count.
     pub time_to_first_token: List<LatencyBound>,
     /// Between two pieces of a streamed answer.
     pub inter_token: List<LatencyBound>,
-    /// Intended send time to last byte.
+    /// From sending to the end of the answer.
     pub end_to_end: List<LatencyBound>,
+    /// From the moment at which the workload meant to send to the end of the answer: waiting for earlier requests counts.
+    pub end_to_end_from_intended: List<LatencyBound>,
 }

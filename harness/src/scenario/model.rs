@@ -136,6 +136,7 @@ pub enum ActionTemplate {
     Kill {
         node: String,
         restart_after: Option<SpanNs>,
+        wipe: bool,
     },
     /// Power is cut.
     PowerLoss {
@@ -147,6 +148,13 @@ pub enum ActionTemplate {
     Pause { node: String, length: SpanNs },
     /// Nothing passes between two groups of places.
     Partition {
+        left: Vec<Place>,
+        right: Vec<Place>,
+        one_way: bool,
+        length: Option<SpanNs>,
+    },
+    /// What is sent between two groups of places waits.
+    Hold {
         left: Vec<Place>,
         right: Vec<Place>,
         one_way: bool,

@@ -240,6 +240,14 @@ pub enum Problem {
         /// How many.
         rule: &'static str,
     },
+    /// A property without anything that it says something about.
+    #[error("`{name}` would have nothing to check in this scenario, whatever the seed")]
+    NothingToCheck {
+        /// Its name.
+        name: String,
+        /// Why.
+        why: &'static str,
+    },
     /// More than there is.
     #[error("the bound asks for {bound} requests, but the workload sends at most {most}")]
     BoundOutOfReach {
@@ -292,6 +300,7 @@ impl Problem {
             Self::Overlap { .. } => Code::Overlap,
             Self::ListLength { .. } => Code::ListLength,
             Self::BoundOutOfReach { .. } => Code::BoundOutOfReach,
+            Self::NothingToCheck { .. } => Code::NothingToCheck,
         }
     }
 
@@ -319,6 +328,7 @@ impl Problem {
                 Some("save the file as UTF-8 without a byte-order mark".to_owned())
             }
             Self::MultipleDocuments => Some("put it into a file of its own".to_owned()),
+            Self::NothingToCheck { why, .. } => Some((*why).to_owned()),
             Self::NothingExpected => Some("name a property or a bound under `expect`".to_owned()),
             _ => None,
         }

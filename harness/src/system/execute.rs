@@ -3,15 +3,17 @@
 use std::path::Path;
 use std::sync::Arc;
 
-use chrysalis_reports::store::RunStoreWriter;
+use chrysalis_reports::store::{self as run_store, RunStoreWriter, RunVerdict};
 use chrysalis_world::{
     Detail, EngineKind, MADSIM_AVAILABLE, Outcome, RunOptions, live,
     plan::{Plan, RequestOutcome},
+    properties::Verdict,
     run,
 };
+use sha2::{Digest as _, Sha256};
 
 use super::{STORE_FOLDER, System, store};
-use crate::services::{Assertion, Engine, Execute, Job, RequestCounts, RunResult, ServiceError};
+use crate::services::{Assertion, AssertionVerdict, Engine, Execute, Job, RequestCounts, RunResult, ServiceError};
 
 impl Execute for System {
     fn check(&self, engine: Engine) -> Result<(), String> {
@@ -37,6 +39,23 @@ impl Execute for System {
             write_store(folder, job, &plan, &outcome)?;
         }
         Ok(result(&outcome))
+    }
+
+    fn build(&self) -> Option<String> {
+        self.build.get_or_init(|| executable_digest().ok()).clone()
+    }
+
+    fn check_store(&self, run: &Path, result: &RunResult) -> Result<(), String> {
+        let manifest = run_store::verify(run.join(STORE_FOLDER)).map_err(|error| error.to_string())?;
+        let (described, digests) = (
+            &manifest.run,
+            (&manifest.run.world_digest, &manifest.run.application_digest),
+        );
+        let passed = described.verdict == RunVerdict::Pass;
+        if digests != (&result.world_digest, &result.application_digest) || passed != result.passed() {
+            return Err("the store is that of another run".to_owned());
+        }
+        Ok(())
     }
 
     fn first_divergence(&self, job: &Job<'_>, _recorded: &Path) -> Result<Option<String>, ServiceError> {
@@ -84,6 +103,13 @@ impl System {
     }
 }
 
+/// SHA-256 of the program that runs, hexadecimal: another build is another program, whatever its version says.
+fn executable_digest() -> std::io::Result<String> {
+    let mut hash = Sha256::new();
+    std::io::copy(&mut std::fs::File::open(std::env::current_exe()?)?, &mut hash)?;
+    Ok(hex::encode(hash.finalize()))
+}
+
 /// A runtime for real sockets.
 pub(super) fn runtime() -> Result<tokio::runtime::Runtime, ServiceError> {
     tokio::runtime::Builder::new_multi_thread()
@@ -124,7 +150,11 @@ fn result(outcome: &Outcome) -> RunResult {
             .map(|assertion| Assertion {
                 name: assertion.name.clone(),
                 class: assertion.class.name().to_owned(),
-                held: assertion.held,
+                verdict: match assertion.verdict {
+                    Verdict::Held => AssertionVerdict::Held,
+                    Verdict::Violated => AssertionVerdict::Violated,
+                    Verdict::NothingToCheck => AssertionVerdict::NothingToCheck,
+                },
                 detail: assertion.detail.clone(),
                 at_ns: assertion.at_ns,
             })

@@ -12,12 +12,12 @@ pub mod measure;
 pub mod serve;
 pub mod store;
 
-use std::path::PathBuf;
+use std::sync::OnceLock;
 
 use chrysalis_reports::{html, store::RunStore};
 use chrysalis_world::Workshop;
 
-use crate::services::{Report, ServiceError, Services};
+use crate::services::{Damaged, HtmlReport, Report, RunFolder, ServiceError, Services};
 
 /// Where the run store stands in a run folder.
 pub const STORE_FOLDER: &str = "store";
@@ -26,6 +26,8 @@ pub const STORE_FOLDER: &str = "store";
 #[derive(Default)]
 pub struct System {
     workshop: Workshop,
+    /// Found when it is first asked for.
+    build: OnceLock<Option<String>>,
 }
 
 impl System {
@@ -41,13 +43,43 @@ impl System {
     }
 }
 
+/// Damaged runs that one message names.
+const DAMAGED_SHOWN: usize = 20;
+
 impl Report for System {
-    fn html(&self, runs: &[PathBuf]) -> Result<String, ServiceError> {
-        let stores: Vec<RunStore> = runs
-            .iter()
-            .map(|run| RunStore::open(run.join(STORE_FOLDER)))
-            .collect::<Result<_, _>>()
-            .map_err(|error| ServiceError::Input(error.to_string()))?;
-        Ok(html::render(&stores, &html::ReportOptions::default()))
+    fn html(&self, runs: &[RunFolder], damaged: Damaged) -> Result<HtmlReport, ServiceError> {
+        let (mut stores, mut left_out) = (Vec::new(), Vec::new());
+        for run in runs {
+            match RunStore::open(run.path.join(STORE_FOLDER)) {
+                Ok(store) => stores.push(store),
+                Err(error) => left_out.push(format!("{}: {error}", run.shown.display())),
+            }
+        }
+        if !left_out.is_empty() && (damaged == Damaged::Refuse || stores.is_empty()) {
+            return Err(ServiceError::Input(unreadable(&left_out, runs.len())));
+        }
+        let options = html::ReportOptions {
+            left_out: left_out.len() as u64,
+            ..html::ReportOptions::default()
+        };
+        let html = html::render(&stores, &options);
+        Ok(HtmlReport { html, left_out })
     }
+}
+
+/// "2 of 9 runs cannot be read", and which.
+fn unreadable(lines: &[String], runs: usize) -> String {
+    let mut text = match lines {
+        [only] if runs == 1 => return only.clone(),
+        _ => format!("{} of {runs} runs cannot be read", lines.len()),
+    };
+    for line in lines.iter().take(DAMAGED_SHOWN) {
+        text.push_str("\n  ");
+        text.push_str(line);
+    }
+    if let Some(more) = lines.len().checked_sub(DAMAGED_SHOWN).filter(|more| *more > 0) {
+        text.push_str(&format!("\n  and {more} more"));
+    }
+    text.push_str("\n`--skip-damaged` makes a report on the others");
+    text
 }

@@ -12,7 +12,7 @@ use chrysalis_reports::{
 use chrysalis_world::{
     Outcome, RequestRecord,
     plan::{Plan, RequestOutcome, TeeKind},
-    properties::Class,
+    properties::{Class, Verdict},
     recorder::{End, Part, Payment},
 };
 
@@ -163,13 +163,13 @@ fn requests(plan: &Plan, outcome: &Outcome) -> Vec<RequestRow> {
             first_byte_ns: record.first_byte_ns,
             last_byte_ns: record.parts.last().map(|(at_ns, _)| *at_ns),
             ttft_ns: record
-                .first_byte_ns
+                .first_text_ns
                 .filter(|_| complete)
-                .map(|at| at.saturating_sub(record.intended_ns)),
+                .map(|at| at.saturating_sub(record.sent_ns)),
             e2e_ns: record
                 .end_ns
                 .filter(|_| complete)
-                .map(|at| at.saturating_sub(record.intended_ns)),
+                .map(|at| at.saturating_sub(record.sent_ns)),
             status: status(record),
             error_code: (record.error_code != 0).then_some(record.error_code),
             http_status: record.http_status.map(u32::from),
@@ -304,11 +304,14 @@ fn payments(plan: &Plan, outcome: &Outcome) -> Vec<PaymentRow> {
         rows.push(PaymentRow {
             at_ns: *at_ns,
             proxy: node.clone(),
-            counterparty: contract.clone(),
+            counterparty: outcome
+                .accounts
+                .get(contract)
+                .map_or_else(|| contract.clone(), |account| account.holder.clone()),
             kind: kind.clone(),
             tokens: *tokens,
             delta_tokens: delta,
-            nanoton: tokens.saturating_mul(price),
+            nanoton: u64::try_from(delta).unwrap_or(0).saturating_mul(price),
             request_id: None,
         });
     }
@@ -346,10 +349,10 @@ fn assertions(outcome: &Outcome) -> Vec<AssertionRow> {
             Class::Eventually => AssertionClass::Eventually,
             Class::Slo => AssertionClass::Slo,
         },
-        verdict: if assertion.held {
-            AssertionVerdict::Pass
-        } else {
-            AssertionVerdict::Fail
+        verdict: match assertion.verdict {
+            Verdict::Held => AssertionVerdict::Pass,
+            Verdict::Violated => AssertionVerdict::Fail,
+            Verdict::NothingToCheck => AssertionVerdict::NothingToCheck,
         },
         detail: assertion.detail.clone(),
         at_ns: assertion.at_ns,

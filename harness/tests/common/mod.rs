@@ -10,8 +10,8 @@ use chrysalis::exit::Exit;
 use chrysalis::host::Host;
 use chrysalis::plan::digest;
 use chrysalis::services::{
-    Assertion, BenchOptions, BenchReport, Endpoints, Engine, Execute, Job, Measure, NetworkEvent, Report,
-    RequestCounts, RunResult, Serve, ServiceError, Services,
+    Assertion, AssertionVerdict, BenchOptions, BenchReport, Damaged, Endpoints, Engine, Execute, HtmlReport, Job,
+    Measure, NetworkEvent, Report, RequestCounts, RunFolder, RunResult, Serve, ServiceError, Services,
 };
 use chrysalis_world::plan::Plan;
 use tempfile::TempDir;
@@ -23,7 +23,7 @@ pub(crate) fn passed(job: &Job<'_>) -> RunResult {
         assertions: vec![Assertion {
             name: "every-request-ends".to_owned(),
             class: "eventually".to_owned(),
-            held: true,
+            verdict: AssertionVerdict::Held,
             detail: "2 of 2 ended".to_owned(),
             at_ns: None,
         }],
@@ -41,9 +41,17 @@ pub(crate) fn passed(job: &Job<'_>) -> RunResult {
 /// A result in which something did not hold.
 pub(crate) fn failed(job: &Job<'_>) -> RunResult {
     let mut result = passed(job);
-    result.assertions[0].held = false;
+    result.assertions[0].verdict = AssertionVerdict::Violated;
     result.assertions[0].detail = "request 2 of users-1 never ended \u{1b}[31m".to_owned();
     result.assertions[0].at_ns = Some(1_500_000_000);
+    result
+}
+
+/// A result in which the only expectation had nothing to check.
+pub(crate) fn unchecked(job: &Job<'_>) -> RunResult {
+    let mut result = passed(job);
+    result.assertions[0].verdict = AssertionVerdict::NothingToCheck;
+    result.assertions[0].detail = "nothing to check".to_owned();
     result
 }
 
@@ -54,6 +62,7 @@ pub(crate) struct Fake {
     behaviour: Behaviour,
     pub(crate) calls: AtomicUsize,
     pub(crate) madsim: bool,
+    pub(crate) build: Option<&'static str>,
 }
 
 impl Execute for Fake {
@@ -70,6 +79,15 @@ impl Execute for Fake {
             std::fs::write(store.join("requests.parquet"), job.plan.seed.to_le_bytes()).unwrap();
         }
         (self.behaviour)(job, call)
+    }
+
+    fn build(&self) -> Option<String> {
+        self.build.map(str::to_owned)
+    }
+
+    fn check_store(&self, run: &Path, _: &RunResult) -> Result<(), String> {
+        let is_there = run.join("requests.parquet").is_file();
+        is_there.then_some(()).ok_or_else(|| "a table is absent".to_owned())
     }
 
     fn first_divergence(&self, _: &Job<'_>, recorded: &Path) -> Result<Option<String>, ServiceError> {
@@ -116,6 +134,7 @@ impl Lab {
             behaviour: Box::new(behaviour),
             calls: AtomicUsize::new(0),
             madsim: true,
+            build: Some("build 1"),
         };
         Self {
             folder: tempfile::tempdir().unwrap(),
@@ -180,9 +199,19 @@ impl Lab {
 pub(crate) struct Others;
 
 impl Report for Others {
-    fn html(&self, runs: &[PathBuf]) -> Result<String, ServiceError> {
-        assert!(runs.iter().all(|run| run.join("run.json").is_file()));
-        Ok(format!("<!doctype html>{} runs", runs.len()))
+    fn html(&self, runs: &[RunFolder], damaged: Damaged) -> Result<HtmlReport, ServiceError> {
+        assert!(runs.iter().all(|run| run.path.join("run.json").is_file()));
+        let whole = |run: &&RunFolder| run.path.join("requests.parquet").is_file();
+        let left_out: Vec<String> = runs
+            .iter()
+            .filter(|run| !whole(run))
+            .map(|run| format!("{}: a table is absent", run.shown.display()))
+            .collect();
+        if damaged == Damaged::Refuse && !left_out.is_empty() {
+            return Err(ServiceError::Input(left_out.join("\n")));
+        }
+        let html = format!("<!doctype html>{} runs", runs.len() - left_out.len());
+        Ok(HtmlReport { html, left_out })
     }
 }
 

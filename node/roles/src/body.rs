@@ -6,7 +6,6 @@ use bytes::Bytes;
 use hyper::body::{Body, Frame};
 use std::{
     collections::VecDeque,
-    future::poll_fn,
     pin::Pin,
     sync::{Arc, Mutex, MutexGuard, PoisonError},
     task::{Context, Poll, Waker},
@@ -26,7 +25,6 @@ struct State {
     queued_bytes: usize,
     end: Option<Result<(), BrokenBody>>,
     reader: Option<Waker>,
-    writer: Option<Waker>,
     reader_gone: bool,
 }
 
@@ -41,7 +39,7 @@ fn lock(shared: &Shared) -> MutexGuard<'_, State> {
 #[derive(Clone)]
 pub(crate) struct BodyWriter {
     shared: Shared,
-    high_water_bytes: usize,
+    limit_bytes: usize,
 }
 
 /// Reading half.
@@ -50,17 +48,14 @@ pub(crate) struct BodyReader {
     on_drop: Option<Box<dyn FnOnce() + Send>>,
 }
 
-/// A connected pair; the writer should wait above `high_water_bytes`. `on_early_drop` runs if the reader is dropped
+/// A connected pair; the writer should give up at `limit_bytes`. `on_early_drop` runs if the reader is dropped
 /// before the end was written.
-pub(crate) fn body_pipe(
-    high_water_bytes: usize,
-    on_early_drop: impl FnOnce() + Send + 'static,
-) -> (BodyWriter, BodyReader) {
+pub(crate) fn body_pipe(limit_bytes: usize, on_early_drop: impl FnOnce() + Send + 'static) -> (BodyWriter, BodyReader) {
     let shared = Shared::default();
     (
         BodyWriter {
             shared: shared.clone(),
-            high_water_bytes,
+            limit_bytes,
         },
         BodyReader {
             shared,
@@ -81,7 +76,7 @@ impl BodyWriter {
         }
         state.queued_bytes += chunk.len();
         state.chunks.push_back(chunk);
-        wake(state, |state| state.reader.take());
+        wake_reader(state);
     }
 
     /// Ends the body, in order or not.
@@ -90,31 +85,19 @@ impl BodyWriter {
         if state.end.is_none() {
             state.end = Some(end);
         }
-        wake(state, |state| state.reader.take());
+        wake_reader(state);
     }
 
-    /// Whether the writer should wait.
+    /// Whether as much waits as may be kept.
     pub(crate) fn is_full(&self) -> bool {
         let state = lock(&self.shared);
-        !state.reader_gone && state.queued_bytes >= self.high_water_bytes
-    }
-
-    /// Waits until there is room or nobody reads any more.
-    pub(crate) async fn room(&self) {
-        poll_fn(|cx| {
-            let mut state = lock(&self.shared);
-            if state.reader_gone || state.queued_bytes < self.high_water_bytes {
-                return Poll::Ready(());
-            }
-            state.writer = Some(cx.waker().clone());
-            Poll::Pending
-        })
-        .await;
+        !state.reader_gone && state.queued_bytes >= self.limit_bytes
     }
 }
 
-fn wake(mut state: MutexGuard<'_, State>, which: impl FnOnce(&mut State) -> Option<Waker>) {
-    let waker = which(&mut state);
+/// Wakes the reader, after the lock is given back.
+fn wake_reader(mut state: MutexGuard<'_, State>) {
+    let waker = state.reader.take();
     drop(state);
     if let Some(waker) = waker {
         waker.wake();
@@ -129,7 +112,6 @@ impl Body for BodyReader {
         let mut state = lock(&self.shared);
         if let Some(chunk) = state.chunks.pop_front() {
             state.queued_bytes -= chunk.len();
-            wake(state, |state| state.writer.take());
             return Poll::Ready(Some(Ok(Frame::data(chunk))));
         }
         match state.end.clone() {
@@ -148,7 +130,7 @@ impl Drop for BodyReader {
         let mut state = lock(&self.shared);
         state.reader_gone = true;
         let ended = state.end.is_some();
-        wake(state, |state| state.writer.take());
+        drop(state);
         if !ended && let Some(on_drop) = self.on_drop.take() {
             on_drop();
         }

@@ -32,6 +32,9 @@ use tokio::{
 
 /// Bytes queued for one peer above which producers wait.
 pub(crate) const OUTBOX_HIGH_WATER_BYTES: usize = 256 * 1024;
+/// Bytes queued for one peer above which it counts as not reading: 200 answers that come at 50 tokens a second fill it
+/// in five seconds.
+const FAR_BEHIND_BYTES: usize = 16 * 1024 * 1024;
 /// Bytes that one read takes at most: a TLS record.
 const READ_BUFFER_BYTES: usize = 16 * 1024;
 /// How long a closing connection may take to write what is queued.
@@ -99,8 +102,6 @@ pub(crate) enum Inbound {
 pub(crate) enum Next {
     /// Read on.
     Continue,
-    /// Read on when the future is done; writing goes on meanwhile.
-    Wait(BoxFuture<'static, ()>),
     /// Close.
     Close(CloseReason),
 }
@@ -212,7 +213,8 @@ impl Connection {
         Q::Answer::decode(&answer).map_err(|error| QueryError::Malformed(error.to_string()))
     }
 
-    /// Waits until the peer's queue is below its mark, at most `limit`.
+    /// Waits until the peer's queue is below its mark, at most `limit`. For tasks of one request: whoever reads a
+    /// connection that several share must not wait for one of them.
     pub(crate) fn wait_for_room(&self, limit: Duration) -> impl Future<Output = Result<(), Elapsed>> + use<> {
         let connection = self.clone();
         async move { connection.0.env.timeout(limit, connection.0.outbox.room()).await }
@@ -221,6 +223,16 @@ impl Connection {
     /// Whether producers should wait.
     pub(crate) fn is_full(&self) -> bool {
         self.0.outbox.is_full()
+    }
+
+    /// Whether frames can still be queued.
+    pub(crate) fn is_open(&self) -> bool {
+        self.0.outbox.is_open()
+    }
+
+    /// Whether the peer is so far behind that nothing more should be kept for it.
+    pub(crate) fn is_far_behind(&self) -> bool {
+        self.0.outbox.queued_bytes() > FAR_BEHIND_BYTES
     }
 
     /// Closes after what is queued has been written.
@@ -286,7 +298,6 @@ where
         writing: Vec::new(),
         written: 0,
         flushing: false,
-        waiting: None,
         keep_alive,
         timer,
         closing: None,
@@ -312,7 +323,6 @@ struct Driver<S, H> {
     writing: Vec<u8>,
     written: usize,
     flushing: bool,
-    waiting: Option<BoxFuture<'static, ()>>,
     keep_alive: KeepAlive,
     timer: BoxFuture<'static, ()>,
     closing: Option<BoxFuture<'static, ()>>,
@@ -363,12 +373,6 @@ where
 
     fn poll_inbound(&mut self, cx: &mut Context<'_>) -> Poll<CloseReason> {
         loop {
-            if let Some(waiting) = &mut self.waiting {
-                if waiting.as_mut().poll(cx).is_pending() {
-                    return Poll::Pending;
-                }
-                self.waiting = None;
-            }
             // What comes after the reason to close is not looked at.
             if lock(&self.connection.0.reason).is_some() {
                 return Poll::Pending;
@@ -381,7 +385,6 @@ where
                     self.keep_alive.received(self.env.now_ns());
                     match self.dispatch(&frame) {
                         Next::Continue => {}
-                        Next::Wait(future) => self.waiting = Some(future),
                         Next::Close(reason) => {
                             // What is queued (an error answer, say) still goes out.
                             self.connection.close(reason);

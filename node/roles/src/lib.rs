@@ -9,6 +9,7 @@
 //! | [`proxy`] | routing, reservations, the ledger, signed payments |
 //! | [`worker`] | requests to an inference backend and back |
 //! | [`request_rules`] | which requests are forwarded, and what they may cost |
+//! | [`chain`] | the chain as nodes see it |
 //! | [`secure`], [`trust`] | proof of work, mutual TLS with evidence, allowed images |
 //! | [`connection`] | frames, queries and keep-alive on one connection |
 //! | [`receipts`] | what a client or worker knows of its account at a proxy |
@@ -20,6 +21,7 @@
 //! | [`daemon`] | one role as a process: configuration files, keys, logs, signals |
 
 mod body;
+pub mod chain;
 pub mod client;
 pub mod connection;
 pub mod daemon;

@@ -3,6 +3,7 @@
 //! Labels are names from this program and numbers of the protocol, never text of a peer or a user: the number of time
 //! series is bounded whatever happens on the network.
 
+use crate::telemetry::Role;
 use chrysalis_env::{Observation, Value};
 use chrysalis_wire::error_code::ErrorCode;
 use prometheus_client::{
@@ -35,12 +36,11 @@ const OTHER: &str = "other";
 const ROLES: [&str; 3] = ["client", "proxy", "worker"];
 const PAYMENTS: [&str; 3] = ["taken", "client_charge", "worker_payout"];
 /// Field of `request.end`, and the class that it counts.
-const TOKEN_CLASSES: [(&str, &str); 5] = [
+const TOKEN_CLASSES: [(&str, &str); 4] = [
     ("prompt_tokens", "prompt"),
     ("cached_tokens", "cached"),
     ("completion_tokens", "completion"),
     ("reasoning_tokens", "reasoning"),
-    ("adjusted_tokens", "adjusted"),
 ];
 /// Error codes of the protocol (spec §1.6) as labels.
 const CODES: [(ErrorCode, &str); 8] = [
@@ -139,7 +139,10 @@ pub struct Metrics {
     tokens: Family<OfClass, Counter>,
     answer_parts: Family<OfRole, Counter>,
     answer_bytes: Family<OfRole, Counter>,
+    tokens_adjusted: Family<OfRole, Counter>,
     peers: Family<OfPeer, Counter>,
+    sessions_ready: Family<OfRole, Gauge>,
+    ledger_writable: Gauge,
     connections_closed: Family<OfRole, Counter>,
     payments: Family<OfPayment, Counter>,
     notes: Family<OfRole, Counter>,
@@ -173,7 +176,10 @@ impl Metrics {
             tokens: Family::default(),
             answer_parts: Family::default(),
             answer_bytes: Family::default(),
+            tokens_adjusted: Family::default(),
             peers: Family::default(),
+            sessions_ready: Family::default(),
+            ledger_writable: Gauge::default(),
             connections_closed: Family::default(),
             payments: Family::default(),
             notes: Family::default(),
@@ -200,6 +206,21 @@ impl Metrics {
             "tokens",
             "Adjusted tokens of requests that ended, by class",
             self.tokens.clone(),
+        );
+        registry.register(
+            "adjusted_tokens",
+            "What requests that ended cost, in priced tokens: the sum over the classes",
+            self.tokens_adjusted.clone(),
+        );
+        registry.register(
+            "sessions_ready",
+            "Connections to proxies whose hand-shake is complete",
+            self.sessions_ready.clone(),
+        );
+        registry.register(
+            "ledger_writable",
+            "1 while the proxy's ledger can be written",
+            self.ledger_writable.clone(),
         );
         registry.register(
             "answer_parts",
@@ -289,6 +310,16 @@ impl Metrics {
             }
             "ledger.opened" => {
                 self.ledgers_opened.inc();
+                self.ledger_writable.set(1);
+            }
+            "ledger.state" => {
+                let is_writable = matches!(observation.field("writable"), Some(Value::Bool(true)));
+                self.ledger_writable.set(is_writable.into());
+            }
+            "session" => {
+                let is_ready = matches!(observation.field("ready"), Some(Value::Bool(true)));
+                let change = if is_ready { 1 } else { -1 };
+                self.sessions_ready.get_or_create(&OfRole { role }).inc_by(change);
             }
             "ledger.restored" => {
                 self.accounts_restored.inc();
@@ -328,6 +359,9 @@ impl Metrics {
                 .get_or_create(&OfClass { role, class })
                 .inc_by(observation.u64(field).unwrap_or(0));
         }
+        self.tokens_adjusted
+            .get_or_create(&OfRole { role })
+            .inc_by(observation.u64("adjusted_tokens").unwrap_or(0));
         let Some(key) = request_key(role, observation) else {
             return;
         };
@@ -350,19 +384,15 @@ impl Metrics {
         self.log_lines_dropped.inc();
     }
 
-    /// Peers of any kind that were accepted so far.
-    pub fn peers_accepted(&self) -> u64 {
-        let kinds = ROLES.iter().flat_map(|role| ROLES.map(|peer_kind| (*role, peer_kind)));
-        kinds
-            .filter_map(|(role, peer_kind)| {
-                self.peers.get(&OfPeer {
-                    role,
-                    peer_kind,
-                    verdict: "accepted",
-                })
-            })
-            .map(|counter| counter.get())
-            .sum()
+    /// Connections to proxies whose hand-shake is complete.
+    pub fn sessions_ready(&self, role: Role) -> i64 {
+        let role = role.name();
+        self.sessions_ready.get(&OfRole { role }).map_or(0, |gauge| gauge.get())
+    }
+
+    /// Whether the proxy's ledger was opened and can be written.
+    pub fn is_ledger_writable(&self) -> bool {
+        self.ledger_writable.get() == 1
     }
 
     /// The OpenMetrics text exposition.

@@ -85,6 +85,16 @@ impl Outbox {
         !state.closed && state.buffer.len() >= self.high_water_bytes
     }
 
+    /// Whether [`Self::close`] was not called yet.
+    pub(crate) fn is_open(&self) -> bool {
+        !self.lock().closed
+    }
+
+    /// Bytes that wait, less what the writer has taken over.
+    pub(crate) fn queued_bytes(&self) -> usize {
+        self.lock().buffer.len()
+    }
+
     /// Waits until the queue is below its mark, or the connection is closed.
     pub(crate) async fn room(&self) {
         poll_fn(|cx| {

@@ -110,6 +110,16 @@ pub(crate) fn payment(env: &Env, role: Role, payment: &'static str, owner: &str,
     );
 }
 
+/// A connection can be used for requests, or no longer: kind `session`.
+pub(crate) fn session(env: &Env, role: Role, is_ready: bool) {
+    env.observe("session", &[("role", role.name().into()), ("ready", is_ready.into())]);
+}
+
+/// Whether the proxy's ledger can be written, each time that changes: kind `ledger.state`.
+pub(crate) fn ledger(env: &Env, is_writable: bool) {
+    env.observe("ledger.state", &[("writable", is_writable.into())]);
+}
+
 /// Something that an operator should know: kind `note`. `text` comes from this program, not from a peer.
 pub(crate) fn note(env: &Env, role: Role, text: &str) {
     env.observe("note", &[("role", role.name().into()), ("text", Value::Text(text))]);

@@ -125,7 +125,7 @@ async fn management(network: &Network) {
         assert!(value(&format!("chrysalis_requests_total{{role=\"{role}\",code=\"0\"}}")) >= 2.0);
         assert!(value(&format!("chrysalis_request_duration_seconds_count{{role=\"{role}\"}}")) >= 2.0);
         assert!(value(&format!("chrysalis_answer_bytes_total{{role=\"{role}\"}}")) > 100.0);
-        assert!(value(&format!("chrysalis_tokens_total{{role=\"{role}\",class=\"adjusted\"}}")) > 0.0);
+        assert!(value(&format!("chrysalis_adjusted_tokens_total{{role=\"{role}\"}}")) > 0.0);
         assert!(metrics.ends_with("# EOF\n"));
 
         let (_, stats) = network.manage(daemon, "/stats", &token).await;

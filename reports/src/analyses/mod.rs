@@ -16,7 +16,7 @@ pub use cost::{ClassCost, Cost, TokenClass, cost, nanoton_per_million};
 pub use events::{AttestationSummary, FaultSummary, Rejection, attestations, faults};
 pub use latency::{Latency, LatencyMetric, MetricSummary, latency};
 pub use observer::{DirectionView, ObserverView, observer_view};
-pub use payments::{PaymentSummary, payments};
+pub use payments::{PaymentSummary, Unsigned, payments, unsigned};
 pub use runs::{RunSummary, runs};
 pub use timeline::{Choice, Lane, Timeline, TimelineEvent, choose_request, timeline};
 pub use verdicts::{PropertySummary, SuiteVerdict, VerdictSummary, verdicts};

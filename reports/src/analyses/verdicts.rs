@@ -35,6 +35,8 @@ pub struct PropertySummary {
     pub unseen: u64,
     /// Runs in which it could not be decided.
     pub undecided: u64,
+    /// Runs that had nothing to check it by.
+    pub unchecked: u64,
     /// Seed and detail of the first run that decided the verdict.
     pub example: Option<(u64, String)>,
 }
@@ -80,7 +82,7 @@ pub fn verdicts(runs: &[RunStore]) -> VerdictSummary {
             .tables()
             .assertions
             .iter()
-            .all(|row| matches!(row.verdict, AssertionVerdict::Pass | AssertionVerdict::Unseen));
+            .all(|row| !matches!(row.verdict, AssertionVerdict::Fail | AssertionVerdict::Undecided));
         passed_runs += u64::from(of_manifest == SuiteVerdict::Pass && held);
     }
     let properties: Vec<PropertySummary> = outcomes
@@ -110,12 +112,16 @@ fn property(class: AssertionClass, name: &str, outcomes: &[Outcome<'_>]) -> Prop
     let count = |verdict| outcomes.iter().filter(|outcome| outcome.verdict == verdict).count() as u64;
     let (passed, failed) = (count(AssertionVerdict::Pass), count(AssertionVerdict::Fail));
     let (unseen, undecided) = (count(AssertionVerdict::Unseen), count(AssertionVerdict::Undecided));
+    let unchecked = count(AssertionVerdict::NothingToCheck);
     let (verdict, decisive) = if failed > 0 {
         (SuiteVerdict::Fail, AssertionVerdict::Fail)
     } else if passed == 0 && unseen > 0 {
         (SuiteVerdict::Fail, AssertionVerdict::Unseen)
     } else if undecided > 0 {
         (SuiteVerdict::Undecided, AssertionVerdict::Undecided)
+    } else if passed == 0 && unchecked > 0 {
+        // Nothing is known about it: no pass.
+        (SuiteVerdict::Undecided, AssertionVerdict::NothingToCheck)
     } else {
         (SuiteVerdict::Pass, AssertionVerdict::Pass)
     };
@@ -131,6 +137,7 @@ fn property(class: AssertionClass, name: &str, outcomes: &[Outcome<'_>]) -> Prop
         failed,
         unseen,
         undecided,
+        unchecked,
         example,
     }
 }

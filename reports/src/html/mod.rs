@@ -20,6 +20,8 @@ pub struct ReportOptions {
     pub title: Option<String>,
     /// Request whose timeline is shown; absent for the most telling one.
     pub request_id: Option<String>,
+    /// Runs that should have been in the report but cannot be read; it says so.
+    pub left_out: u64,
     /// Most rows shown of any table.
     pub max_rows: usize,
     /// Size in bytes that the file should not exceed: tables, drawings and quoted text are shortened until it fits, or
@@ -32,6 +34,7 @@ impl Default for ReportOptions {
         Self {
             title: None,
             request_id: None,
+            left_out: 0,
             max_rows: 200,
             max_bytes: 2_000_000,
         }

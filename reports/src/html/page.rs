@@ -53,7 +53,7 @@ pub(super) fn page(runs: &[RunStore], options: &ReportOptions, findings: &Findin
                 }
                 footer {
                     p {
-                        "Made by Chrysalis from " (format::integer(runs.len() as u128)) " run stores of schema version "
+                        "Made by Chrysalis from " (format::counted(runs.len() as u64, "run store", "run stores")) " of schema version "
                         (SCHEMA_VERSION) ". The same run stores always give this file, byte for byte. Digest of the inputs: "
                         code { (inputs_digest(runs)) } "."
                     }

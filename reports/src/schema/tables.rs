@@ -61,7 +61,7 @@ codes! {
 
     /// Kind of a property.
     pub enum AssertionClass {
-        /// Safety: holds after every event.
+        /// Safety: holds at every moment, as far as everything that nodes and network reported shows.
         Always = "always",
         /// Liveness: holds within a bound after faults have stopped.
         Eventually = "eventually",
@@ -83,6 +83,8 @@ codes! {
         Unseen = "unseen",
         /// Could not be decided, for example a percentile of too few samples. Not a pass.
         Undecided = "undecided",
+        /// The run had nothing that the property says anything about, for example no restart. Another run may have.
+        NothingToCheck = "nothing_to_check",
     }
 }
 
@@ -225,7 +227,7 @@ table! {
         tokens: u64,
         /// Change of that account, in billed units.
         delta_tokens: i64,
-        /// Amount of money.
+        /// What the change is worth; zero where the account shrank.
         nanoton: u64,
         /// Request that caused it; absent if it settles several.
         request_id: Option<String>,

@@ -13,7 +13,7 @@ mod writer;
 pub use error::StoreError;
 pub use manifest::{FORMAT, Manifest, RunDescription, RunVerdict, TableRecord};
 pub(crate) use reader::inputs_digest;
-pub use reader::{RunStore, read_manifest};
+pub use reader::{RunStore, read_manifest, verify};
 pub use writer::RunStoreWriter;
 
 /// Name of the manifest's file.

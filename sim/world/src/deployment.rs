@@ -12,7 +12,7 @@ use chrysalis_attest::{
     policy::{AnchorError, AppraisalRules},
     tdx::TdReport,
 };
-use chrysalis_env::Env;
+use chrysalis_env::{BoxFuture, Env};
 use chrysalis_inference::{
     Backend,
     service::{Machine, ServiceTime},
@@ -20,14 +20,16 @@ use chrysalis_inference::{
     tiny::{TinyBackend, TinyConfig, TinyModel, TinyOptions},
 };
 use chrysalis_node::{
-    client::ClientSettings,
-    proxy::{ChainSource, ProxyLimits, ProxySettings},
+    client::{ClientSettings, Registrar},
+    proxy::{ChainSource, ProxyChain, ProxyLimits, ProxySettings},
     secure::SecureLimits,
     trust::Trust,
     worker::WorkerSettings,
 };
 use chrysalis_settlement::{
-    Address, ContractCodes, Network, Params, Prices, RootConfig, SigningKey, StaticRoot, TokenMultipliers, base_name,
+    Address, ContractCodes, Network, Params, Prices, RootConfig, RootSource, SigningKey, StaticRoot, TokenMultipliers,
+    base_name,
+    contracts::ProxyIdentity,
     ledger::{ClientChainState, ClientStatus},
     model_hash,
     params::StructVersion,
@@ -39,6 +41,7 @@ use std::{
     net::SocketAddr,
     num::NonZeroU32,
     sync::{Arc, Mutex, PoisonError},
+    time::Duration,
 };
 
 /// Seed of the simulated TEE vendor: one for all runs, so that its certificates are made once.
@@ -103,10 +106,40 @@ impl Workshop {
     }
 }
 
+/// From a client's registration to the moment when its proxy sees it.
+const REGISTRATION: Duration = Duration::from_secs(5);
+
 /// Accounts as the chain would have them (part 2 replaces this).
 #[derive(Debug)]
 struct StaticChain {
     clients: BTreeMap<Address, ClientChainState>,
+    /// Nonces by the client that registered them.
+    registered: Mutex<BTreeSet<(Address, u64)>>,
+}
+
+/// Registers nonces of one client.
+struct StaticRegistrar {
+    env: Env,
+    chain: Arc<StaticChain>,
+    owner: Address,
+}
+
+impl Registrar for StaticRegistrar {
+    fn register(&self, _client_contract: Address, nonce: u64) -> BoxFuture<'static, Result<(), String>> {
+        let (env, chain, owner) = (self.env.clone(), self.chain.clone(), self.owner);
+        Box::pin(async move {
+            let later = env.clone();
+            env.spawn("chain: registration", async move {
+                later.sleep(REGISTRATION).await;
+                chain
+                    .registered
+                    .lock()
+                    .unwrap_or_else(PoisonError::into_inner)
+                    .insert((owner, nonce));
+            });
+            Ok(())
+        })
+    }
 }
 
 impl ChainSource for StaticChain {
@@ -118,8 +151,9 @@ impl ChainSource for StaticChain {
         0
     }
 
-    fn is_registered(&self, _owner: &Address, _nonce: u64) -> bool {
-        false
+    fn is_registered(&self, owner: &Address, nonce: u64) -> bool {
+        let registered = self.registered.lock().unwrap_or_else(PoisonError::into_inner);
+        registered.contains(&(*owner, nonce))
     }
 }
 
@@ -158,6 +192,63 @@ fn named_hash(kind: &str, name: &str) -> [u8; 32] {
 /// The account that belongs to a name.
 pub(crate) fn address_of(kind: &str, name: &str) -> Address {
     Address::new(0, named_hash(kind, name))
+}
+
+/// Which of a proxy's two kinds of accounts.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+pub enum AccountKind {
+    /// Of a client, which is charged.
+    Client,
+    /// Of a worker, which is paid.
+    Worker,
+}
+
+/// Whose a contract is.
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
+pub struct Account {
+    /// Name of the proxy that keeps it.
+    pub proxy: String,
+    /// Of a client or a worker.
+    pub kind: AccountKind,
+    /// Name of the client or worker.
+    pub holder: String,
+}
+
+/// What follows from a plan before anything runs, for those who judge what nodes report.
+#[derive(Debug, Clone, Default)]
+pub(crate) struct Facts {
+    /// Allowed images of proxies and of workers; `None` if there is no evidence.
+    pub(crate) images: Option<([u8; 32], [u8; 32])>,
+    /// Contracts by address.
+    pub(crate) accounts: BTreeMap<String, Account>,
+}
+
+impl Facts {
+    /// The image that peers of a kind must show; `None` if they show none.
+    pub(crate) fn allowed_image(&self, kind: &str) -> Option<[u8; 32]> {
+        let (proxy, worker) = self.images?;
+        match kind {
+            "proxy" => Some(proxy),
+            "worker" => Some(worker),
+            _ => None,
+        }
+    }
+}
+
+fn proxy_owner(name: &str) -> Address {
+    address_of("proxy owner", name)
+}
+
+fn proxy_key(name: &str) -> SigningKey {
+    SigningKey::from_seed(&named_hash("proxy key", name))
+}
+
+fn client_owner(name: &str) -> Address {
+    address_of("client", name)
+}
+
+fn worker_owner(name: &str) -> Address {
+    address_of("worker owner", name)
 }
 
 const PROXY_IMAGE: &str = "chrysalis proxy";
@@ -208,18 +299,59 @@ impl Deployment {
                     balance_nanoton: economy.client_balance_nanoton.into(),
                     stake_nanoton: economy.client_stake_nanoton.into(),
                     tokens_used: 0,
-                    secret_hash: Sha256::digest(client.secret.as_bytes()).into(),
+                    secret_hash: if client.secret.is_empty() {
+                        [0; 32]
+                    } else {
+                        Sha256::digest(client.secret.as_bytes()).into()
+                    },
                 };
-                (address_of("client", &client.node.name), state)
+                (client_owner(&client.node.name), state)
             })
             .collect();
         Ok(Self {
             plan,
             root: Arc::new(StaticRoot::new(root)),
-            chain: Arc::new(StaticChain { clients }),
+            chain: Arc::new(StaticChain {
+                clients,
+                registered: Mutex::default(),
+            }),
             evidence,
             workshop: workshop.clone(),
         })
+    }
+
+    pub(crate) fn facts(&self) -> Facts {
+        let images = (self.plan.attestation.tee != TeeKind::None).then(|| {
+            let hash = |image| self.evidence.image_hash(image);
+            (hash(PROXY_IMAGE), hash(WORKER_IMAGE))
+        });
+        let root = self.root.current();
+        let mut accounts = BTreeMap::new();
+        for (index, proxy) in self.plan.proxies.iter().enumerate() {
+            let name = &proxy.node.name;
+            let public_key = proxy_key(name).public();
+            let identity = ProxyIdentity {
+                address: root.proxy_address(&proxy_owner(name), &public_key),
+                public_key,
+            };
+            let uses = |chosen: &[usize]| chosen.is_empty() || chosen.contains(&index);
+            let account = |kind, holder: &str| Account {
+                proxy: name.clone(),
+                kind,
+                holder: holder.to_owned(),
+            };
+            for client in self.plan.clients.iter().filter(|client| uses(&client.proxies)) {
+                let holder = &client.node.name;
+                let contract = root.client_address(&identity, &client_owner(holder));
+                accounts.insert(contract.to_wire(NETWORK), account(AccountKind::Client, holder));
+            }
+            for worker in self.plan.workers.iter().filter(|worker| uses(&worker.proxies)) {
+                let holder = &worker.node.name;
+                let contract = root.worker_address(&identity, &worker_owner(holder));
+                accounts.insert(contract.to_wire(NETWORK), account(AccountKind::Worker, holder));
+            }
+        }
+        Facts { images, accounts }
     }
 
     /// Settings of a proxy that listens on the two addresses.
@@ -232,15 +364,15 @@ impl Deployment {
         let name = &self.plan.proxies[index].node.name;
         let identity = self.evidence.identity(name, Some(PROXY_IMAGE), index as u64)?;
         Ok(ProxySettings {
-            owner: address_of("proxy owner", name),
+            owner: proxy_owner(name),
             wallet: address_of("proxy wallet", name),
             network: NETWORK,
-            key: Arc::new(SigningKey::from_seed(&named_hash("proxy key", name))),
+            key: Arc::new(proxy_key(name)),
             is_test: true,
             clients_listen,
             workers_listen,
             root: self.root.clone(),
-            chain: self.chain.clone(),
+            chain: ProxyChain::Static(self.chain.clone()),
             client_trust: self.evidence.trust(identity.clone(), false),
             worker_trust: self.evidence.trust(identity, true),
             limits: ProxyLimits::default(),
@@ -258,7 +390,7 @@ impl Deployment {
         let platform = (self.plan.proxies.len() + index) as u64;
         let identity = self.evidence.identity(&plan.node.name, Some(WORKER_IMAGE), platform)?;
         Ok(WorkerSettings {
-            owner: address_of("worker owner", &plan.node.name),
+            owner: worker_owner(&plan.node.name),
             network: NETWORK,
             model: plan.model.clone(),
             coefficient: plan.coefficient,
@@ -275,20 +407,27 @@ impl Deployment {
     pub(crate) fn client(
         &self,
         index: usize,
+        env: &Env,
         http_listen: SocketAddr,
         proxies: Vec<SocketAddr>,
     ) -> Result<ClientSettings, DeployError> {
         let plan = &self.plan.clients[index];
         let identity = self.evidence.identity(&plan.node.name, None, 0)?;
         Ok(ClientSettings {
-            owner: address_of("client", &plan.node.name),
+            owner: client_owner(&plan.node.name),
             network: NETWORK,
             secret: plan.secret.clone(),
             is_test: true,
             proxies,
             proxy_connections: plan.proxy_connections as usize,
             root: self.root.clone(),
+            registrar: Arc::new(StaticRegistrar {
+                env: env.clone(),
+                chain: self.chain.clone(),
+                owner: address_of("client", &plan.node.name),
+            }),
             trust: self.evidence.trust(identity, true),
+            allowed_origins: Vec::new(),
             http_listen,
         })
     }

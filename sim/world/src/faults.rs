@@ -44,6 +44,16 @@ pub(crate) enum Step {
         right: Vec<Place>,
         one_way: bool,
     },
+    Hold {
+        left: Vec<Place>,
+        right: Vec<Place>,
+        one_way: bool,
+    },
+    Release {
+        left: Vec<Place>,
+        right: Vec<Place>,
+        one_way: bool,
+    },
     Link {
         from: Place,
         to: Place,
@@ -67,47 +77,16 @@ pub(crate) fn schedule(faults: &[FaultPlan]) -> Vec<(u64, Step)> {
         let at = fault.at_ns;
         let after = |span: &Option<u64>| span.map(|span| at.saturating_add(span));
         match &fault.action {
-            FaultAction::Kill { node, restart_after_ns } => {
-                steps.push((
-                    at,
-                    Step::Kill {
-                        node: node.clone(),
-                        power: false,
-                    },
-                ));
-                steps.extend(after(restart_after_ns).map(|at| {
-                    (
-                        at,
-                        Step::Restart {
-                            node: node.clone(),
-                            wipe: false,
-                        },
-                    )
-                }));
-            }
+            FaultAction::Kill {
+                node,
+                restart_after_ns,
+                wipe,
+            } => steps.extend(death(at, node, false, after(restart_after_ns), *wipe)),
             FaultAction::PowerLoss {
                 node,
                 restart_after_ns,
                 wipe,
-            } => {
-                steps.push((
-                    at,
-                    Step::Kill {
-                        node: node.clone(),
-                        power: true,
-                    },
-                ));
-                let restart = |at| {
-                    (
-                        at,
-                        Step::Restart {
-                            node: node.clone(),
-                            wipe: *wipe,
-                        },
-                    )
-                };
-                steps.extend(after(restart_after_ns).map(restart));
-            }
+            } => steps.extend(death(at, node, true, after(restart_after_ns), *wipe)),
             FaultAction::Pause { node, length_ns } => {
                 steps.push((at, Step::Pause { node: node.clone() }));
                 steps.push((at.saturating_add(*length_ns), Step::Resume { node: node.clone() }));
@@ -126,6 +105,21 @@ pub(crate) fn schedule(faults: &[FaultPlan]) -> Vec<(u64, Step)> {
                 };
                 steps.push((at, Step::Cut { left, right, one_way }));
                 steps.extend(after(length_ns).map(|at| (at, heal)));
+            }
+            FaultAction::Hold {
+                left,
+                right,
+                one_way,
+                length_ns,
+            } => {
+                let (left, right, one_way) = (left.clone(), right.clone(), *one_way);
+                let release = Step::Release {
+                    left: left.clone(),
+                    right: right.clone(),
+                    one_way,
+                };
+                steps.push((at, Step::Hold { left, right, one_way }));
+                steps.extend(after(length_ns).map(|at| (at, release)));
             }
             FaultAction::Link {
                 from,
@@ -185,6 +179,16 @@ pub(crate) fn schedule(faults: &[FaultPlan]) -> Vec<(u64, Step)> {
     steps
 }
 
+/// The steps of a death, with or without the power, and of the restart if there is one.
+fn death(at: u64, node: &str, power: bool, back: Option<u64>, wipe: bool) -> impl Iterator<Item = (u64, Step)> {
+    let node = node.to_owned();
+    let kill = Step::Kill {
+        node: node.clone(),
+        power,
+    };
+    std::iter::once((at, kill)).chain(back.map(|at| (at, Step::Restart { node, wipe })))
+}
+
 /// Carries out a step and notes it.
 pub(crate) fn apply(
     step: &Step,
@@ -203,12 +207,15 @@ pub(crate) fn apply(
             };
             on(targets, node, kind, at_ns, recorder, |target| target.handle.kill(mode));
         }
-        Step::Restart { node, wipe } => on(targets, node, "restart", at_ns, recorder, |target| {
-            if *wipe {
-                target.handle.wipe_disk();
-            }
-            target.handle.restart();
-        }),
+        Step::Restart { node, wipe } => {
+            let kind = if *wipe { "restart_wiped" } else { "restart" };
+            on(targets, node, kind, at_ns, recorder, |target| {
+                if *wipe {
+                    target.handle.wipe_disk();
+                }
+                target.handle.restart();
+            });
+        }
         Step::Pause { node } => on(targets, node, "pause", at_ns, recorder, |target| target.handle.pause()),
         Step::Resume { node } => on(targets, node, "resume", at_ns, recorder, |target| {
             target.handle.resume();
@@ -229,24 +236,20 @@ pub(crate) fn apply(
             });
         }
         Step::Cut { left, right, one_way } => {
-            recorder.fault(at_ns, "partition", format!("{} | {}", names(left), names(right)));
-            for (a, b) in pairs(targets, left, right) {
-                if *one_way {
-                    network.cut_one_way(&a, &b);
-                } else {
-                    network.cut(&a, &b);
-                }
-            }
+            recorder.fault(at_ns, "partition", between(left, right));
+            each_pair(targets, left, right, *one_way, |a, b| network.cut_one_way(a, b));
         }
         Step::Heal { left, right, one_way } => {
-            recorder.fault(at_ns, "heal", format!("{} | {}", names(left), names(right)));
-            for (a, b) in pairs(targets, left, right) {
-                if *one_way {
-                    network.heal_one_way(&a, &b);
-                } else {
-                    network.heal(&a, &b);
-                }
-            }
+            recorder.fault(at_ns, "heal", between(left, right));
+            each_pair(targets, left, right, *one_way, |a, b| network.heal_one_way(a, b));
+        }
+        Step::Hold { left, right, one_way } => {
+            recorder.fault(at_ns, "hold", between(left, right));
+            each_pair(targets, left, right, *one_way, |a, b| network.hold_one_way(a, b));
+        }
+        Step::Release { left, right, one_way } => {
+            recorder.fault(at_ns, "release", between(left, right));
+            each_pair(targets, left, right, *one_way, |a, b| network.release_one_way(a, b));
         }
         Step::Link {
             from,
@@ -294,6 +297,26 @@ fn names(places: &[Place]) -> String {
         })
         .collect();
     names.join(", ")
+}
+
+fn between(left: &[Place], right: &[Place]) -> String {
+    format!("{} | {}", names(left), names(right))
+}
+
+/// Does something to the link of every pair across, and to the links back unless `one_way`.
+fn each_pair(
+    targets: &Targets,
+    left: &[Place],
+    right: &[Place],
+    one_way: bool,
+    action: impl Fn(&NodeHandle, &NodeHandle),
+) {
+    for (a, b) in pairs(targets, left, right) {
+        action(&a, &b);
+        if !one_way {
+            action(&b, &a);
+        }
+    }
 }
 
 fn pairs(targets: &Targets, left: &[Place], right: &[Place]) -> Vec<(NodeHandle, NodeHandle)> {

@@ -6,6 +6,7 @@
 //! | [`run`](mod@run) | running a plan in a simulated world |
 //! | [`live`] | running a plan on loopback sockets, and keeping a network up |
 //! | [`tunnel`](mod@tunnel) | through a node's proof of work, for ordinary TLS tools |
+//! | `chain` | the simulated chain in the world's time, and how nodes reach it |
 //! | `deployment` | what all nodes of a plan agree on: root configuration, accounts, identities |
 //! | `users` | who sends requests, and what comes back |
 //! | `faults` | faults as small steps |
@@ -13,6 +14,7 @@
 //! | [`properties`] | what must hold, and how it is judged |
 //! | [`outcome`] | requests, rows, verdicts, digests |
 
+mod chain;
 mod deployment;
 mod faults;
 pub mod live;
@@ -25,7 +27,7 @@ pub mod tunnel;
 mod users;
 
 pub use chrysalis_sim::{EngineKind, MADSIM_AVAILABLE};
-pub use deployment::{DeployError, Workshop};
+pub use deployment::{Account, AccountKind, DeployError, Workshop};
 pub use outcome::{Outcome, RunStats};
 pub use recorder::Detail;
 pub use run::{RunError, RunOptions, run};

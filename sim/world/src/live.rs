@@ -157,7 +157,7 @@ impl LiveNetwork {
             let listener = env.listen(LOOPBACK).await?;
             let address = listener.local_address();
             let proxies = self.chosen(&client.proxies, |(_, clients, _)| *clients);
-            let settings = self.deployment.client(index, address, proxies)?;
+            let settings = self.deployment.client(index, &env, address, proxies)?;
             self.clients.push((client.node.name.clone(), address));
             env.clone().spawn(
                 "client",
@@ -229,5 +229,14 @@ pub async fn run_live(plan: &Arc<Plan>, workshop: &Workshop, data: &Path) -> Res
         ..RunStats::default()
     };
     let requests = properties::with_lost(plan, diary.take());
-    Ok(Outcome::new(plan, requests, recorder.take(), stats, &expected, None))
+    let facts = network.deployment.facts();
+    Ok(Outcome::new(
+        plan,
+        facts,
+        requests,
+        recorder.take(),
+        stats,
+        &expected,
+        None,
+    ))
 }

@@ -1,13 +1,15 @@
 //! What a run was: requests, rows, verdicts, digests.
 
 use crate::{
+    deployment::{Account, Facts},
     plan::{Plan, RequestOutcome},
-    properties::{self, Assertion, ExpectedAnswers},
+    properties::{self, Assertion, ExpectedAnswers, Verdict},
     recorder::Rows,
     users::RequestRecord,
 };
 use chrysalis_sim::EventLog;
 use sha2::{Digest, Sha256};
+use std::collections::BTreeMap;
 
 /// Numbers of a run.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
@@ -33,6 +35,8 @@ pub struct Outcome {
     pub rows: Rows,
     /// Verdicts, in the order of the plan's expectations, safety before liveness.
     pub assertions: Vec<Assertion>,
+    /// Whose each contract is, by address.
+    pub accounts: BTreeMap<String, Account>,
     /// What users got, without times: equal on every engine where the plan has no race.
     pub application_digest: [u8; 32],
     /// The event log, if it was recorded.
@@ -42,27 +46,31 @@ pub struct Outcome {
 impl Outcome {
     pub(crate) fn new(
         plan: &Plan,
+        facts: Facts,
         requests: Vec<RequestRecord>,
         rows: Rows,
         stats: RunStats,
         expected: &ExpectedAnswers,
         log: Option<EventLog>,
     ) -> Self {
-        let assertions = properties::check(plan, &requests, &rows, expected);
+        let assertions = properties::check(plan, &facts, &requests, &rows, expected);
         let application_digest = application_digest(&requests);
         Self {
             stats,
             requests,
             rows,
             assertions,
+            accounts: facts.accounts,
             application_digest,
             log,
         }
     }
 
-    /// Whether everything held.
+    /// Whether nothing was violated.
     pub fn passed(&self) -> bool {
-        self.assertions.iter().all(|assertion| assertion.held)
+        self.assertions
+            .iter()
+            .all(|assertion| assertion.verdict != Verdict::Violated)
     }
 }
 

@@ -227,7 +227,7 @@ pub enum TinySize {
 pub struct ClientPlan {
     /// Name, region, clock.
     pub node: NodePlan,
-    /// Secret for short authorisation (spec §4.2).
+    /// Secret for short authorisation (spec §4.2). Without one the client authorises by registering a nonce on chain.
     pub secret: String,
     /// Proxies (indices) that the client may choose from; empty means all.
     pub proxies: Vec<usize>,
@@ -310,6 +310,8 @@ pub enum FaultAction {
         node: String,
         /// Starts again after this long; never if `None`.
         restart_after_ns: Option<u64>,
+        /// Files are wiped before the restart: the node comes back on a new disk.
+        wipe: bool,
     },
     /// Power is cut: peers hear nothing, unsynchronised writes are lost or torn.
     PowerLoss {
@@ -336,6 +338,17 @@ pub enum FaultAction {
         /// Only packets from left to right are lost.
         one_way: bool,
         /// Heals after this long; never if `None`.
+        length_ns: Option<u64>,
+    },
+    /// What is sent between two groups of places waits, and arrives in order when the time is over.
+    Hold {
+        /// One side.
+        left: Vec<Place>,
+        /// The other side.
+        right: Vec<Place>,
+        /// Only packets from left to right wait.
+        one_way: bool,
+        /// Released after this long; never if `None`.
         length_ns: Option<u64>,
     },
     /// A link changes.
@@ -379,7 +392,7 @@ pub enum FaultAction {
 /// What must hold after a run.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub enum Expectation {
-    /// A built-in property by name (`chrysalis_world::properties`); checked throughout the run or at its end.
+    /// A built-in property by name (`chrysalis_world::properties`); judged from everything that the run left.
     Property {
         /// Its name.
         name: String,
@@ -433,10 +446,13 @@ pub enum CountBound {
 /// Latencies of a request, seen from the user.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
 pub enum LatencyMetric {
-    /// Intended send time to first byte of the body.
+    /// From sending to the first part of the answer with text in it: a part that only names a role does not count.
     TimeToFirstToken,
     /// Between two pieces of a streamed answer.
     InterToken,
-    /// Intended send time to last byte.
+    /// From sending to the end of the answer.
     EndToEnd,
+    /// From the moment at which the plan wanted the request sent to the end of the answer: waiting for earlier requests
+    /// counts (coordinated omission).
+    EndToEndFromIntended,
 }

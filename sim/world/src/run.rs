@@ -97,6 +97,7 @@ pub fn run(plan: &Arc<Plan>, options: RunOptions, workshop: &Workshop) -> Result
     };
     let recorder = Arc::new(Recorder::new(options.detail));
     let diary = Arc::new(Diary::default());
+    let facts = deployment.facts();
     let (task_plan, task_recorder, task_diary) = (plan.clone(), recorder.clone(), diary.clone());
     let (result, report) = chrysalis_sim::run(options.engine, config, move |sim| async move {
         let world = Assembly {
@@ -122,7 +123,15 @@ pub fn run(plan: &Arc<Plan>, options: RunOptions, workshop: &Workshop) -> Result
         events: report.events,
         world_digest: report.digest,
     };
-    Ok(Outcome::new(plan, requests, rows, stats, &expected_answers, report.log))
+    Ok(Outcome::new(
+        plan,
+        facts,
+        requests,
+        rows,
+        stats,
+        &expected_answers,
+        report.log,
+    ))
 }
 
 /// The first place where two runs of a plan differ, in words; `None` if they do not.
@@ -283,7 +292,7 @@ impl Assembly {
             let proxies = proxy_addresses(&self.plan.clients[index].proxies, PROXY_CLIENTS_PORT);
             let ip = handle.ip();
             handle.start(move |env| {
-                let settings = deployment.client(index, (ip, CLIENT_HTTP_PORT).into(), proxies.clone());
+                let settings = deployment.client(index, &env, (ip, CLIENT_HTTP_PORT).into(), proxies.clone());
                 let (recorder, sim) = (recorder.clone(), sim.clone());
                 async move {
                     let name = env.node_name().to_owned();

@@ -34,6 +34,9 @@ pub struct RequestRecord {
     pub sent_ns: u64,
     /// First byte of the body.
     pub first_byte_ns: Option<u64>,
+    /// First text of the answer: the first event of a stream with text in it (one that only names a role has none), or
+    /// the end of an answer that is one object.
+    pub first_text_ns: Option<u64>,
     /// Last byte, or when the user knew that there will be no more.
     pub end_ns: Option<u64>,
     /// HTTP status.
@@ -157,6 +160,7 @@ async fn send(
         intended_ns,
         sent_ns: now_ns(),
         first_byte_ns: None,
+        first_text_ns: None,
         end_ns: None,
         http_status: None,
         error_code: 0,
@@ -243,8 +247,10 @@ async fn exchange(
         .get(header::CONTENT_TYPE)
         .and_then(|value| value.to_str().ok())
         .map(str::to_owned);
+    let is_event_stream = content_type.is_some_and(|kind| kind.starts_with("text/event-stream"));
     let mut body = response.into_body();
     let mut is_whole = true;
+    let mut text = TextWatch::default();
     while let Some(frame) = body.frame().await {
         let Ok(frame) = frame else {
             is_whole = false;
@@ -256,12 +262,18 @@ async fn exchange(
         record.parts.push((at_ns, data.len() as u64));
         let room = MAX_KEPT_BYTES - record.body.len();
         record.body.extend_from_slice(&data[..data.len().min(room)]);
+        if is_event_stream && text.begins_in(&record.body) {
+            record.first_text_ns = Some(at_ns);
+        }
         if !read_pause.is_zero() {
             env.sleep(read_pause).await;
         }
     }
+    if !is_event_stream && answer_text(&record.body).is_some_and(|text| !text.is_empty()) {
+        // One object can only be read when it is complete.
+        record.first_text_ns = record.parts.last().map(|(at_ns, _)| *at_ns);
+    }
     // A stream that is not closed by its last event ended early, however orderly.
-    let is_event_stream = content_type.is_some_and(|kind| kind.starts_with("text/event-stream"));
     is_whole &= !is_event_stream || record.body.trim_ascii_end().ends_with(b"data: [DONE]");
     if is_whole && record.http_status == Some(200) {
         RequestOutcome::Succeeded
@@ -313,6 +325,34 @@ struct Content<'a> {
     content: Option<Cow<'a, str>>,
 }
 
+/// Looks for the first event of a stream that has text, as the stream comes.
+#[derive(Debug, Default)]
+struct TextWatch {
+    /// Bytes that were looked at: whole lines.
+    read: usize,
+    found: bool,
+}
+
+impl TextWatch {
+    /// Whether the first text is in the lines that are new in `body`; true once at most.
+    fn begins_in(&mut self, body: &[u8]) -> bool {
+        if self.found {
+            return false;
+        }
+        // An event may come in several pieces: it counts when its line is whole.
+        let new = body.get(self.read..).unwrap_or_default();
+        let Some(end) = new.iter().rposition(|byte| *byte == b'\n') else {
+            return false;
+        };
+        self.read += end + 1;
+        self.found = new[..end]
+            .split(|byte| *byte == b'\n')
+            .filter_map(|line| line.strip_prefix(b"data:"))
+            .any(|data| answer_text(data).is_some_and(|text| !text.is_empty()));
+        self.found
+    }
+}
+
 /// The text of an answer: the pieces of its first choice, from events or from one object. `None` if it is no answer.
 pub(crate) fn answer_text(body: &[u8]) -> Option<String> {
     let body = std::str::from_utf8(body).ok()?;
@@ -338,4 +378,32 @@ pub(crate) fn answer_text(body: &[u8]) -> Option<String> {
         }
     }
     Some(text)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::TextWatch;
+
+    #[test]
+    fn the_first_text_is_not_the_first_event() {
+        let role = "data: {\"choices\":[{\"delta\":{\"role\":\"assistant\"}}]}\n\n";
+        let empty = "data: {\"choices\":[{\"delta\":{\"content\":\"\"}}]}\n\n";
+        let word = "data: {\"choices\":[{\"delta\":{\"content\":\"Hi\"}}]}\n\n";
+        let mut watch = TextWatch::default();
+        let mut body = role.as_bytes().to_vec();
+        assert!(!watch.begins_in(&body));
+        body.extend_from_slice(empty.as_bytes());
+        assert!(!watch.begins_in(&body));
+        // An event that is cut in two.
+        let (head, tail) = word.split_at(20);
+        body.extend_from_slice(head.as_bytes());
+        assert!(!watch.begins_in(&body));
+        body.extend_from_slice(tail.as_bytes());
+        assert!(watch.begins_in(&body));
+        body.extend_from_slice(word.as_bytes());
+        assert!(!watch.begins_in(&body), "there is one first text");
+        // Text of the completions endpoint, and everything in one piece.
+        assert!(TextWatch::default().begins_in(b"data: {\"choices\":[{\"text\":\"Hi\"}]}\n\ndata: [DONE]\n\n"));
+        assert!(!TextWatch::default().begins_in(b"data: [DONE]\n\n: a comment\n\n"));
+    }
 }

@@ -2,7 +2,7 @@
 
 mod common;
 
-use chrysalis_world::{EngineKind, Outcome, RunOptions, Workshop, plan::*, run};
+use chrysalis_world::{EngineKind, Outcome, RunOptions, Workshop, plan::*, properties::Verdict, run};
 use std::sync::Arc;
 
 /// A steady load, and a proxy that dies in the middle of it: killed or without power, depending on the seed.
@@ -15,7 +15,11 @@ fn proxy_dies(seed: u64) -> Plan {
     let restart_after_ns = Some(500_000_000);
     let node = "proxy-1".to_owned();
     let action = if seed.is_multiple_of(2) {
-        FaultAction::Kill { node, restart_after_ns }
+        FaultAction::Kill {
+            node,
+            restart_after_ns,
+            wipe: false,
+        }
     } else {
         FaultAction::PowerLoss {
             node,
@@ -39,7 +43,10 @@ fn go(plan: Plan, workshop: &Workshop) -> Outcome {
 }
 
 fn failures(outcome: &Outcome) -> Vec<String> {
-    let failed = outcome.assertions.iter().filter(|assertion| !assertion.held);
+    let failed = outcome
+        .assertions
+        .iter()
+        .filter(|assertion| assertion.verdict == Verdict::Violated);
     failed
         .map(|assertion| format!("{}: {}", assertion.name, assertion.detail))
         .collect()
@@ -88,6 +95,7 @@ fn power_ends_in_disk_work(operations: u64) -> Plan {
             action: FaultAction::Kill {
                 node,
                 restart_after_ns: Some(500_000_000),
+                wipe: false,
             },
         },
     ];
@@ -164,6 +172,7 @@ fn a_worker_that_dies_fails_its_requests_at_once() {
         action: FaultAction::Kill {
             node: "worker-1".into(),
             restart_after_ns: Some(1_000_000_000),
+            wipe: false,
         },
     }];
     let outcome = go(plan, &Workshop::default());
@@ -177,6 +186,96 @@ fn a_worker_that_dies_fails_its_requests_at_once() {
     assert!(!record.parts.is_empty(), "the user had received something before");
     let text = String::from_utf8_lossy(&record.body);
     assert!(text.contains("\"error\""), "an event says what happened: {text}");
+}
+
+#[test]
+fn what_is_held_arrives_late_and_nothing_of_it_is_lost() {
+    let (from_ns, length_ns) = (900_000_000, 4_000_000_000);
+    let held = |action: Option<FaultAction>| {
+        let mut plan = common::hello(5);
+        plan.users[0].requests = vec![common::request(1_000, "Count.", true)];
+        plan.faults = action
+            .map(|action| FaultPlan { at_ns: from_ns, action })
+            .into_iter()
+            .collect();
+        go(plan, &Workshop::default())
+    };
+    let node = |name: &str| vec![Place::Node(name.into())];
+    let hold = |one_way, left: &str, right: &str| FaultAction::Hold {
+        left: node(left),
+        right: node(right),
+        one_way,
+        length_ns: Some(length_ns),
+    };
+    let end = |outcome: &Outcome| outcome.requests[0].end_ns.unwrap();
+    let free = held(None);
+    assert!(free.passed() && end(&free) < 2_000_000_000, "{}", end(&free));
+    for (name, action) in [
+        ("both ways", hold(false, "proxy-1", "worker-1")),
+        ("to the worker", hold(true, "proxy-1", "worker-1")),
+        ("to the proxy", hold(true, "worker-1", "proxy-1")),
+    ] {
+        let outcome = held(Some(action));
+        let record = &outcome.requests[0];
+        assert_eq!(record.outcome, RequestOutcome::Succeeded, "{name}");
+        assert!(outcome.passed(), "{name}: {:?}", failures(&outcome));
+        let first = record.first_text_ns.unwrap();
+        assert!(
+            (from_ns + length_ns..from_ns + length_ns + 1_000_000_000).contains(&first),
+            "{name}: the first text came at {first}"
+        );
+        assert_eq!(outcome.application_digest, free.application_digest, "{name}: the text");
+        let kinds: Vec<&str> = outcome.rows.faults.iter().map(|fault| fault.kind.as_str()).collect();
+        assert_eq!(kinds, ["hold", "release"], "{name}");
+    }
+    // One that is never let go; and one of nodes that do not talk has no effect.
+    let for_ever = FaultAction::Hold {
+        left: node("client-1"),
+        right: node("proxy-1"),
+        one_way: false,
+        length_ns: None,
+    };
+    assert_ne!(held(Some(for_ever)).requests[0].outcome, RequestOutcome::Succeeded);
+    let elsewhere = held(Some(hold(false, "client-1", "worker-1")));
+    assert_eq!(end(&elsewhere), end(&free));
+}
+
+#[test]
+fn a_proxy_that_comes_back_on_an_empty_disk_has_lost_what_it_signed() {
+    let lost = |wipe: bool, power: bool| {
+        let mut plan = common::hello(6);
+        plan.users[0].requests = [1_000, 8_000, 16_000]
+            .map(|at_ms| common::request(at_ms, "Count.", true))
+            .to_vec();
+        let (node, restart_after_ns) = ("proxy-1".to_owned(), Some(500_000_000));
+        let action = if power {
+            FaultAction::PowerLoss {
+                node,
+                restart_after_ns,
+                wipe,
+            }
+        } else {
+            FaultAction::Kill {
+                node,
+                restart_after_ns,
+                wipe,
+            }
+        };
+        plan.faults = vec![FaultPlan {
+            at_ns: 12_000_000_000,
+            action,
+        }];
+        let outcome = go(plan, &Workshop::default());
+        let verdict = |name: &str| {
+            let found = outcome.assertions.iter().find(|assertion| assertion.name == name);
+            found.unwrap().verdict
+        };
+        (verdict("ledger-keeps-signed-units"), verdict("conservation-of-coins"))
+    };
+    for power in [false, true] {
+        assert_eq!(lost(false, power), (Verdict::Held, Verdict::Held), "power: {power}");
+        assert_eq!(lost(true, power).0, Verdict::Violated, "power: {power}");
+    }
 }
 
 #[test]

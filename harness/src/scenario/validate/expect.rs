@@ -1,17 +1,36 @@
 //! Expectations.
 
+use std::collections::BTreeSet;
+
 use chrysalis_world::plan::{CountBound, Expectation, LatencyMetric, RequestOutcome};
+use chrysalis_world::properties::{Scope, never_applies};
 
 use super::context::Context;
+use super::world::World;
 use crate::scenario::file::ExpectFile;
 use crate::scenario::load::Checked;
 use crate::scenario::located::At;
+use crate::scenario::model::{ActionTemplate, FaultTemplate, UserGroup};
 use crate::scenario::problem::Problem;
 use crate::scenario::properties::names;
 use crate::scenario::scalar::{LatencyBound, Name, RequestBound};
 
-pub(super) fn validate(cx: &Context<'_>, key: &At<ExpectFile>, requests_max: u64) -> Checked<Vec<Expectation>> {
+pub(super) fn validate(
+    cx: &Context<'_>,
+    key: &At<ExpectFile>,
+    world: &World,
+    workload: &[UserGroup],
+    faults: &[FaultTemplate],
+) -> Checked<Vec<Expectation>> {
     let file = &key.value;
+    let requests_max = workload.iter().map(|group| group.requests_max).sum();
+    let models_asked_for: BTreeSet<String> = workload.iter().map(|group| group.model.clone()).collect();
+    let scope = Scope {
+        tee: world.attestation.tee,
+        workers: &world.workers,
+        models_asked_for: &models_asked_for,
+        a_proxy_restarts: faults.iter().any(|fault| restarts_a_proxy(fault, world)),
+    };
     let mut expectations: Vec<Expectation> = Vec::new();
     for At {
         value: Name(name),
@@ -21,6 +40,9 @@ pub(super) fn validate(cx: &Context<'_>, key: &At<ExpectFile>, requests_max: u64
         let known = names();
         if !known.contains(&name.as_str()) {
             return cx.fail(position, Problem::UnknownProperty { name, known });
+        }
+        if let Some(why) = never_applies(&name, &scope) {
+            return cx.fail(position, Problem::NothingToCheck { name, why });
         }
         let expectation = Expectation::Property { name: name.clone() };
         if expectations.contains(&expectation) {
@@ -56,6 +78,7 @@ pub(super) fn validate(cx: &Context<'_>, key: &At<ExpectFile>, requests_max: u64
             (LatencyMetric::TimeToFirstToken, &latency.time_to_first_token),
             (LatencyMetric::InterToken, &latency.inter_token),
             (LatencyMetric::EndToEnd, &latency.end_to_end),
+            (LatencyMetric::EndToEndFromIntended, &latency.end_to_end_from_intended),
         ] {
             for At {
                 value: LatencyBound { percentile_bp, max_ns },
@@ -74,4 +97,20 @@ pub(super) fn validate(cx: &Context<'_>, key: &At<ExpectFile>, requests_max: u64
         return cx.fail(key.position, Problem::NothingExpected);
     }
     Ok(expectations)
+}
+
+fn restarts_a_proxy(fault: &FaultTemplate, world: &World) -> bool {
+    match &fault.action {
+        ActionTemplate::Kill {
+            node,
+            restart_after: Some(_),
+            ..
+        }
+        | ActionTemplate::PowerLoss {
+            node,
+            restart_after: Some(_),
+            ..
+        } => world.proxies.iter().any(|proxy| proxy.node.name == *node),
+        _ => false,
+    }
 }

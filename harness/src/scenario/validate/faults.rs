@@ -9,7 +9,7 @@ use super::links::{EndKeys, Ends, LinkKeys, current, ends, settings};
 use super::workload::Horizon;
 use super::world::World;
 use crate::diagnostic::Position;
-use crate::scenario::file::{FaultFile, List, PartitionFile};
+use crate::scenario::file::{FaultFile, List};
 use crate::scenario::load::Checked;
 use crate::scenario::located::{At, Key, Text};
 use crate::scenario::model::{ActionTemplate, FaultTemplate};
@@ -21,6 +21,7 @@ const ACTIONS: &[&str] = &[
     "power_loss",
     "pause",
     "partition",
+    "hold",
     "link",
     "clock_jump",
     "disk_full",
@@ -59,6 +60,7 @@ fn one_action(cx: &Context<'_>, file: &FaultFile, position: Position) -> Checked
         file.power_loss.given().map(|action| action.position),
         file.pause.given().map(|action| action.position),
         file.partition.given().map(|action| action.position),
+        file.hold.given().map(|action| action.position),
         file.link.given().map(|action| action.position),
         file.clock_jump.given().map(|action| action.position),
         file.disk_full.given().map(|action| action.position),
@@ -93,13 +95,14 @@ fn action(cx: &Context<'_>, file: &FaultFile, position: Position, world: &World)
         return Ok(ActionTemplate::Kill {
             node: node(&kill.node, *position)?,
             restart_after: span(&kill.restart_after)?,
+            wipe: wipe(cx, &kill.wipe, &kill.restart_after)?,
         });
     }
     if let Some(At { value: loss, position }) = file.power_loss.given() {
         return Ok(ActionTemplate::PowerLoss {
             node: node(&loss.node, *position)?,
             restart_after: span(&loss.restart_after)?,
-            wipe: loss.wipe.given().is_some_and(|wipe| wipe.value),
+            wipe: wipe(cx, &loss.wipe, &loss.restart_after)?,
         });
     }
     if let Some(At { value: pause, position }) = file.pause.given() {
@@ -115,13 +118,22 @@ fn action(cx: &Context<'_>, file: &FaultFile, position: Position, world: &World)
         position,
     }) = file.partition.given()
     {
-        let (left, right) = sides(cx, partition, *position, world)?;
+        let (left, right) = sides(cx, &partition.left, &partition.right, *position, world)?;
         let one_way = partition.one_way.given().is_some_and(|one_way| one_way.value);
         return Ok(ActionTemplate::Partition {
             left,
             right,
             one_way,
             length: length(&partition.length)?,
+        });
+    }
+    if let Some(At { value: hold, position }) = file.hold.given() {
+        let (left, right) = sides(cx, &hold.left, &hold.right, *position, world)?;
+        return Ok(ActionTemplate::Hold {
+            left,
+            right,
+            one_way: hold.one_way.given().is_some_and(|one_way| one_way.value),
+            length: length(&hold.length)?,
         });
     }
     if let Some(At {
@@ -169,9 +181,27 @@ fn action(cx: &Context<'_>, file: &FaultFile, position: Position, world: &World)
     cx.fail(position, Problem::NoAction { known: ACTIONS })
 }
 
+/// Whether a node's files are wiped: an empty disk shows only in a node that starts again.
+fn wipe(cx: &Context<'_>, wipe: &Key<bool>, restart_after: &Key<Text<Distribution<Duration>>>) -> Checked<bool> {
+    match wipe.given() {
+        Some(At { value: true, position }) if restart_after.given().is_none() => {
+            let when = "with `wipe`, say after how long the node starts again on its empty disk";
+            cx.fail(
+                *position,
+                Problem::MissingKey {
+                    key: "restart_after",
+                    when,
+                },
+            )
+        }
+        given => Ok(given.is_some_and(|wipe| wipe.value)),
+    }
+}
+
 fn sides(
     cx: &Context<'_>,
-    file: &PartitionFile,
+    left: &List<Name>,
+    right: &List<Name>,
     position: Position,
     world: &World,
 ) -> Checked<(Vec<Place>, Vec<Place>)> {
@@ -183,7 +213,7 @@ fn sides(
             .map(|entry| Ok((world.places.find(cx, entry)?, entry.position)))
             .collect()
     };
-    let (left, right) = (side(&file.left, "left")?, side(&file.right, "right")?);
+    let (left, right) = (side(left, "left")?, side(right, "right")?);
     for (place, position) in &right {
         if left.iter().any(|(other, _)| overlap(world, place, other)) {
             let (Place::Node(name) | Place::Region(name)) = place;
@@ -214,6 +244,7 @@ fn target(action: &ActionTemplate) -> String {
         ActionTemplate::PowerLoss { node, .. } => format!("power_loss/{node}"),
         ActionTemplate::Pause { node, .. } => format!("pause/{node}"),
         ActionTemplate::Partition { left, right, .. } => format!("partition/{}/{}", names(left), names(right)),
+        ActionTemplate::Hold { left, right, .. } => format!("hold/{}/{}", names(left), names(right)),
         ActionTemplate::Link { from, to, .. } => format!("link/{}/{}", name(from), name(to)),
         ActionTemplate::ClockJump { node, .. } => format!("clock_jump/{node}"),
         ActionTemplate::DiskFull { node, .. } => format!("disk_full/{node}"),

@@ -63,8 +63,8 @@ pub(crate) fn validate(source: &Arc<Source>, located: &At<ScenarioFile>) -> Chec
     };
     let workload = workload::validate(&cx, cx.required(&file.workload, "workload", *top)?, &world, &horizon)?;
     let faults = faults::validate(&cx, &file.faults, &world, &horizon)?;
-    let requests_max = workload.iter().map(|group| group.requests_max).sum();
-    let expectations = expect::validate(&cx, cx.required(&file.expect, "expect", *top)?, requests_max)?;
+    let expect = cx.required(&file.expect, "expect", *top)?;
+    let expectations = expect::validate(&cx, expect, &world, &workload, &faults)?;
     let race = cx.optional(&file.race)?.map(|Line(reason)| reason);
     Ok(Scenario {
         name: name.0,

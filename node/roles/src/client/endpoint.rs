@@ -19,7 +19,7 @@ use chrysalis_wire::{
     objects::ClientRunQueryEx,
     tl::{Boxed, RequestId, Seconds},
 };
-use http::{HeaderMap, HeaderName, HeaderValue, Method, Request, Response, StatusCode};
+use http::{HeaderMap, HeaderName, HeaderValue, Method, Request, Response, StatusCode, header};
 use http_body_util::{BodyExt, LengthLimitError, Limited};
 use hyper::body::Incoming;
 use serde_json::json;
@@ -46,6 +46,10 @@ impl Endpoint {
 impl Service for Endpoint {
     fn call(self: Arc<Self>, request: Request<Incoming>) -> BoxFuture<'static, Response<NodeBody>> {
         Box::pin(async move {
+            let origin = match allowed_origin(&self.shared.settings.allowed_origins, request.headers()) {
+                Ok(origin) => origin,
+                Err(refused) => return failure_response(StatusCode::FORBIDDEN, &refused),
+            };
             let mut response = match (request.method(), request.uri().path()) {
                 (&Method::OPTIONS, _) => json_response(StatusCode::OK, &json!({})),
                 (&Method::GET, "/v1/models") => self.models().await,
@@ -58,7 +62,9 @@ impl Service for Endpoint {
                     ),
                 ),
             };
-            allow_every_origin(response.headers_mut());
+            if let Some(origin) = origin {
+                allow_origin(response.headers_mut(), origin);
+            }
             response
         })
     }
@@ -298,10 +304,50 @@ fn failure_response(status: StatusCode, failure: &RequestFailure) -> Response<No
     json_response(status, &json!({ "error_code": failure.code, "error": failure.message }))
 }
 
-/// Spec §8.1: pages from anywhere may use the endpoint of their user's machine.
-fn allow_every_origin(headers: &mut HeaderMap) {
+/// The origin to answer to, if a web page asks. The reference lets pages from anywhere spend the deposit of whoever
+/// opens them (spec §8.1); here only listed ones may. A page that is not listed is refused, not just kept from reading:
+/// a browser sends plain POSTs without asking first.
+fn allowed_origin(allowed: &[String], headers: &HeaderMap) -> Result<Option<HeaderValue>, RequestFailure> {
+    let Some(origin) = headers.get(header::ORIGIN) else {
+        return Ok(None);
+    };
+    if allowed
+        .iter()
+        .any(|allowed| allowed == "*" || allowed.as_bytes() == origin.as_bytes())
+    {
+        return Ok(Some(origin.clone()));
+    }
+    let text = "web pages of this origin may not use the endpoint: list it in `allowed_origins`";
+    Err(RequestFailure::new(ErrorCode::Error, text))
+}
+
+fn allow_origin(headers: &mut HeaderMap, origin: HeaderValue) {
     let any = HeaderValue::from_static("*");
-    headers.insert("access-control-allow-origin", any.clone());
-    headers.insert("access-control-allow-methods", any.clone());
-    headers.insert("access-control-allow-headers", any);
+    headers.insert(header::ACCESS_CONTROL_ALLOW_ORIGIN, origin);
+    headers.insert(header::ACCESS_CONTROL_ALLOW_METHODS, any.clone());
+    headers.insert(header::ACCESS_CONTROL_ALLOW_HEADERS, any);
+    headers.insert(header::VARY, HeaderValue::from_static("origin"));
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn pages_of_unlisted_origins_are_refused() {
+        let listed = ["https://chat.example".to_owned()];
+        let mut headers = HeaderMap::new();
+        assert_eq!(allowed_origin(&[], &headers), Ok(None), "curl has no origin");
+        for (origin, allowed) in [
+            ("https://chat.example", true),
+            ("https://chat.example.evil", false),
+            ("http://chat.example", false),
+            ("null", false),
+        ] {
+            headers.insert(header::ORIGIN, HeaderValue::from_static(origin));
+            assert_eq!(allowed_origin(&listed, &headers).is_ok(), allowed, "{origin}");
+            assert!(allowed_origin(&["*".to_owned()], &headers).is_ok());
+            assert!(allowed_origin(&[], &headers).is_err());
+        }
+    }
 }

@@ -17,7 +17,7 @@ use crate::{
     telemetry::{self, Role},
     trust::Trust,
 };
-use chrysalis_env::{Either, Env, Listener, race};
+use chrysalis_env::{BoxFuture, Either, Env, Listener, race};
 use chrysalis_settlement::{Address, Network, RootSource};
 use session::Shared;
 use std::{
@@ -31,6 +31,26 @@ use std::{
 const PAYMENT_PAUSE: (Duration, Duration) = (Duration::from_secs(10), Duration::from_secs(20));
 /// How long running requests may take to end after a request to stop.
 const DRAIN_LIMIT: Duration = Duration::from_secs(30);
+
+/// Has the client's contract tell a proxy's contract a nonce (spec §4.2, long authorisation). Part of the settlement
+/// seam, as [`crate::proxy::ChainSource`] is on the other side.
+pub trait Registrar: Send + Sync + 'static {
+    /// Sends the registration; done when it was sent, whatever becomes of it.
+    ///
+    /// # Errors
+    /// It cannot be sent; says why.
+    fn register(&self, client_contract: Address, nonce: u64) -> BoxFuture<'static, Result<(), String>>;
+}
+
+/// Where there is no chain: only short authorisation works.
+#[derive(Debug, Clone, Copy)]
+pub struct NoRegistrar;
+
+impl Registrar for NoRegistrar {
+    fn register(&self, _client_contract: Address, _nonce: u64) -> BoxFuture<'static, Result<(), String>> {
+        Box::pin(async { Err("there is no chain to register on: the proxy must know the client's secret".to_owned()) })
+    }
+}
 
 /// Everything a client needs.
 pub struct ClientSettings {
@@ -48,8 +68,12 @@ pub struct ClientSettings {
     pub proxy_connections: usize,
     /// The root contract.
     pub root: Arc<dyn RootSource>,
+    /// Registers nonces where the secret is not on the chain.
+    pub registrar: Arc<dyn Registrar>,
     /// Own identity, and what proxies must show.
     pub trust: Trust,
+    /// Origins of web pages that may use the endpoint; `*` is any.
+    pub allowed_origins: Vec<String>,
     /// Where users connect.
     pub http_listen: SocketAddr,
 }

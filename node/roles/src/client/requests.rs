@@ -17,8 +17,8 @@ use std::{
 };
 use tokio::sync::{Notify, oneshot};
 
-/// Bytes of an answer that wait for its user before the connection to the proxy stops being read.
-const BODY_HIGH_WATER_BYTES: usize = 256 * 1024;
+/// Bytes of an answer that wait for its user before the request is given up: some 16,000 tokens.
+const BODY_LIMIT_BYTES: usize = 4 * 1024 * 1024;
 
 /// Why a request has no complete answer.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
@@ -57,8 +57,8 @@ struct Slot {
 pub(super) enum Taken {
     /// Go on.
     Room,
-    /// The user reads too slowly: wait for this body before reading on.
-    Full(BodyWriter),
+    /// The user is so far behind that nothing more is kept for this request.
+    TooMuch,
     /// Nobody waits for this request here.
     Unknown,
 }
@@ -91,7 +91,7 @@ impl Requests {
         connection: u64,
         on_hang_up: impl FnOnce() + Send + 'static,
     ) -> oneshot::Receiver<Result<Head, RequestFailure>> {
-        let (body, reader) = body_pipe(BODY_HIGH_WATER_BYTES, on_hang_up);
+        let (body, reader) = body_pipe(BODY_LIMIT_BYTES, on_hang_up);
         let (sender, receiver) = oneshot::channel();
         let slot = Slot {
             connection,
@@ -164,8 +164,10 @@ impl Requests {
         let body = slot.body.clone();
         drop(slots);
         telemetry::part(&self.env, Role::Client, &id.0, bytes.len());
+        // Looked at before, so that one large part is not taken for a slow user.
+        let is_behind = body.is_full();
         body.push(Bytes::from(bytes));
-        if body.is_full() { Taken::Full(body) } else { Taken::Room }
+        if is_behind { Taken::TooMuch } else { Taken::Room }
     }
 
     /// The answer is complete.

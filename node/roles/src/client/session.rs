@@ -18,8 +18,9 @@ use chrysalis_wire::{
     messages::ProxyToClientMessage,
     objects::{
         AuthorizationWithProxy, ClientAuthorizeWithProxyLong, ClientAuthorizeWithProxyShort, ClientConnectToProxy,
-        ClientGetWorkerTypesV2, ClientParams, ClientQueryFinalInfo, ClientUpdatePaymentStatus, ClientWorkerTypesV2,
-        HttpResponse, ProxyConnectionAuth, TokensUsed,
+        ClientGetWorkerTypesV2, ClientParams, ClientProxyConnectionAuthLong, ClientProxyConnectionAuthShort,
+        ClientQueryFinalInfo, ClientUpdatePaymentStatus, ClientWorkerTypesV2, HttpResponse, ProxyConnectionAuth,
+        TokensUsed,
     },
     protocol_version::VersionRange,
     tl::{Boxed, RequestId, Secret},
@@ -32,12 +33,8 @@ use std::{
         Arc, Mutex, MutexGuard, PoisonError,
         atomic::{AtomicBool, Ordering},
     },
-    time::Duration,
 };
 use tokio::sync::Notify;
-
-/// How long a slow user may hold up the connection to a proxy before the request is given up.
-const SLOW_USER_LIMIT: Duration = Duration::from_secs(10);
 
 /// What all connections of a client share.
 pub(super) struct Shared {
@@ -68,6 +65,8 @@ enum HandshakeError {
     Query(#[from] QueryError),
     #[error("{0}")]
     Mismatch(#[from] ProxyMismatch),
+    #[error("{0}")]
+    Unregistered(String),
     #[error("the proxy refused the authorisation with code {0}")]
     Unauthorised(i32),
 }
@@ -138,6 +137,7 @@ impl Shared {
         match self.try_handshake(&session).await {
             Ok(()) => {
                 session.ready.store(true, Ordering::Relaxed);
+                telemetry::session(&self.env, Role::Client, true);
                 self.became_ready.notify_waiters();
                 telemetry::note(&self.env, Role::Client, "a proxy is ready");
             }
@@ -183,7 +183,10 @@ impl Shared {
                     .query(&ClientAuthorizeWithProxyShort { data })
                     .await?
             }
-            ProxyConnectionAuth::Short(_) | ProxyConnectionAuth::Long(_) => {
+            ProxyConnectionAuth::Short(ClientProxyConnectionAuthShort { nonce, .. })
+            | ProxyConnectionAuth::Long(ClientProxyConnectionAuthLong { nonce }) => {
+                let registration = settings.registrar.register(key, nonce.cast_unsigned());
+                registration.await.map_err(HandshakeError::Unregistered)?;
                 session.connection.query(&ClientAuthorizeWithProxyLong {}).await?
             }
         };
@@ -249,7 +252,10 @@ impl Dials for Shared {
     }
 
     fn closed(self: &Arc<Self>, connection: &Connection, reason: &CloseReason) {
-        lock(&self.state).sessions.remove(&connection.id());
+        let session = lock(&self.state).sessions.remove(&connection.id());
+        if session.is_some_and(|session| session.ready.load(Ordering::Relaxed)) {
+            telemetry::session(&self.env, Role::Client, false);
+        }
         let failure = RequestFailure::new(
             ErrorCode::Failure,
             format!("the connection to the proxy ended: {reason}"),
@@ -362,15 +368,12 @@ impl SessionHandler {
                 let _ = self.session.connection.send(&CancelQuery { request_id: id });
                 Next::Continue
             }
-            Taken::Full(body) => {
-                let (env, session) = (self.shared.env.clone(), self.session.clone());
-                Next::Wait(Box::pin(async move {
-                    if env.timeout(SLOW_USER_LIMIT, body.room()).await.is_err() {
-                        let failure = RequestFailure::new(ErrorCode::TimeOut, "the answer is read too slowly");
-                        requests.fail(id, &failure);
-                        let _ = session.connection.send(&CancelQuery { request_id: id });
-                    }
-                }))
+            // Waiting for this user would stop the other users of the connection (docs/decisions/0007).
+            Taken::TooMuch => {
+                let failure = RequestFailure::new(ErrorCode::TimeOut, "the answer is read too slowly");
+                requests.fail(id, &failure);
+                let _ = self.session.connection.send(&CancelQuery { request_id: id });
+                Next::Continue
             }
         }
     }

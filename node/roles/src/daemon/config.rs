@@ -54,6 +54,9 @@ pub struct ClientFile {
     /// Where that listens; loopback by default, because whoever reaches it spends the owner's deposit.
     #[serde(default = "loopback")]
     pub http_address: IpAddr,
+    /// Origins of web pages that may use it (`https://host:port`, or `*`); none by default, for the same reason.
+    #[serde(default)]
+    pub allowed_origins: Vec<String>,
     /// Connections to proxies to keep.
     #[serde(default = "proxy_connections", deserialize_with = "connection_count")]
     pub proxy_connections: usize,

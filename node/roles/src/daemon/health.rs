@@ -1,6 +1,6 @@
 //! Whether a role can do its work, asked when somebody asks.
 
-use crate::{management::HealthCheck, metrics::Metrics};
+use crate::{management::HealthCheck, metrics::Metrics, telemetry::Role};
 use bytes::Bytes;
 use chrysalis_env::{BoxFuture, Either, Env, http::HyperIo, race};
 use chrysalis_inference::Backend;
@@ -66,7 +66,7 @@ impl HealthCheck for ClientHealth {
     }
 }
 
-/// A worker is well when its backend answers and a proxy was found.
+/// A worker is well when its backend answers and it serves a proxy.
 pub(super) struct WorkerHealth {
     pub(super) env: Env,
     pub(super) backend: Arc<dyn Backend>,
@@ -77,8 +77,8 @@ impl HealthCheck for WorkerHealth {
     fn check(&self) -> BoxFuture<'_, Result<(), String>> {
         Box::pin(async move {
             match self.env.timeout(LIMIT, self.backend.probe()).await {
-                Ok(Ok(())) if self.metrics.peers_accepted() > 0 => Ok(()),
-                Ok(Ok(())) => Err("no proxy was found yet".to_owned()),
+                Ok(Ok(())) if self.metrics.sessions_ready(Role::Worker) > 0 => Ok(()),
+                Ok(Ok(())) => Err("no proxy is connected".to_owned()),
                 Ok(Err(error)) => Err(format!("the inference server does not answer: {error}")),
                 Err(elapsed) => Err(format!("the inference server does not answer: {elapsed}")),
             }
@@ -86,11 +86,19 @@ impl HealthCheck for WorkerHealth {
     }
 }
 
-/// A proxy whose ports and ledger are open is well: it waits for others.
-pub(super) struct ProxyHealth;
+/// A proxy is well while its ledger can be written: it waits for others, and refuses requests that it could not keep.
+pub(super) struct ProxyHealth {
+    pub(super) metrics: Arc<Metrics>,
+}
 
 impl HealthCheck for ProxyHealth {
     fn check(&self) -> BoxFuture<'_, Result<(), String>> {
-        Box::pin(async { Ok(()) })
+        Box::pin(async {
+            if self.metrics.is_ledger_writable() {
+                Ok(())
+            } else {
+                Err("the ledger cannot be written".to_owned())
+            }
+        })
     }
 }

@@ -9,10 +9,10 @@ use super::{
     secret_file, warn,
 };
 use crate::{
-    client::{ClientSettings, serve_client},
+    client::{ClientSettings, NoRegistrar, serve_client},
     management::HealthCheck,
     metrics::Metrics,
-    proxy::{LedgerError, ProxyError, ProxyLimits, ProxySettings, serve_proxy},
+    proxy::{LedgerError, ProxyChain, ProxyError, ProxyLimits, ProxySettings, serve_proxy},
     shutdown::Shutdown,
     worker::{WorkerSettings, run_worker},
 };
@@ -52,7 +52,7 @@ pub(super) async fn start(
 ) -> Result<Node, DaemonError> {
     match &config.file {
         RoleFile::Client(file) => client(env, config, file, trust, shutdown).await,
-        RoleFile::Proxy(file) => proxy(env, config, file, trust, shutdown).await,
+        RoleFile::Proxy(file) => proxy(env, config, file, trust, metrics, shutdown).await,
         RoleFile::Worker(file) => worker(env, config, file, trust, metrics, shutdown),
     }
 }
@@ -79,7 +79,9 @@ async fn client(
         proxies: proxies(env, config, RegisteredProxy::address_for_clients)?,
         proxy_connections: file.proxy_connections,
         root: Arc::new(StaticRoot::new(config.root.clone())),
+        registrar: Arc::new(NoRegistrar),
         trust: trust.attested,
+        allowed_origins: file.allowed_origins.clone(),
         http_listen: address,
     };
     let run = serve_client(env.clone(), settings, listener, shutdown);
@@ -98,6 +100,7 @@ async fn proxy(
     config: &Config,
     file: &ProxyFile,
     trust: NodeTrust,
+    metrics: &Arc<Metrics>,
     shutdown: Shutdown,
 ) -> Result<Node, DaemonError> {
     let lock = lock(&config.data_folder())?;
@@ -122,7 +125,7 @@ async fn proxy(
         clients_listen: clients.local_address(),
         workers_listen: workers.local_address(),
         root: Arc::new(StaticRoot::new(config.root.clone())),
-        chain: Arc::new(config.chain.clone()),
+        chain: ProxyChain::Static(Arc::new(config.chain.clone())),
         client_trust: trust.open,
         worker_trust: trust.attested,
         limits: ProxyLimits::default(),
@@ -135,7 +138,9 @@ async fn proxy(
             result
         }),
         addresses,
-        health: Arc::new(ProxyHealth),
+        health: Arc::new(ProxyHealth {
+            metrics: metrics.clone(),
+        }),
     })
 }
 
@@ -145,7 +150,11 @@ fn proxy_error(error: &ProxyError) -> DaemonError {
         ProxyError::Ledger(LedgerError::Forged { .. } | LedgerError::Unreadable { .. }) => {
             DaemonError::Invalid(format!("`db_path`, `signing_key_file`: {error}"))
         }
-        ProxyError::Ledger(_) | ProxyError::Listen(_) => DaemonError::Environment(error.to_string()),
+        // Going on with it would sign what was signed before.
+        ProxyError::Commit(_) => DaemonError::Invalid(format!("`db_path`: {error}")),
+        ProxyError::Contract(_) | ProxyError::Ledger(_) | ProxyError::Listen(_) => {
+            DaemonError::Environment(error.to_string())
+        }
     }
 }
 

@@ -72,7 +72,7 @@ fn a_request_is_counted_and_timed_once() {
         Some("1.0")
     );
     assert_eq!(
-        line(&text, r#"chrysalis_tokens_total{role="proxy",class="adjusted"}"#),
+        line(&text, r#"chrysalis_adjusted_tokens_total{role="proxy"}"#),
         Some("22")
     );
     assert!(text.ends_with("# EOF\n"));
@@ -81,6 +81,29 @@ fn a_request_is_counted_and_timed_once() {
         metrics.to_json("proxy")["requests_by_code"],
         json!({ "0": 1, "653": 1 })
     );
+}
+
+#[test]
+fn what_is_ready_follows_what_happens() {
+    let metrics = Metrics::new();
+    let record = |kind, field, value: bool| {
+        let fields = [("role", Value::from("worker")), (field, value.into())];
+        metrics.record(0, &Observation { kind, fields: &fields });
+    };
+    assert_eq!(metrics.sessions_ready(Role::Worker), 0);
+    record("session", "ready", true);
+    record("session", "ready", true);
+    record("session", "ready", false);
+    assert_eq!(metrics.sessions_ready(Role::Worker), 1);
+    record("session", "ready", false);
+    assert_eq!(metrics.sessions_ready(Role::Worker), 0);
+    assert!(!metrics.is_ledger_writable(), "it was not opened");
+    record("ledger.opened", "role", true);
+    assert!(metrics.is_ledger_writable());
+    record("ledger.state", "writable", false);
+    assert!(!metrics.is_ledger_writable());
+    record("ledger.state", "writable", true);
+    assert!(metrics.is_ledger_writable());
 }
 
 #[test]

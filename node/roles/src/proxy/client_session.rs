@@ -19,7 +19,7 @@ use chrysalis_wire::{
     tl::Boxed,
 };
 use sha2::{Digest, Sha256};
-use std::{collections::BTreeMap, sync::Arc};
+use std::{collections::BTreeMap, sync::Arc, time::Duration};
 
 /// A refused query: code and text.
 struct Refusal(ErrorCode, String);
@@ -38,8 +38,14 @@ enum Phase {
         version: Version,
         nonce: u64,
     },
-    Authorised,
+    /// Authorised, or waiting for the chain to say so: the rest of the hand-shake is not this handler's.
+    Decided,
 }
+
+/// How long a client's contract may take to register a nonce (spec §1.5, §4.2).
+const LONG_AUTHORISATION_LIMIT: Duration = Duration::from_secs(300);
+/// Pause between two looks for the nonce.
+const REGISTRATION_PAUSE: Duration = Duration::from_secs(1);
 
 pub(super) struct ClientHandler {
     shared: Arc<Shared>,
@@ -57,12 +63,73 @@ impl ClientHandler {
     }
 }
 
+fn not_authorised() -> Refusal {
+    Refusal::new(ErrorCode::Error, "not authorised")
+}
+
+/// Opens the session of a client that has proven to be `owner`.
+fn admit(
+    shared: &Shared,
+    connection: &Connection,
+    owner: Address,
+    version: Version,
+) -> Result<AuthorizationWithProxy, Refusal> {
+    let mut state = shared.lock();
+    // Sessions of closed connections are removed once, so none may be added afterwards.
+    if !connection.is_open() {
+        return Err(not_authorised());
+    }
+    let account = shared.client_account(&mut state, &owner).ok_or_else(not_authorised)?;
+    let (signed_payment, tokens_committed_to_db, max_tokens) = shared.client_bill(account);
+    let session = ClientSession {
+        connection: connection.clone(),
+        owner,
+        version,
+    };
+    state.client_sessions.insert(connection.id(), session);
+    drop(state);
+    Ok(AuthorizationWithProxy::Success(ClientAuthorizationWithProxySuccess {
+        signed_payment,
+        tokens_committed_to_db,
+        max_tokens,
+    }))
+}
+
+/// Answers the query `id` when the owner's contract has registered this connection's nonce (spec §4.2).
+async fn authorise_by_chain(
+    shared: Arc<Shared>,
+    connection: Connection,
+    id: i64,
+    owner: Address,
+    version: Version,
+    nonce: u64,
+) {
+    let env = shared.env.clone();
+    let registered = async {
+        while connection.is_open() && !shared.chain.is_registered(&owner, nonce) {
+            env.sleep(REGISTRATION_PAUSE).await;
+        }
+    };
+    let answer = match env.timeout(LONG_AUTHORISATION_LIMIT, registered).await {
+        Ok(()) => admit(&shared, &connection, owner, version),
+        Err(_elapsed) => Err(not_authorised()),
+    };
+    match answer {
+        // An answer that cannot be queued belongs to a connection that is closing.
+        Ok(answer) => drop(connection.answer(id, &answer)),
+        Err(Refusal(code, text)) => {
+            let _ = connection.refuse(id, code.number(), text.clone());
+            connection.close(CloseReason::Local(text));
+        }
+    }
+}
+
 impl Handler for ClientHandler {
     fn handle(&mut self, connection: &Connection, inbound: Inbound) -> Next {
         match inbound {
             Inbound::Ready => Next::Continue,
             Inbound::Query { id, data } => {
-                let is_handshake = !matches!(self.phase, Phase::Authorised);
+                let is_handshake = !matches!(self.phase, Phase::Decided);
                 match self.query(id, &data) {
                     Ok(()) => Next::Continue,
                     Err(Refusal(code, text)) => {
@@ -94,12 +161,23 @@ impl ClientHandler {
             }
             ClientQuery::AuthorizeWithProxyShort(short) => {
                 let hash: [u8; 32] = Sha256::digest(short.data.expose()).into();
-                let answer = self.authorise(Some(hash))?;
+                let (owner, version, _) = self.connected()?;
+                // The hash of an empty secret authorises nobody: it is public (T17).
+                let empty: [u8; 32] = Sha256::digest(b"").into();
+                let chain = self.shared.chain.client(&owner);
+                if hash == empty || chain.is_none_or(|chain| chain.secret_hash != hash) {
+                    return Err(not_authorised());
+                }
+                let answer = admit(&self.shared, &self.connection, owner, version)?;
+                self.phase = Phase::Decided;
                 self.connection.answer(id, &answer)
             }
             ClientQuery::AuthorizeWithProxyLong(_) => {
-                let answer = self.authorise(None)?;
-                self.connection.answer(id, &answer)
+                let (owner, version, nonce) = self.connected()?;
+                self.phase = Phase::Decided;
+                let task = authorise_by_chain(self.shared.clone(), self.connection.clone(), id, owner, version, nonce);
+                self.shared.env.spawn("proxy: long authorisation", task);
+                Ok(())
             }
             ClientQuery::UpdatePaymentStatus(_) => {
                 let owner = self.owner()?;
@@ -170,7 +248,7 @@ impl ClientHandler {
             .map_err(|error| violation(error.to_string()))?;
         let nonce = self.shared.env.random_u64();
         // An account's payment is shown only to its owner: before authorisation there is none to see (T19).
-        let auth = match settings.chain.client(&owner) {
+        let auth = match self.shared.chain.client(&owner) {
             Some(chain) if chain.secret_hash != [0; 32] => ProxyConnectionAuth::Short(ClientProxyConnectionAuthShort {
                 secret_hash: chain.secret_hash,
                 nonce: nonce.cast_signed(),
@@ -189,39 +267,11 @@ impl ClientHandler {
         })
     }
 
-    fn authorise(&mut self, secret_hash: Option<[u8; 32]>) -> Result<AuthorizationWithProxy, Refusal> {
-        let Phase::Connected { owner, version, nonce } = self.phase else {
-            return Err(Refusal::new(ErrorCode::ProtocolViolation, "connect first"));
-        };
-        let chain = &self.shared.settings.chain;
-        let proven = match secret_hash {
-            // The hash of an empty secret authorises nobody: it is public (T17).
-            Some(hash) => {
-                let empty: [u8; 32] = Sha256::digest(b"").into();
-                hash != empty && chain.client(&owner).is_some_and(|chain| chain.secret_hash == hash)
-            }
-            None => chain.is_registered(&owner, nonce),
-        };
-        let refused = || Refusal::new(ErrorCode::Error, "not authorised");
-        if !proven {
-            return Err(refused());
+    fn connected(&self) -> Result<(Address, Version, u64), Refusal> {
+        match self.phase {
+            Phase::Connected { owner, version, nonce } => Ok((owner, version, nonce)),
+            Phase::New | Phase::Decided => Err(Refusal::new(ErrorCode::ProtocolViolation, "connect first")),
         }
-        let mut state = self.shared.lock();
-        let account = self.shared.client_account(&mut state, &owner).ok_or_else(refused)?;
-        let (signed_payment, tokens_committed_to_db, max_tokens) = self.shared.client_bill(account);
-        let session = ClientSession {
-            connection: self.connection.clone(),
-            owner,
-            version,
-        };
-        state.client_sessions.insert(self.connection.id(), session);
-        drop(state);
-        self.phase = Phase::Authorised;
-        Ok(AuthorizationWithProxy::Success(ClientAuthorizationWithProxySuccess {
-            signed_payment,
-            tokens_committed_to_db,
-            max_tokens,
-        }))
     }
 
     fn worker_types_v2(&self) -> ClientWorkerTypesV2 {

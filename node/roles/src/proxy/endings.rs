@@ -10,7 +10,10 @@ use crate::{
     extension::CancelQuery,
     telemetry::{self, Role, Usage},
 };
-use chrysalis_settlement::{AdjustedUsage, ReportedUsage, UsageTokens, ledger::Verdict};
+use chrysalis_settlement::{
+    Address, AdjustedUsage, ReportedUsage, UsageTokens,
+    ledger::{Verdict, WorkerAccount},
+};
 use chrysalis_wire::{
     answer_stream::debug::NO_DEBUG,
     error_code::ErrorCode,
@@ -85,11 +88,7 @@ impl Shared {
             return;
         };
         // What the proxy itself passed on bounds what a failed request can cost: a worker cannot claim more.
-        let events = UsageTokens::clamped(0, 0, running.events, 0);
-        let seen = events.adjusted(
-            running.coefficient,
-            &self.settings.root.current().params.prices.multipliers,
-        );
+        let seen = self.passed_on(&running);
         let delivered = match used.and_then(|used| AdjustedUsage::try_from(reported(&used)).ok()) {
             Some(claimed) if claimed.total() <= seen.total() => claimed,
             _ => seen,
@@ -100,6 +99,13 @@ impl Shared {
         if let Some(booked) = self.book(state, running, id, code, Ending::Failed(delivered)) {
             self.send_bills(state, id, &booked);
         }
+    }
+
+    /// The usage of what went to the client so far, by the proxy's own count of events.
+    fn passed_on(&self, running: &Running) -> AdjustedUsage {
+        let events = UsageTokens::clamped(0, 0, running.events, 0);
+        let multipliers = self.settings.root.current().params.prices.multipliers;
+        events.adjusted(running.coefficient, &multipliers)
     }
 
     /// The worker broke the order of answers (spec §2.10): the request fails.
@@ -215,9 +221,12 @@ impl Shared {
         };
         if running.is_wanted {
             running.is_wanted = false;
+            let running = &*running;
             let code = ErrorCode::TimeOut.number();
             let text = "the answer took too long".to_owned();
-            forwarding::error(&running.client, id, code, text, AdjustedUsage::ZERO);
+            // The worker's final word can still lower what is charged for it.
+            let passed_on = self.passed_on(running);
+            forwarding::error(&running.client, id, code, text, passed_on);
             self.await_final_word(state, worker_id, id);
         } else {
             // The worker had its time for a final word as well.
@@ -275,13 +284,27 @@ impl Shared {
     pub(super) fn worker_gone(&self, connection: u64) {
         let mut guard = self.lock();
         let state = &mut *guard;
-        state.worker_sessions.remove(&connection);
+        let session = state.worker_sessions.remove(&connection);
         state.loads.remove(&connection);
         let all = (connection, RequestId([0; 32]))..=(connection, RequestId([255; 32]));
         let requests: Vec<RequestId> = state.requests.range(all).map(|((_, id), _)| *id).collect();
         for id in requests {
             let code = ErrorCode::Failure.number();
             self.end_failed(state, connection, id, code, "the worker is gone".into(), None);
+        }
+        if let Some(WorkerSession { owner, .. }) = session {
+            self.forget_idle_worker(state, &owner);
+        }
+    }
+}
+
+impl Shared {
+    /// Drops the account of an owner who earned nothing and has no connection: names cost nothing, memory does.
+    fn forget_idle_worker(&self, state: &mut State, owner: &Address) {
+        let is_connected = state.worker_sessions.values().any(|session| session.owner == *owner);
+        let is_empty = |account: &WorkerAccount| account.ledger().tokens_max() == 0 && account.tokens_paid() == 0;
+        if !is_connected && !state.dirty.workers.contains(owner) && state.workers.get(owner).is_some_and(is_empty) {
+            state.workers.remove(owner);
         }
     }
 }

@@ -3,22 +3,28 @@
 use super::{
     ChainSource,
     ledger_store::{LedgerError, LedgerStore},
+    onchain::Commits,
     state::{Shared, State},
 };
 use crate::telemetry::{self, Role};
 use chrysalis_settlement::{
     Address, Prices,
     ledger::{
-        ClientAccount, ClientChainState, ClientRecord, ClientStatus, DbSnapshot, LedgerPolicy, WorkerAccount,
-        WorkerRecord,
+        ClientAccount, ClientChainState, ClientRecord, ClientStatus, DbSnapshot, LedgerPolicy, TokenLedger,
+        WorkerAccount, WorkerRecord,
     },
 };
-use std::{collections::BTreeSet, sync::Arc, sync::PoisonError, time::Duration};
+use std::{
+    collections::{BTreeMap, BTreeSet},
+    sync::{Arc, PoisonError},
+    time::Duration,
+};
 
 /// Pause between two flushes (spec §1.3).
 const FLUSH_PAUSE: (Duration, Duration) = (Duration::from_secs(1), Duration::from_secs(2));
 const RECORD_VERSION: u8 = 1;
 const SEQNO_KEY: &str = "seqno";
+const COMMITS_KEY: &str = "commits";
 const CLIENT_PREFIX: &str = "client/";
 const WORKER_PREFIX: &str = "worker/";
 
@@ -44,14 +50,23 @@ pub(super) async fn keep_flushing(shared: Arc<Shared>) {
 }
 
 impl Shared {
-    /// Writes every account that changed in one transaction, then lets signatures cover it.
-    ///
-    /// With a static chain a commit of the state is confirmed at once (spec §9.4); the chain of part 2 confirms later.
+    /// Writes every account that changed in one transaction. Where there is no chain, signatures cover it from then on
+    /// (spec §9.4).
     ///
     /// # Errors
     /// The ledger cannot be written: the accounts stay due, and no request is begun until it can be.
     pub(super) fn flush(&self) -> Result<(), LedgerError> {
-        let (seqno, records, clients, workers) = {
+        self.flush_with(None).map(|_seqno| ())
+    }
+
+    /// As [`Self::flush`], for a commit of its number to the chain that this `session` is about to send (spec §4.6):
+    /// the ledger knows of it before anybody else does.
+    pub(super) fn flush_for_commit(&self, session: [u8; 32]) -> Result<u32, LedgerError> {
+        self.flush_with(Some(session))
+    }
+
+    fn flush_with(&self, session: Option<[u8; 32]>) -> Result<u32, LedgerError> {
+        let (seqno, records, clients, workers, commits) = {
             let mut state = self.lock();
             let state = &mut *state;
             let seqno = state.flush_seqno + 1;
@@ -76,39 +91,50 @@ impl Shared {
                 let record = state.workers.get(owner)?.to_record();
                 Some((key(WORKER_PREFIX, owner), encode_worker(&record)))
             }));
-            (seqno, records, clients, workers)
+            let mut commits = state.commits.clone();
+            if let Some(session) = session {
+                commits.pending.insert(seqno, session);
+            }
+            if session.is_some() || state.commits_are_dirty {
+                records.push((COMMITS_KEY.to_owned(), encode_commits(&commits)));
+            }
+            (seqno, records, clients, workers, commits)
         };
-        if records.len() == 1 && seqno > 1 && self.lock().closed_for.is_none() {
-            return Ok(());
+        if records.len() == 1 && seqno > 1 && !self.lock().ledger_is_stuck {
+            return Ok(seqno - 1);
         }
         let written = self.write(&records);
         let mut state = self.lock();
         let state = &mut *state;
-        if let Err(error) = written {
-            state.closed_for = Some("the ledger cannot be written");
-            return Err(error);
+        let was_stuck = std::mem::replace(&mut state.ledger_is_stuck, written.is_err());
+        if was_stuck != state.ledger_is_stuck {
+            telemetry::ledger(&self.env, !state.ledger_is_stuck);
         }
-        if state.closed_for == Some("the ledger cannot be written") {
-            state.closed_for = None;
-        }
+        written?;
         state.flush_seqno = seqno;
+        // What the chain said meanwhile is not written yet.
+        state.commits_are_dirty = state.commits.last_lt != commits.last_lt;
+        if let Some(session) = session {
+            state.commits.pending.insert(seqno, session);
+        }
+        let at_once = self.commits_at_once();
         for (owner, snapshot) in clients {
             if let Some(account) = state.clients.get_mut(&owner) {
-                settle(account.ledger_mut(), seqno, snapshot);
-                if account.ledger().is_settled() {
+                settle(account.ledger_mut(), seqno, snapshot, at_once);
+                if account.ledger().tokens_max() == account.ledger().committed_to_db() {
                     state.dirty.clients.remove(&owner);
                 }
             }
         }
         for (owner, snapshot) in workers {
             if let Some(account) = state.workers.get_mut(&owner) {
-                settle(account.ledger_mut(), seqno, snapshot);
-                if account.ledger().is_settled() {
+                settle(account.ledger_mut(), seqno, snapshot, at_once);
+                if account.ledger().tokens_max() == account.ledger().committed_to_db() {
                     state.dirty.workers.remove(&owner);
                 }
             }
         }
-        Ok(())
+        Ok(seqno)
     }
 
     fn write(&self, records: &[(String, Vec<u8>)]) -> Result<(), LedgerError> {
@@ -124,10 +150,12 @@ impl Shared {
     }
 }
 
-fn settle(ledger: &mut chrysalis_settlement::ledger::TokenLedger, seqno: u32, snapshot: DbSnapshot) {
+fn settle(ledger: &mut TokenLedger, seqno: u32, snapshot: DbSnapshot, at_once: bool) {
     // Flush numbers only grow, so the ledger cannot refuse this one.
     let _ = ledger.commit_to_db(seqno, snapshot);
-    ledger.commit_to_chain(seqno);
+    if at_once {
+        ledger.commit_to_chain(seqno);
+    }
 }
 
 /// Rebuilds accounts from the ledger's records.
@@ -157,6 +185,8 @@ pub(super) fn restore(
             let account = WorkerAccount::restored(&record, state.flush_seqno, fee, LedgerPolicy::default());
             state.dirty.workers.insert(record.owner);
             state.workers.insert(record.owner, account);
+        } else if key == COMMITS_KEY {
+            state.commits = decode_commits(value).ok_or_else(|| unreadable(key))?;
         } else if key != SEQNO_KEY {
             return Err(unreadable(key));
         }
@@ -219,6 +249,31 @@ fn decode_worker(bytes: &[u8]) -> Option<WorkerRecord> {
         tokens_max: i64::from_le_bytes(fields.take()?),
     };
     fields.end().then_some(record)
+}
+
+fn encode_commits(commits: &Commits) -> Vec<u8> {
+    let mut bytes = vec![RECORD_VERSION];
+    bytes.extend_from_slice(&commits.last_lt.to_le_bytes());
+    for (seqno, session) in &commits.pending {
+        bytes.extend_from_slice(&seqno.to_le_bytes());
+        bytes.extend_from_slice(session);
+    }
+    bytes
+}
+
+fn decode_commits(bytes: &[u8]) -> Option<Commits> {
+    let mut fields = Fields(bytes);
+    fields.version()?;
+    let mut commits = Commits {
+        last_lt: u64::from_le_bytes(fields.take()?),
+        pending: BTreeMap::new(),
+    };
+    while !fields.end() {
+        commits
+            .pending
+            .insert(u32::from_le_bytes(fields.take()?), fields.take()?);
+    }
+    Some(commits)
 }
 
 fn put_address(bytes: &mut Vec<u8>, address: &Address) {
@@ -287,5 +342,13 @@ mod tests {
         let bytes = encode_worker(&worker);
         assert_eq!(decode_worker(&bytes), Some(worker));
         assert_eq!(decode_worker(&bytes[1..]), None);
+
+        let commits = Commits {
+            last_lt: 7,
+            pending: [(1, [2; 32]), (u32::MAX, [3; 32])].into(),
+        };
+        let bytes = encode_commits(&commits);
+        assert_eq!(decode_commits(&bytes), Some(commits));
+        assert_eq!(decode_commits(&bytes[..bytes.len() - 1]), None);
     }
 }

@@ -10,6 +10,7 @@
 //! | `forwarding` | the forms of messages by protocol version |
 //! | `ledger` | writing accounts to disk, and signing only what is there |
 //! | `ledger_store` | the file |
+//! | `onchain` | what the chain says, commits of the ledger to it, contract actions |
 //! | `selection` | which worker gets a request |
 
 mod client_session;
@@ -17,6 +18,7 @@ mod endings;
 mod forwarding;
 mod ledger;
 mod ledger_store;
+mod onchain;
 mod requests;
 mod selection;
 mod state;
@@ -28,10 +30,12 @@ use crate::{
     telemetry::{self, Role},
     trust::Trust,
 };
-use chrysalis_env::{Either, Env, Listener, race};
+use chrysalis_env::{BoxFuture, Either, Env, Listener, race};
 use chrysalis_settlement::{Address, Network, RootSource, SigningKey, ledger::ClientChainState};
 use chrysalis_wire::{connection::Side, keep_alive::KeepAlivePolicy};
 pub use ledger_store::LedgerError;
+use onchain::OnChain;
+pub use onchain::{CommitError, ProxyChain};
 use state::Shared;
 use std::{
     io,
@@ -101,7 +105,7 @@ pub struct ProxySettings {
     /// The root contract.
     pub root: Arc<dyn RootSource>,
     /// Accounts on the chain.
-    pub chain: Arc<dyn ChainSource>,
+    pub chain: ProxyChain,
     /// Own identity, and what clients must show (usually nothing: spec §3.1).
     pub client_trust: Trust,
     /// Own identity, and what workers must show.
@@ -119,6 +123,12 @@ pub enum ProxyError {
     /// The ledger cannot be read.
     #[error("{0}")]
     Ledger(#[from] LedgerError),
+    /// The ledger is not the newest.
+    #[error("{0}")]
+    Commit(#[from] CommitError),
+    /// The proxy contract cannot be used.
+    #[error("the proxy contract: {0}")]
+    Contract(String),
 }
 
 /// Runs a proxy until it is asked to stop; running requests may finish, and the ledger is written last.
@@ -142,7 +152,13 @@ pub async fn serve_proxy(
     workers: Listener,
     mut shutdown: Shutdown,
 ) -> Result<(), ProxyError> {
-    let shared = Arc::new(Shared::open(env.clone(), settings)?);
+    let (shared, onchain) = open(&env, settings)?;
+    if let Some(onchain) = &onchain {
+        match race(onchain.start(), shutdown.requested()).await {
+            Either::Left(started) => started?,
+            Either::Right(()) => return Ok(()),
+        }
+    }
     let next_id = Arc::new(AtomicU64::new(1));
     let port = |listener, peers| Port {
         shared: shared.clone(),
@@ -155,10 +171,17 @@ pub async fn serve_proxy(
         let label = port.peers.label();
         env.spawn(label, port.accept(shutdown.clone()));
     }
-    let flushing = ledger::keep_flushing(shared.clone());
-    let mut flushing = Box::pin(flushing);
-    if let Either::Left(()) = race(flushing.as_mut(), shutdown.requested()).await {
-        return Ok(());
+    let mut flushing = Box::pin(ledger::keep_flushing(shared.clone()));
+    let mut following: BoxFuture<'_, Result<(), ProxyError>> = match &onchain {
+        Some(onchain) => Box::pin(onchain.follow()),
+        None => Box::pin(std::future::pending()),
+    };
+    let work = race(flushing.as_mut(), following.as_mut());
+    match race(work, shutdown.requested()).await {
+        Either::Left(Either::Left(())) => return Ok(()),
+        // Nothing more may be signed, nor written over a ledger that may be somebody else's by now.
+        Either::Left(Either::Right(stopped)) => return stopped,
+        Either::Right(()) => {}
     }
     shared.stop_accepting();
     let drained = async {
@@ -175,6 +198,22 @@ pub async fn serve_proxy(
     drop(flushing);
     shared.flush()?;
     Ok(())
+}
+
+fn open(env: &Env, settings: ProxySettings) -> Result<(Arc<Shared>, Option<OnChain>), ProxyError> {
+    match settings.chain.clone() {
+        ProxyChain::Static(source) => {
+            let shared = Shared::open(env.clone(), settings, source, None)?;
+            Ok((Arc::new(shared), None))
+        }
+        ProxyChain::Live { settlement, wallet } => {
+            let observed = Arc::new(onchain::Observed::default());
+            let shared = Shared::open(env.clone(), settings, observed.clone(), Some(&observed))?;
+            let shared = Arc::new(shared);
+            let onchain = OnChain::new(shared.clone(), settlement, wallet, observed);
+            Ok((shared, Some(onchain)))
+        }
+    }
 }
 
 #[derive(Clone, Copy, PartialEq, Eq)]

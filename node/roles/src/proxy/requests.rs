@@ -30,8 +30,6 @@ use std::{sync::Arc, time::Duration};
 
 /// Longest that a request may run, whatever the client asks for (the reference has no limit: T37).
 const LONGEST: Duration = Duration::from_secs(3600);
-/// How long a client connection may be full before the client is cut off.
-const SLOW_CLIENT_LIMIT: Duration = Duration::from_secs(30);
 
 /// A request that a worker has.
 pub(super) struct Running {
@@ -214,7 +212,7 @@ impl Shared {
 
         let mut guard = self.lock();
         let state = &mut *guard;
-        if let Some(reason) = state.closed_for {
+        if let Some(reason) = state.closed_for() {
             return Err(Refusal::new(ErrorCode::NotReady, reason));
         }
         let own_requests =
@@ -384,18 +382,12 @@ impl Shared {
         if let Some(booked) = booked {
             self.send_bills(state, id, &booked);
         }
-        drop(guard);
-        if !client.connection.is_full() {
-            return Next::Continue;
+        // Waiting for this client would stop the other clients of the worker (docs/decisions/0007).
+        if client.connection.is_far_behind() {
+            let reason = CloseReason::Local("the client reads too slowly".into());
+            client.connection.close(reason);
         }
-        // Stop reading this worker until its client has caught up: TCP then slows the worker.
-        Next::Wait(Box::pin(async move {
-            if client.connection.wait_for_room(SLOW_CLIENT_LIMIT).await.is_err() {
-                client
-                    .connection
-                    .close(CloseReason::Local("the client reads too slowly".into()));
-            }
-        }))
+        Next::Continue
     }
 }
 

@@ -1,9 +1,10 @@
 //! What a proxy knows: accounts, sessions, running requests. One lock, never held across a wait.
 
 use super::{
-    ProxySettings,
+    ChainSource, ProxySettings,
     ledger::{self, Dirty},
     ledger_store::{LedgerError, LedgerStore},
+    onchain::{Commits, Observed},
     requests::Running,
     selection::WorkerLoad,
 };
@@ -24,13 +25,17 @@ use chrysalis_wire::{
 };
 use std::{
     collections::BTreeMap,
-    sync::{Mutex, MutexGuard, PoisonError},
+    sync::{Arc, Mutex, MutexGuard, PoisonError},
 };
 use tokio::sync::Notify;
 
 pub(super) struct Shared {
     pub(super) env: Env,
     pub(super) settings: ProxySettings,
+    /// What the chain says about accounts.
+    pub(super) chain: Arc<dyn ChainSource>,
+    /// Whether a flush counts as committed at once, because there is nothing to commit it to.
+    commits_at_once: bool,
     /// Own contract and key.
     pub(super) identity: ProxyIdentity,
     pub(super) store: Mutex<Option<LedgerStore>>,
@@ -51,10 +56,26 @@ pub(super) struct State {
     /// Which worker connection has a client connection's request.
     pub(super) routes: BTreeMap<(u64, RequestId), u64>,
     pub(super) dirty: Dirty,
+    /// How far the own contract was read, and the commits on their way to it.
+    pub(super) commits: Commits,
+    pub(super) commits_are_dirty: bool,
     /// Number of the last flush.
     pub(super) flush_seqno: u32,
-    /// Set while the ledger cannot be written or the proxy stops: nothing new is begun that could not be kept.
-    pub(super) closed_for: Option<&'static str>,
+    /// While set, nothing is begun: it could not be kept.
+    pub(super) ledger_is_stuck: bool,
+    /// Once set, nothing new is begun.
+    pub(super) is_stopping: bool,
+}
+
+impl State {
+    /// Why no request is begun now, if none is.
+    pub(super) const fn closed_for(&self) -> Option<&'static str> {
+        match (self.is_stopping, self.ledger_is_stuck) {
+            (true, _) => Some("the proxy is stopping"),
+            (false, true) => Some("the ledger cannot be written"),
+            (false, false) => None,
+        }
+    }
 }
 
 /// A client connection that is authorised.
@@ -75,7 +96,12 @@ pub(super) struct WorkerSession {
 
 impl Shared {
     /// Opens the ledger and brings accounts back.
-    pub(super) fn open(env: Env, settings: ProxySettings) -> Result<Self, LedgerError> {
+    pub(super) fn open(
+        env: Env,
+        settings: ProxySettings,
+        chain: Arc<dyn ChainSource>,
+        observed: Option<&Observed>,
+    ) -> Result<Self, LedgerError> {
         let root = settings.root.current();
         let public_key: PublicKey = settings.key.public();
         let identity = ProxyIdentity {
@@ -84,7 +110,10 @@ impl Shared {
         };
         let store = LedgerStore::open(&*env.files(), settings.key.clone())?;
         let mut state = State::default();
-        ledger::restore(&mut state, &store.load()?, &root.params.prices, settings.chain.as_ref())?;
+        ledger::restore(&mut state, &store.load()?, &root.params.prices, &*chain)?;
+        if let Some(observed) = observed {
+            observed.restore(&state);
+        }
         env.observe("ledger.opened", &[]);
         let found = state
             .clients
@@ -106,14 +135,23 @@ impl Shared {
         let shared = Self {
             env,
             settings,
+            chain,
+            commits_at_once: observed.is_none(),
             identity,
             store: Mutex::new(Some(store)),
             state: Mutex::new(state),
             idle: Notify::new(),
         };
-        // What was on disk is covered by a first commit of this session (spec §4.6), so signatures continue at once.
-        shared.flush()?;
+        // What was on disk is covered by a first commit of this session (spec §4.6): here, where there is no chain.
+        if shared.commits_at_once {
+            shared.flush()?;
+        }
         Ok(shared)
+    }
+
+    /// Whether a flush counts as committed at once.
+    pub(super) const fn commits_at_once(&self) -> bool {
+        self.commits_at_once
     }
 
     pub(super) fn lock(&self) -> MutexGuard<'_, State> {
@@ -135,7 +173,7 @@ impl Shared {
     /// The account of `owner`, opened if the chain knows it.
     pub(super) fn client_account<'a>(&self, state: &'a mut State, owner: &Address) -> Option<&'a mut ClientAccount> {
         if !state.clients.contains_key(owner) {
-            let chain = self.settings.chain.client(owner)?;
+            let chain = self.chain.client(owner)?;
             let root = self.settings.root.current();
             let contract = root.client_address(&self.identity, owner);
             let price = root.params.prices.price_per_token_nanoton;
@@ -154,7 +192,7 @@ impl Shared {
             let contract = root.worker_address(&self.identity, owner);
             let fee = root.params.prices.worker_fee_per_token_nanoton;
             let mut account = WorkerAccount::new(*owner, contract, fee, LedgerPolicy::default());
-            let _ = account.apply(self.settings.chain.worker_tokens_paid(owner));
+            let _ = account.apply(self.chain.worker_tokens_paid(owner));
             account
         })
     }
@@ -205,7 +243,7 @@ impl Shared {
 
     /// Refuses new requests from now on.
     pub(super) fn stop_accepting(&self) {
-        self.lock().closed_for = Some("the proxy is stopping");
+        self.lock().is_stopping = true;
     }
 
     /// Tells those who wait that a request ended.

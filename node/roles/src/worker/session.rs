@@ -60,6 +60,8 @@ pub(super) struct Session {
     /// Requests that are running, with what stops each.
     requests: Mutex<BTreeMap<RequestId, watch::Sender<bool>>>,
     complete: AtomicBool,
+    /// The proxy has confirmed that.
+    served: AtomicBool,
 }
 
 fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
@@ -133,7 +135,11 @@ impl Shared {
 
     async fn handshake(self: Arc<Self>, session: Arc<Session>) {
         match self.try_handshake(&session).await {
-            Ok(()) => telemetry::note(&self.env, Role::Worker, "a proxy is being served"),
+            Ok(()) => {
+                session.served.store(true, Ordering::Relaxed);
+                telemetry::session(&self.env, Role::Worker, true);
+                telemetry::note(&self.env, Role::Worker, "a proxy is being served");
+            }
             Err(error) => session
                 .connection
                 .close(CloseReason::Local(format!("hand-shake: {error}"))),
@@ -319,6 +325,7 @@ impl Dials for Shared {
             account: Mutex::new(None),
             requests: Mutex::default(),
             complete: AtomicBool::new(false),
+            served: AtomicBool::new(false),
         });
         lock(&self.state).sessions.insert(connection.id(), session.clone());
         SessionHandler {
@@ -331,6 +338,9 @@ impl Dials for Shared {
         let session = lock(&self.state).sessions.remove(&connection.id());
         // Nobody is left to answer: stop generating.
         if let Some(session) = session {
+            if session.served.load(Ordering::Relaxed) {
+                telemetry::session(&self.env, Role::Worker, false);
+            }
             for cancel in lock(&session.requests).values() {
                 cancel.send_replace(true);
             }

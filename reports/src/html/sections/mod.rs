@@ -18,7 +18,7 @@ use maud::{Markup, html};
 use super::ReportOptions;
 use crate::analyses::{
     self, AttestationSummary, Cost, FaultSummary, Latency, ObserverView, PaymentSummary, RunSummary, SuiteVerdict,
-    VerdictSummary,
+    Unsigned, VerdictSummary,
 };
 use crate::store::RunStore;
 
@@ -30,6 +30,7 @@ pub(super) struct Findings {
     pub(super) latency: Latency,
     pub(super) cost: Cost,
     pub(super) payments: Vec<PaymentSummary>,
+    pub(super) unsigned: Vec<Unsigned>,
     pub(super) observer: ObserverView,
     pub(super) attestations: BTreeMap<String, AttestationSummary>,
     pub(super) faults: BTreeMap<String, FaultSummary>,
@@ -43,6 +44,7 @@ impl Findings {
             latency: analyses::latency(runs),
             cost: analyses::cost(runs),
             payments: analyses::payments(runs),
+            unsigned: analyses::unsigned(runs),
             observer: analyses::observer_view(runs),
             attestations: analyses::attestations(runs),
             faults: analyses::faults(runs),

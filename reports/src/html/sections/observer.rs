@@ -40,7 +40,7 @@ pub(super) fn body(context: &Context<'_>) -> Option<Markup> {
         })
         .collect();
     let table = Table {
-        caption: html! { "Packets at " (taps(context)) "; " (format::integer(u128::from(view.connections))) " connections" },
+        caption: html! { "Packets at " (taps(context)) "; " (format::counted(view.connections, "connection", "connections")) },
         heads: vec![
             Head::Text("Direction"),
             Head::Number("Packets"),

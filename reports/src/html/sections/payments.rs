@@ -9,8 +9,11 @@ use crate::html::text::untrusted;
 
 pub(super) fn body(context: &Context<'_>) -> Option<Markup> {
     let payments = &context.findings.payments;
-    payments.first()?;
-    let (rows, left_out) = capped(payments, context.limits.rows, |payment| {
+    let unsigned = &context.findings.unsigned;
+    if payments.is_empty() && unsigned.is_empty() {
+        return None;
+    }
+    let (mut rows, left_out) = capped(payments, context.limits.rows, |payment| {
         vec![
             untrusted(&payment.kind),
             untrusted(&payment.proxy),
@@ -20,6 +23,16 @@ pub(super) fn body(context: &Context<'_>) -> Option<Markup> {
             html! { (format::ton(payment.nanoton)) },
         ]
     });
+    rows.extend(unsigned.iter().map(|due| {
+        vec![
+            html! { (due.kind) ": booked, not yet signed" },
+            html! { "all" },
+            html! { "all" },
+            html! { (format::ABSENT) },
+            html! { (format::integer(due.tokens)) },
+            html! { (format::ton(due.nanoton)) },
+        ]
+    }));
     let table = Table {
         caption: html! { "Payments of all runs by kind, proxy and counterparty" },
         heads: vec![
@@ -34,7 +47,7 @@ pub(super) fn body(context: &Context<'_>) -> Option<Markup> {
         left_out,
     };
     Some(html! {
-        p.lead { "What was booked and settled. Amounts of one kind may be part of those of another, such as a top-up that later charges draw on: rows of different kinds do not add up." }
+        p.lead { "What was booked and settled. Amounts of one kind may be part of those of another, such as a top-up that later charges draw on: rows of different kinds do not add up. A proxy signs for what is written in its ledger, and only when somebody asks or a request ends: what was booked last in a run is signed later, and what a proxy lost in a crash never is. With those rows, a kind comes to the billed units under Cost." }
         (table.render())
     })
 }

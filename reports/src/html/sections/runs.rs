@@ -4,7 +4,7 @@ use maud::{Markup, html};
 
 use super::{Context, badge};
 use crate::analyses::{RunSummary, SuiteVerdict};
-use crate::format;
+use crate::format::{self, counted};
 use crate::html::table::{Head, Table, capped, optional};
 use crate::html::text::{shell_word, untrusted, untrusted_plain};
 use crate::store::RunVerdict;
@@ -18,8 +18,15 @@ pub(super) fn body(context: &Context<'_>) -> Markup {
     runs.sort_by_key(|run| run.verdict == RunVerdict::Pass);
     html! {
         p.lead {
-            "Failed runs first. A seed gives the same run again, event for event; a stored run can also be repeated with "
+            "Failed runs first. A seed gives the same run again, event for event. The commands below look for the scenario by its name in the folder "
+            code { "scenarios" } "; a file elsewhere is named after " code { "run" } ". A stored run is repeated and compared with its record by "
             code { "chrysalis replay " i { "folder of the run" } } "."
+        }
+        @if context.options.left_out > 0 {
+            p.lead {
+                b { (counted(context.options.left_out, "run", "runs")) } " could not be read and "
+                @if context.options.left_out == 1 { "is" } @else { "are" } " not part of any figure here."
+            }
         }
         (figures(context, &runs))
         (commands(context, &runs))
@@ -105,11 +112,10 @@ fn commands(context: &Context<'_>, runs: &[&RunSummary]) -> Markup {
 fn command(run: &RunSummary) -> Option<String> {
     let scenario = shell_word(&run.scenario)?;
     let engine = shell_word(&run.engine)?;
-    let profile = shell_word(&run.profile)?;
     // Ranges exclude their end, so the last seed of all has none of its own.
     let next = run.seed.checked_add(1)?;
     Some(format!(
-        "chrysalis run {scenario} --seeds {}..{next} --engine {engine} --profile {profile}",
+        "chrysalis run --filter {scenario} --seeds {}..{next} --engine {engine}",
         run.seed
     ))
 }

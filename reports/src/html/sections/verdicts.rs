@@ -18,7 +18,7 @@ struct Group {
 const GROUPS: [Group; 4] = [
     Group {
         title: "Safety",
-        meaning: "Checked after every event: what must always hold, and what must never happen.",
+        meaning: "What must hold at every moment, and what must never happen. Judged once, after the run, from everything that nodes and network reported.",
         classes: &[AssertionClass::Always, AssertionClass::Never],
     },
     Group {
@@ -63,6 +63,7 @@ fn table(context: &Context<'_>, group: &Group, members: &[&PropertySummary]) -> 
             count(property.passed),
             count(property.failed),
             count(property.unseen + property.undecided),
+            count(property.unchecked),
             match &property.example {
                 Some((seed, detail)) => html! { "seed " (seed) @if !detail.is_empty() { ": " (untrusted(detail)) } },
                 None => html! { (format::ABSENT) },
@@ -78,6 +79,7 @@ fn table(context: &Context<'_>, group: &Group, members: &[&PropertySummary]) -> 
             Head::Number("Runs: held"),
             Head::Number("violated"),
             Head::Number("not seen or undecided"),
+            Head::Number("nothing to check"),
             Head::Text("Run that decided it"),
         ],
         rows,

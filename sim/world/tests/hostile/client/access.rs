@@ -28,8 +28,10 @@ fn before_authorisation_nothing_is_done() {
                             .await;
                     }
                     3 => {
+                        // Whoever waits for the chain to vouch is not served meanwhile.
                         peer.send_query(7, &chrysalis_wire::objects::ClientAuthorizeWithProxyLong {})
                             .await;
+                        peer.send(&request(1, TOKENS)).await;
                     }
                     _ => {
                         peer.send_query(7, &chrysalis_wire::objects::ClientRequestRefund {})
@@ -53,6 +55,27 @@ fn before_authorisation_nothing_is_done() {
         assert!(scene.arrived().await.is_empty());
         scene.complete(&arrived[0]).await;
         mine.message::<ClientQueryAnswerPartEx>().await.unwrap();
+        scene
+    });
+}
+
+#[test]
+fn the_chain_vouches_for_nobody_who_did_not_register() {
+    attack(|mut scene| async move {
+        let mut peer = scene.stranger().await;
+        peer.query(&client_connect(&client_owner(OWNER))).await.unwrap();
+        let start_ns = scene.evil.now_ns();
+        peer.send_query(7, &chrysalis_wire::objects::ClientAuthorizeWithProxyLong {})
+            .await;
+        for _ in 0..60 {
+            scene.evil.sleep(seconds(5)).await;
+            assert!(scene.worker.is_alive().await);
+            if !peer.is_alive().await {
+                break;
+            }
+        }
+        let waited_s = (scene.evil.now_ns() - start_ns) / 1_000_000_000;
+        assert!((295..=320).contains(&waited_s), "refused after {waited_s} s");
         scene
     });
 }

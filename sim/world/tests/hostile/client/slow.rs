@@ -7,10 +7,7 @@ use crate::support::{
     parties::Policy,
     seconds,
 };
-use chrysalis_wire::{
-    objects::{ClientQueryAnswerPartEx, ClientRunQueryEx, ClientUpdatePaymentStatus},
-    tl::Seconds,
-};
+use chrysalis_wire::objects::{ClientQueryAnswerPartEx, ClientRunQueryEx, ClientUpdatePaymentStatus};
 
 /// Questions that nobody who reads the answers would have to count.
 const MOST_QUESTIONS: i64 = 200_000;
@@ -45,27 +42,22 @@ fn a_client_that_does_not_read_its_answers_is_cut_off() {
     });
 }
 
-/// What the limits of this version say: connections share a worker's connection, so one that is full stops the others
-/// for as long as the proxy waits for it, and then it is cut off and they go on.
+/// Connections share a worker's connection, so nobody waits for the slow one: what it does not read is kept up to a
+/// limit, and then it is cut off.
 #[test]
-fn a_client_that_does_not_read_stops_the_others_of_its_worker_for_half_a_minute_at_most() {
+fn a_client_that_does_not_read_holds_up_nobody() {
     lab(Policy::Tdx, |lab| async move {
         let mut scene = Scene::with_deposit(lab, 100_000_000).await;
         let mut slow = scene.owner().await;
         let mut honest = scene.lab.raw_client("honest", OWNER).await;
         slow.send(&request(1, 10_000)).await;
-        let patient = ClientRunQueryEx {
-            timeout: Seconds::from_f64(120.0),
-            ..request(2, TOKENS)
-        };
-        honest.send(&patient).await;
+        honest.send(&request(2, TOKENS)).await;
         assert_eq!(scene.arrived().await.len(), 2);
-        // More for the slow one than all queues and sockets on the way hold together, and behind it an answer for the
-        // other.
+        // As much for the slow one as is kept for it, and behind it an answer for the other.
         let mut bytes = Vec::new();
         scene.worker.encode(&stream_head(id(1)), &mut bytes);
         let chunk = part(id(1), &[b'x'; 32 * 1024]);
-        for _ in 0..20 {
+        for _ in 0..500 {
             scene.worker.encode(&chunk, &mut bytes);
         }
         scene.worker.encode(&head(id(2)), &mut bytes);
@@ -75,9 +67,19 @@ fn a_client_that_does_not_read_stops_the_others_of_its_worker_for_half_a_minute_
         assert!(scene.worker.offer_bytes(&bytes, seconds(40)).await);
         let answer: ClientQueryAnswerPartEx = honest.message().await.unwrap();
         assert_eq!(answer.request_id, id(2));
-        let waited_s = (scene.evil.now_ns() - start_ns) / 1_000_000_000;
-        assert_eq!(waited_s, 30);
-        // It has five more seconds to read what is queued; then nothing is kept for it.
+        let waited_ms = (scene.evil.now_ns() - start_ns) / 1_000_000;
+        assert!(waited_ms < 5_000, "{waited_ms} ms: it waited for the slow one");
+        assert!(
+            scene.lab.watch.closed("proxy").is_empty(),
+            "nobody is cut off for that much"
+        );
+
+        let mut bytes = Vec::new();
+        for _ in 0..600 {
+            scene.worker.encode(&chunk, &mut bytes);
+        }
+        assert!(scene.worker.offer_bytes(&bytes, seconds(40)).await);
+        // It has five seconds to read what is queued; then nothing is kept for it.
         scene.lab.env().sleep(seconds(6)).await;
         let closed = scene.lab.watch.closed("proxy");
         assert_eq!(closed, ["closed here: the client reads too slowly"]);

@@ -5,15 +5,15 @@ use chrysalis_attest::{
     SimulationOnly, TdMeasurements, TrustAnchors, certificate::IdentityKey, policy::AppraisalRules, report_data_for,
     sim_pki::SimPki,
 };
-use chrysalis_env::Env;
+use chrysalis_env::{BoxFuture, Env};
 use chrysalis_inference::{
     Backend,
     service::{Machine, ServiceTime},
     tiny::{TinyBackend, TinyConfig, TinyModel, TinyOptions},
 };
 use chrysalis_node::{
-    client::ClientSettings,
-    proxy::{ChainSource, ProxyLimits, ProxySettings},
+    client::{ClientSettings, Registrar},
+    proxy::{ChainSource, ProxyChain, ProxyLimits, ProxySettings},
     secure::SecureLimits,
     trust::Trust,
     worker::WorkerSettings,
@@ -200,6 +200,15 @@ impl ChainSource for Deposits {
     }
 }
 
+/// Registrations leave the client and never arrive.
+struct Unheard;
+
+impl Registrar for Unheard {
+    fn register(&self, _client_contract: Address, _nonce: u64) -> BoxFuture<'static, Result<(), String>> {
+        Box::pin(async { Ok(()) })
+    }
+}
+
 /// What all honest nodes agree on.
 pub(crate) struct Parties {
     pub(crate) root: Arc<StaticRoot>,
@@ -310,7 +319,7 @@ impl Parties {
             clients_listen: clients,
             workers_listen: workers,
             root: self.root.clone(),
-            chain: self.deposits.clone(),
+            chain: ProxyChain::Static(self.deposits.clone()),
             client_trust: self.trust(identity.clone(), Policy::Any),
             worker_trust: self.trust(identity, self.policy),
             limits: ProxyLimits::default(),
@@ -347,7 +356,9 @@ impl Parties {
             proxies,
             proxy_connections: 1,
             root: self.root.clone(),
+            registrar: Arc::new(Unheard),
             trust: self.trust(plain(name), self.policy),
+            allowed_origins: Vec::new(),
             http_listen: http,
         }
     }

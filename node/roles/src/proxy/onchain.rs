@@ -1,0 +1,632 @@
+//! The proxy on the chain (spec §4.4, §4.6, §5.4): what its contract says of clients and workers, the commits that
+//! let it sign, and the contract actions that are due.
+//!
+//! Nothing is signed before the flush that holds it was committed to the chain by this process: a process on an older
+//! copy of the ledger, or a second one beside this, meets a commit that it does not know, and stops.
+
+use super::{
+    ChainSource, ProxyError,
+    state::{Shared, State},
+};
+use crate::{
+    chain::{AccountStatus, ChainError, Done, Settlement, TransactionView, Wallet, Watch},
+    telemetry::{self, Role},
+};
+use chrysalis_settlement::{
+    Address, Cell, PaymentKind, contracts,
+    ledger::{ActionOutcome, ClientChainState, ClientStatus},
+    onchain::{
+        Coins,
+        message::{
+            common::Notice,
+            envelope::SignedCount,
+            proxy::{ClientPayload, ProxyMessage},
+            wallet::OutgoingMessage,
+        },
+        storage::{ClientStorage, ContractState, ProxyStorage, WorkerStorage},
+    },
+};
+use std::{
+    collections::{BTreeMap, BTreeSet},
+    fmt,
+    sync::{Arc, Mutex, MutexGuard, PoisonError},
+    time::Duration,
+};
+
+/// Pause between two looks at the own contract (spec §1.3).
+const REFRESH_PAUSE: (Duration, Duration) = (Duration::from_secs(5), Duration::from_secs(10));
+/// Pause between two commits (spec §1.3).
+const COMMIT_PAUSE: (Duration, Duration) = (Duration::from_secs(30), Duration::from_secs(60));
+/// Pause between two looks while the proxy waits for the chain at its start.
+const START_PAUSE: Duration = Duration::from_secs(1);
+/// How long a deployment or a commit may take before it is sent again: an earlier process's order may have taken the
+/// place of this one's in the wallet.
+const PATIENCE_NS: u64 = 120_000_000_000;
+/// Coins that the own contract is deployed with.
+const DEPLOY_NANOTON: u64 = 1_000_000_000;
+/// Coins of a contract action; what is left of them comes back (spec §5.4).
+const ACTION_NANOTON: u64 = 700_000_000;
+/// Coins of the action that pays the proxy's share to its owner (spec §5.4).
+const PAYOUT_NANOTON: u64 = 200_000_000;
+/// A share at least this large is paid to the owner (spec §5.4: 10 TON).
+const SHARE_THRESHOLD_NANOTON: u64 = 10_000_000_000;
+/// Registered nonces that are remembered. They belong to open connections, so a few are enough.
+const MAX_NONCES: usize = 4096;
+
+/// Where the proxy learns about accounts.
+#[derive(Clone)]
+pub enum ProxyChain {
+    /// A list that never changes: nothing is deployed, committed or paid.
+    Static(Arc<dyn ChainSource>),
+    /// The chain.
+    Live {
+        /// The way to it.
+        settlement: Arc<dyn Settlement>,
+        /// What the proxy sends with. Somebody runs it.
+        wallet: Arc<Wallet>,
+    },
+}
+
+impl fmt::Debug for ProxyChain {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Self::Static(_) => "Static",
+            Self::Live { .. } => "Live",
+        })
+    }
+}
+
+/// What the chain has said so far.
+#[derive(Default)]
+pub(super) struct Observed(Mutex<Seen>);
+
+#[derive(Default)]
+struct Seen {
+    clients: BTreeMap<Address, ClientChainState>,
+    workers: BTreeMap<Address, u64>,
+    nonces: BTreeSet<(Address, u64)>,
+    /// In the order in which they came, so that the oldest is forgotten.
+    nonces_by_age: std::collections::VecDeque<(Address, u64)>,
+}
+
+impl Observed {
+    /// What the ledger has kept of the contracts.
+    pub(super) fn restore(&self, state: &State) {
+        let mut seen = self.lock();
+        seen.clients = state
+            .clients
+            .iter()
+            .map(|(owner, account)| (*owner, *account.chain()))
+            .collect();
+        seen.workers = state
+            .workers
+            .iter()
+            .map(|(owner, account)| (*owner, account.tokens_paid()))
+            .collect();
+    }
+
+    fn lock(&self) -> MutexGuard<'_, Seen> {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    fn register(&self, owner: Address, nonce: u64) {
+        let mut seen = self.lock();
+        if seen.nonces.insert((owner, nonce)) {
+            seen.nonces_by_age.push_back((owner, nonce));
+        }
+        if seen.nonces_by_age.len() > MAX_NONCES
+            && let Some(oldest) = seen.nonces_by_age.pop_front()
+        {
+            seen.nonces.remove(&oldest);
+        }
+    }
+}
+
+impl ChainSource for Observed {
+    fn client(&self, owner: &Address) -> Option<ClientChainState> {
+        self.lock().clients.get(owner).copied()
+    }
+
+    fn worker_tokens_paid(&self, owner: &Address) -> u64 {
+        self.lock().workers.get(owner).copied().unwrap_or(0)
+    }
+
+    fn is_registered(&self, owner: &Address, nonce: u64) -> bool {
+        self.lock().nonces.contains(&(*owner, nonce))
+    }
+}
+
+/// Commits of flushes to the chain, as the ledger keeps them.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub(super) struct Commits {
+    /// Logical time up to which the own contract was read.
+    pub(super) last_lt: u64,
+    /// Commits that were sent and not seen yet, by number, with the session that sent them.
+    pub(super) pending: BTreeMap<u32, [u8; 32]>,
+}
+
+/// Why a proxy must not go on with the ledger that it has.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+pub enum CommitError {
+    /// A commit that this ledger does not know.
+    #[error(
+        "the chain holds commit {seqno} of this proxy, which its ledger does not know: the ledger is an older \
+             copy, or another process uses the same key"
+    )]
+    Unknown {
+        /// Its number.
+        seqno: i64,
+    },
+}
+
+impl Commits {
+    /// A commit was seen on the chain. Returns whether `session` sent it.
+    pub(super) fn confirm(&mut self, seqno: i32, sent_by: &[u8; 32], session: &[u8; 32]) -> Result<bool, CommitError> {
+        let unknown = CommitError::Unknown { seqno: seqno.into() };
+        let number = u32::try_from(seqno).map_err(|_| unknown.clone())?;
+        if self.pending.get(&number) != Some(sent_by) {
+            return Err(unknown);
+        }
+        self.pending = self.pending.split_off(&(number + 1));
+        Ok(sent_by == session)
+    }
+}
+
+/// The part of a proxy that reads and writes the chain.
+pub(super) struct OnChain {
+    shared: Arc<Shared>,
+    settlement: Arc<dyn Settlement>,
+    wallet: Arc<Wallet>,
+    observed: Arc<Observed>,
+    session: [u8; 32],
+}
+
+impl OnChain {
+    pub(super) fn new(
+        shared: Arc<Shared>,
+        settlement: Arc<dyn Settlement>,
+        wallet: Arc<Wallet>,
+        observed: Arc<Observed>,
+    ) -> Self {
+        let session = shared.env.random();
+        Self {
+            shared,
+            settlement,
+            wallet,
+            observed,
+            session,
+        }
+    }
+
+    fn note(&self, text: &str) {
+        telemetry::note(&self.shared.env, Role::Proxy, text);
+    }
+
+    fn contract(&self) -> Address {
+        self.shared.identity.address
+    }
+
+    /// Deploys the contract if need be, and commits this session: afterwards the proxy may sign.
+    ///
+    /// # Errors
+    /// The contract is closing or closed, or the ledger is not the newest.
+    pub(super) async fn start(&self) -> Result<(), ProxyError> {
+        let env = &self.shared.env;
+        let mut deploy_at_ns = env.now_ns();
+        loop {
+            match self.settlement.state(self.contract()).await {
+                Ok(account) if account.status == AccountStatus::Active => break,
+                Ok(_) if env.now_ns() >= deploy_at_ns => {
+                    self.deploy();
+                    deploy_at_ns = env.now_ns() + PATIENCE_NS;
+                }
+                Ok(_) => {}
+                Err(error) => self.note(&format!("the chain: {error}")),
+            }
+            env.sleep(START_PAUSE).await;
+        }
+        self.check_open().await?;
+        // First what other sessions committed, so that an old ledger is noticed before anything is sent.
+        self.refresh_surely().await?;
+        let mut seqno = self.commit()?;
+        let mut commit_at_ns = env.now_ns() + PATIENCE_NS;
+        while self.shared.lock().commits.pending.contains_key(&seqno) {
+            if env.now_ns() >= commit_at_ns {
+                seqno = self.commit()?;
+                commit_at_ns = env.now_ns() + PATIENCE_NS;
+            }
+            env.sleep(START_PAUSE).await;
+            self.refresh_surely().await?;
+        }
+        self.note("the ledger is committed to the chain");
+        Ok(())
+    }
+
+    fn deploy(&self) {
+        let root = self.shared.settings.root.current();
+        let settings = &self.shared.settings;
+        let key = &self.shared.identity.public_key;
+        let init = contracts::proxy_init(&root.codes, &root.params, &settings.owner, key, &root.root_address);
+        let message = OutgoingMessage {
+            bounce: false,
+            dest: self.contract(),
+            value: Coins::from(DEPLOY_NANOTON),
+            state_init: Some(init.state_init().clone()),
+            body: Notice::Empty.to_cell(),
+        };
+        self.note("the proxy contract is being deployed");
+        drop(self.wallet.order(self.shared.env.random_u64(), message, Done::Sent));
+    }
+
+    /// The contract must be this proxy's and open.
+    async fn check_open(&self) -> Result<(), ProxyError> {
+        loop {
+            match self.storage().await {
+                Ok(Some(storage)) if storage.state == ContractState::Normal => return Ok(()),
+                Ok(Some(_)) => return Err(ProxyError::Contract("it is closing or closed".to_owned())),
+                Ok(None) => return Err(ProxyError::Contract("its data is not a proxy contract's".to_owned())),
+                Err(error) => self.note(&format!("the chain: {error}")),
+            }
+            self.shared.env.sleep(START_PAUSE).await;
+        }
+    }
+
+    async fn storage(&self) -> Result<Option<ProxyStorage>, ChainError> {
+        let account = self.settlement.state(self.contract()).await?;
+        Ok(account.data.and_then(|data| ProxyStorage::parse(&data).ok()))
+    }
+
+    async fn refresh_surely(&self) -> Result<(), ProxyError> {
+        loop {
+            match self.refresh().await? {
+                Ok(()) => return Ok(()),
+                Err(error) => self.note(&format!("the chain: {error}")),
+            }
+            self.shared.env.sleep(START_PAUSE).await;
+        }
+    }
+
+    /// Follows the chain until it is dropped.
+    ///
+    /// # Errors
+    /// The ledger is not the newest.
+    pub(super) async fn follow(&self) -> Result<(), ProxyError> {
+        let env = &self.shared.env;
+        let mut commit_at_ns = env.now_ns();
+        let mut again_at_ns = env.now_ns();
+        let mut share_order = None;
+        loop {
+            env.sleep(env.random_span(REFRESH_PAUSE.0, REFRESH_PAUSE.1)).await;
+            if let Err(error) = self.refresh().await? {
+                self.note(&format!("the chain: {error}"));
+                continue;
+            }
+            let is_confirmed = self.shared.lock().commits.pending.is_empty();
+            if env.now_ns() >= if is_confirmed { commit_at_ns } else { again_at_ns } {
+                if let Err(error) = self.commit() {
+                    self.note(&format!("nothing is committed: {error}"));
+                }
+                let pause = env.random_span(COMMIT_PAUSE.0, COMMIT_PAUSE.1);
+                commit_at_ns = env
+                    .now_ns()
+                    .saturating_add(u64::try_from(pause.as_nanos()).unwrap_or(u64::MAX));
+                again_at_ns = env.now_ns() + PATIENCE_NS;
+            }
+            self.act();
+            self.take_share(&mut share_order).await;
+        }
+    }
+
+    /// Flushes the ledger and sends the number of the flush to the own contract.
+    fn commit(&self) -> Result<u32, ProxyError> {
+        let seqno = self.shared.flush_for_commit(self.session)?;
+        let query_id = self.shared.env.random_u64();
+        let body = Notice::StateCommit {
+            query_id,
+            // A flush a second fills 31 bits in 68 years.
+            seqno: i32::try_from(seqno).unwrap_or(i32::MAX),
+            session: self.session,
+        };
+        let message = OutgoingMessage {
+            bounce: true,
+            dest: self.contract(),
+            value: Coins::from(1),
+            state_init: None,
+            body: body.to_cell(),
+        };
+        drop(self.wallet.order(query_id, message, Done::Sent));
+        Ok(seqno)
+    }
+
+    /// Takes in what is new on the own contract.
+    async fn refresh(&self) -> Result<Result<(), ChainError>, ProxyError> {
+        let after_lt = self.shared.lock().commits.last_lt;
+        let mut watch = Watch::after(self.contract(), after_lt);
+        let news = match watch.news(&*self.settlement).await {
+            Ok(news) => news,
+            Err(error) => return Ok(Err(error)),
+        };
+        for transaction in &news {
+            self.take_in(transaction)?;
+        }
+        if !news.is_empty() {
+            let mut state = self.shared.lock();
+            state.commits.last_lt = watch.last_lt();
+            state.commits_are_dirty = true;
+        }
+        Ok(Ok(()))
+    }
+
+    fn take_in(&self, transaction: &TransactionView) -> Result<(), ProxyError> {
+        // What the contract refused did not happen.
+        let Some(message) = transaction.incoming.as_ref().filter(|_| transaction.is_success) else {
+            return Ok(());
+        };
+        let Some(source) = message.source.filter(|_| !message.is_bounced) else {
+            return Ok(());
+        };
+        if let Ok(Some(Notice::StateCommit { seqno, session, .. })) = Notice::parse(&message.body) {
+            // Anybody can send one; only the own wallet's count.
+            if source == self.wallet.address() {
+                self.confirm(seqno, &session)?;
+            }
+            return Ok(());
+        }
+        let identity = &self.shared.identity;
+        let root = self.shared.settings.root.current();
+        match ProxyMessage::parse(&message.body) {
+            // Without a payload the contract takes it from anybody: only the sender's address says who it was.
+            Ok(ProxyMessage::Client {
+                owner, state, payload, ..
+            }) if source == root.client_address(identity, &owner) => {
+                if let Some(ClientPayload::Register { nonce }) = payload {
+                    self.observed.register(owner, nonce);
+                }
+                self.client_seen(
+                    owner,
+                    ClientChainState {
+                        status: status(state.state),
+                        balance_nanoton: state.balance.nanoton(),
+                        stake_nanoton: state.stake.nanoton(),
+                        tokens_used: state.tokens_used,
+                        secret_hash: state.secret_hash,
+                    },
+                );
+            }
+            Ok(ProxyMessage::Worker { owner, tokens, .. }) if source == root.worker_address(identity, &owner) => {
+                self.worker_seen(owner, tokens);
+            }
+            _ => {}
+        }
+        Ok(())
+    }
+
+    fn confirm(&self, seqno: i32, sent_by: &[u8; 32]) -> Result<(), ProxyError> {
+        let mut state = self.shared.lock();
+        let state = &mut *state;
+        if state.commits.confirm(seqno, sent_by, &self.session)? {
+            // The list has held this number, so it is not negative.
+            let seqno = seqno.unsigned_abs();
+            state.clients.values_mut().for_each(|account| {
+                account.ledger_mut().commit_to_chain(seqno);
+            });
+            state.workers.values_mut().for_each(|account| {
+                account.ledger_mut().commit_to_chain(seqno);
+            });
+        }
+        Ok(())
+    }
+
+    fn client_seen(&self, owner: Address, found: ClientChainState) {
+        {
+            let mut seen = self.observed.lock();
+            let known = seen.clients.entry(owner).or_insert(found);
+            if found.tokens_used < known.tokens_used {
+                return;
+            }
+            *known = found;
+        }
+        let mut state = self.shared.lock();
+        // Opened here if need be, so that a restart knows it: the contract's history is read once.
+        if let Some(account) = self.shared.client_account(&mut state, &owner) {
+            if let Err(error) = account.apply(found) {
+                self.note(&format!("a client's contract: {error}"));
+            }
+            state.dirty.clients.insert(owner);
+        }
+    }
+
+    fn worker_seen(&self, owner: Address, tokens: u64) {
+        {
+            let mut seen = self.observed.lock();
+            let known = seen.workers.entry(owner).or_insert(tokens);
+            *known = (*known).max(tokens);
+        }
+        let mut state = self.shared.lock();
+        if let Err(error) = self.shared.worker_account(&mut state, &owner).apply(tokens) {
+            self.note(&format!("a worker's contract: {error}"));
+        }
+        state.dirty.workers.insert(owner);
+    }
+
+    /// Starts every contract action that is due.
+    fn act(&self) {
+        let mut due = Vec::new();
+        {
+            let mut state = self.shared.lock();
+            let State { clients, workers, .. } = &mut *state;
+            for (owner, account) in clients.iter_mut() {
+                if let Some(action) = account.begin_action() {
+                    due.push((Party::Client, *owner, account.contract(), action.kind, action.tokens));
+                }
+            }
+            for (owner, account) in workers.iter_mut() {
+                if let Some(action) = account.begin_action() {
+                    due.push((Party::Worker, *owner, account.contract(), action.kind, action.tokens));
+                }
+            }
+        }
+        for (party, owner, contract, kind, tokens) in due {
+            self.submit(party, owner, contract, kind, tokens);
+        }
+    }
+
+    fn submit(&self, party: Party, owner: Address, contract: Address, kind: PaymentKind, tokens: u64) {
+        let env = &self.shared.env;
+        let key = &self.shared.settings.key;
+        let query_id = env.random_u64();
+        let signed = SignedCount::sign(key, kind, query_id, tokens, contract, self.wallet.address());
+        let message = OutgoingMessage {
+            bounce: true,
+            dest: contract,
+            value: Coins::from(ACTION_NANOTON),
+            state_init: None,
+            body: signed.to_cell(),
+        };
+        let outcome = self.wallet.order(query_id, message, Done::Answered);
+        let (shared, settlement, observed) = (self.shared.clone(), self.settlement.clone(), self.observed.clone());
+        env.spawn("proxy: contract action", async move {
+            let outcome = outcome.await.unwrap_or(ActionOutcome::Failed);
+            // What the contract holds now decides, whatever the answer was: a count that it has is not sent again.
+            let found = settlement.state(contract).await;
+            let data = found.ok().and_then(|account| account.data);
+            finish(&shared, &observed, party, owner, data.as_ref(), outcome);
+        });
+    }
+
+    /// Has the proxy's share paid to its owner when it is worth it.
+    async fn take_share(&self, running: &mut Option<tokio::sync::oneshot::Receiver<ActionOutcome>>) {
+        if let Some(order) = running {
+            match order.try_recv() {
+                Err(tokio::sync::oneshot::error::TryRecvError::Empty) => return,
+                Ok(_) | Err(tokio::sync::oneshot::error::TryRecvError::Closed) => *running = None,
+            }
+        }
+        let Ok(Some(storage)) = self.storage().await else {
+            return;
+        };
+        if storage.state != ContractState::Closed && storage.balance_nanoton >= SHARE_THRESHOLD_NANOTON {
+            let query_id = self.shared.env.random_u64();
+            let body = ProxyMessage::Payout {
+                query_id,
+                excesses: self.wallet.address(),
+            };
+            let message = OutgoingMessage {
+                bounce: true,
+                dest: self.contract(),
+                value: Coins::from(PAYOUT_NANOTON),
+                state_init: None,
+                body: body.to_cell(),
+            };
+            *running = Some(self.wallet.order(query_id, message, Done::Answered));
+        }
+    }
+}
+
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Party {
+    Client,
+    Worker,
+}
+
+fn finish(
+    shared: &Shared,
+    observed: &Observed,
+    party: Party,
+    owner: Address,
+    data: Option<&Cell>,
+    outcome: ActionOutcome,
+) {
+    let mut state = shared.lock();
+    let state = &mut *state;
+    let trouble = match party {
+        Party::Client => state.clients.get_mut(&owner).and_then(|account| {
+            let found = data.and_then(|data| ClientStorage::parse(data).ok());
+            let applied = found.map(|storage| {
+                let found = ClientChainState {
+                    status: status(storage.state),
+                    balance_nanoton: storage.balance_nanoton.into(),
+                    stake_nanoton: storage.stake_nanoton.into(),
+                    tokens_used: storage.tokens_used,
+                    secret_hash: storage.secret_hash,
+                };
+                observed.lock().clients.insert(owner, found);
+                account.apply(found)
+            });
+            account.finish_action(outcome);
+            state.dirty.clients.insert(owner);
+            applied.and_then(Result::err)
+        }),
+        Party::Worker => state.workers.get_mut(&owner).and_then(|account| {
+            let found = data.and_then(|data| WorkerStorage::parse(data).ok());
+            let applied = found.map(|storage| account.apply(storage.tokens));
+            account.finish_action(outcome);
+            state.dirty.workers.insert(owner);
+            applied.and_then(Result::err)
+        }),
+    };
+    if let Some(error) = trouble {
+        telemetry::note(&shared.env, Role::Proxy, &format!("a contract: {error}"));
+    }
+}
+
+const fn status(state: ContractState) -> ClientStatus {
+    match state {
+        ContractState::Normal => ClientStatus::Normal,
+        ContractState::Closing => ClientStatus::Closing,
+        ContractState::Closed => ClientStatus::Closed,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const OURS: [u8; 32] = [1; 32];
+    const EARLIER: [u8; 32] = [2; 32];
+
+    fn commits(pending: &[(u32, [u8; 32])]) -> Commits {
+        Commits {
+            last_lt: 0,
+            pending: pending.iter().copied().collect(),
+        }
+    }
+
+    #[test]
+    fn a_commit_covers_what_was_sent_before_it() {
+        let mut commits = commits(&[(3, EARLIER), (5, OURS), (9, OURS)]);
+        assert_eq!(
+            commits.confirm(3, &EARLIER, &OURS),
+            Ok(false),
+            "an earlier session's covers nothing of this one"
+        );
+        assert_eq!(commits.confirm(5, &OURS, &OURS), Ok(true));
+        assert_eq!(commits.pending.keys().copied().collect::<Vec<_>>(), [9]);
+    }
+
+    /// An older copy of the ledger, no ledger, or a second process: each shows as a commit that is not in the list.
+    #[test]
+    fn unknown_commits_stop_the_proxy() {
+        for (seqno, sent_by) in [(4, OURS), (5, EARLIER), (6, OURS), (-1, OURS)] {
+            let mut known = commits(&[(5, OURS)]);
+            assert_eq!(
+                known.confirm(seqno, &sent_by, &OURS),
+                Err(CommitError::Unknown { seqno: seqno.into() })
+            );
+            assert_eq!(known, commits(&[(5, OURS)]));
+        }
+        assert!(commits(&[]).confirm(1, &OURS, &OURS).is_err());
+    }
+
+    #[test]
+    fn the_oldest_nonces_are_forgotten() {
+        let observed = Observed::default();
+        let owner = Address::new(0, [1; 32]);
+        for nonce in 0..=MAX_NONCES as u64 {
+            observed.register(owner, nonce);
+            observed.register(owner, nonce);
+        }
+        assert!(!observed.is_registered(&owner, 0));
+        assert!(observed.is_registered(&owner, 1) && observed.is_registered(&owner, MAX_NONCES as u64));
+    }
+}
