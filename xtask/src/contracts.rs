@@ -72,6 +72,30 @@ pub(crate) fn run(root: &Path, rest: &[String]) -> Outcome {
     }
 }
 
+/// `cargo xtask conformance`: records what the reference executor makes of the contracts' traffic.
+pub(crate) fn record(root: &Path) -> Outcome {
+    let contracts = folder(root);
+    if !has_tools(&contracts) {
+        return Err("needs Node, and `npm ci` in node/settlement/contracts".into());
+    }
+    // The recorder starts in its own folder, so the path must not depend on where this runs.
+    let out = root
+        .canonicalize()
+        .map_err(|error| format!("{}: {error}", root.display()))?
+        .join("sim/chain/tests/conformance");
+    let status = Command::new("node")
+        .arg("conformance/record.mjs")
+        .arg(&out)
+        .current_dir(&contracts)
+        .status()
+        .map_err(|error| format!("node cannot be started: {error}"))?;
+    if status.success() {
+        Ok(())
+    } else {
+        Err("the recorder found something that it did not expect".into())
+    }
+}
+
 /// Whether Node and the packages of the lock file are there.
 pub(crate) fn has_tools(contracts: &Path) -> bool {
     let node = Command::new("node").arg("--version").stdout(Stdio::null()).status();

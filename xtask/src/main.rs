@@ -17,6 +17,8 @@ const USAGE: &str = "usage: cargo xtask <command>
   schema  writes scenarios/schema.json anew
   contracts [--check]
           compiles the contracts (needs Node and node_modules), or checks that what is committed is what compiles
+  conformance
+          records the executor's traffic for sim/chain/tests/conformance (needs Node and node_modules)
   lint    fmt, clippy and documentation, as CI runs them
   ci      everything that CI runs";
 
@@ -32,6 +34,7 @@ fn main() -> ExitCode {
         "gate" => gate(&rest),
         "schema" => schema(),
         "contracts" => contracts::run(&root(), &rest),
+        "conformance" => contracts::record(&root()),
         "lint" => lint(),
         "ci" => lint()
             .and_then(|()| tidy::check(&root()))

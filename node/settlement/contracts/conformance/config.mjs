@@ -1,5 +1,5 @@
-// Two blockchain configurations made of numbers: the fees until and since 2026-04-29. Nothing else of a real network's
-// configuration matters to an executor.
+// Blockchain configurations made of numbers: the fees until and since 2026-04-29, and since then under congestion.
+// Nothing else of a real network's configuration matters to an executor.
 import { beginCell, Dictionary } from "@ton/core";
 
 const TVM_VERSION = 12;
@@ -80,6 +80,12 @@ export const CONFIGS = [
   config({
     gas: { flatPrice: 6_667, price: 4_369_067 },
     forward: [66_667n, 4_369_067n, 436_906_667n],
+    storage: [storageBefore, [1_777_500_000, 0, 135]],
+  }),
+  // Twenty times that.
+  config({
+    gas: { flatPrice: 133_340, price: 87_381_340 },
+    forward: [1_333_340n, 87_381_340n, 8_738_133_340n],
     storage: [storageBefore, [1_777_500_000, 0, 135]],
   }),
 ];

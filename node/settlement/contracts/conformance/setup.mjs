@@ -1,6 +1,8 @@
 // One network on one chain: what the cases start from.
 import { Address } from "@ton/core";
-import { PARAMS, Proxy, TON, codes, keys, outgoing, order, readClient, readProxy, readWallet, readWorker, rootInit, walletInit } from "./network.mjs";
+import {
+  PARAMS, Proxy, TON, client, codes, keys, order, outgoing, readClient, readProxy, readWallet, readWorker, rootInit, walletInit,
+} from "./network.mjs";
 
 export const CALL = 7n * TON / 10n;
 
@@ -59,7 +61,6 @@ export class Network {
   }
 
   async topUp(name, coins, owner) {
-    const { client } = await import("./network.mjs");
     return this.call(owner, this[name].address, CALL + coins, client.topUp(this.next(), coins, owner));
   }
 
@@ -98,4 +99,4 @@ export class Network {
   }
 }
 
-export { outgoing, order };
+export { outgoing };

@@ -166,7 +166,7 @@ export class World {
     call.after = after;
     call.transaction = transactionCell;
     call.exit = compute?.type === "vm" ? compute.exitCode : null;
-    call.gas = compute?.type === "vm" ? compute.gasUsed : null;
+    call.gas = compute?.type === "vm" ? Number(compute.gasUsed) : null;
     this.statistics.transactions += 1;
     const label = String(call.exit ?? compute?.reason ?? "none");
     this.statistics.exitCodes[label] = (this.statistics.exitCodes[label] ?? 0) + 1;

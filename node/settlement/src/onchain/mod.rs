@@ -12,6 +12,8 @@
 //! | [`storage`] | stored data of all contracts |
 //! | [`wallet`] | the node wallet's queue |
 //! | [`revisions`] | how other published revisions differ |
+//! | [`policy`] | who sends what when |
+//! | [`user_code`] | contract codes that users bring |
 
 pub mod bounce;
 pub mod codes;
@@ -20,8 +22,10 @@ mod fields;
 pub mod getter;
 pub mod message;
 pub mod opcodes;
+pub mod policy;
 pub mod revisions;
 pub mod storage;
+pub mod user_code;
 pub mod wallet;
 
 #[cfg(test)]
