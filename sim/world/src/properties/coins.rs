@@ -13,6 +13,9 @@ use std::collections::BTreeMap;
 /// this much later than a booking must cover it.
 const COVERED_AFTER_NS: u64 = 5_000_000_000;
 
+/// Proxy, kind and holder of an account.
+type AccountKey<'a> = (&'a str, AccountKind, &'a str);
+
 /// A request that a proxy booked.
 #[derive(Debug, Clone, Copy)]
 struct Booking {
@@ -106,7 +109,7 @@ impl Troubles {
 /// What a proxy booked, by the account that it must be on.
 #[derive(Default)]
 struct Book<'a> {
-    accounts: BTreeMap<(&'a str, AccountKind, &'a str), Sums>,
+    accounts: BTreeMap<AccountKey<'a>, Sums>,
     /// Requests whose client or worker died before it could say that they were its own.
     unknown: BTreeMap<(&'a str, AccountKind), Sums>,
     count: usize,
@@ -237,7 +240,7 @@ fn never_more_than_booked(facts: &Facts, book: &Book<'_>, rows: &Rows) -> Option
 /// While nothing is wrong with a proxy: a bill follows on every booking, to both sides of the request, and a bill covers
 /// what was booked some time before.
 fn every_booking_is_billed(facts: &Facts, book: &Book<'_>, rows: &Rows) -> Option<Violation> {
-    let mut bills: BTreeMap<(&str, AccountKind, &str), Vec<(u64, u64)>> = BTreeMap::new();
+    let mut bills: BTreeMap<AccountKey<'_>, Vec<(u64, u64)>> = BTreeMap::new();
     for payment in rows.payments.iter().filter(|payment| payment.role == "proxy") {
         if let Some(account) = facts.accounts.get(&payment.contract) {
             bills
