@@ -1,7 +1,7 @@
 //! What a client or a worker knows of its account at one proxy contract (spec §4.2, §4.3).
 
 use chrysalis_settlement::{
-    Address, AddressError, PaymentError, PaymentKind, PublicKey, RootConfig, SignedPayment,
+    Address, AddressError, PaymentError, PaymentKind, PublicKey, RootConfig, SignedPayment, VerifiedPayment,
     contracts::ProxyIdentity,
     receipts::{ReceiptError, Receipts},
 };
@@ -64,7 +64,7 @@ pub enum ProxyMismatch {
 #[derive(Debug, Clone)]
 pub(crate) struct ProxyAccount {
     contract: Address,
-    proxy_key: PublicKey,
+    proxy: ProxyIdentity,
     kind: PaymentKind,
     version: Version,
     receipts: Receipts,
@@ -106,7 +106,7 @@ impl ProxyAccount {
         }
         Ok(Self {
             contract: expected,
-            proxy_key,
+            proxy,
             kind,
             version,
             receipts: Receipts::default(),
@@ -116,6 +116,16 @@ impl ProxyAccount {
     /// The account's contract: one for each proxy and version of the parameters.
     pub(crate) fn contract(&self) -> Address {
         self.contract
+    }
+
+    /// The proxy that the account is at.
+    pub(crate) fn proxy(&self) -> ProxyIdentity {
+        self.proxy
+    }
+
+    /// The largest signature: what can be submitted to the chain.
+    pub(crate) fn payment(&self) -> Option<&VerifiedPayment> {
+        self.receipts.payment()
     }
 
     /// The agreed protocol version.
@@ -147,7 +157,7 @@ impl ProxyAccount {
         max_tokens: i64,
     ) -> Result<u64, ProxyMismatch> {
         let boc = payment.ok_or(ProxyMismatch::NoPayment)?;
-        let payment = SignedPayment::parse_and_verify(boc, self.kind, &self.contract, &self.proxy_key)?;
+        let payment = SignedPayment::parse_and_verify(boc, self.kind, &self.contract, &self.proxy.public_key)?;
         let mut fresh = Receipts::default();
         fresh.accept(payment, db_tokens, max_tokens)?;
         let known = &self.receipts;
@@ -176,7 +186,7 @@ impl ProxyAccount {
         max_tokens: i64,
     ) -> Result<bool, ProxyMismatch> {
         let boc = payment.ok_or(ProxyMismatch::NoPayment)?;
-        let payment = SignedPayment::parse_and_verify(boc, self.kind, &self.contract, &self.proxy_key)?;
+        let payment = SignedPayment::parse_and_verify(boc, self.kind, &self.contract, &self.proxy.public_key)?;
         let before = self.signed_tokens();
         self.receipts.accept(payment, db_tokens, max_tokens)?;
         Ok(self.signed_tokens() > before)
@@ -184,7 +194,7 @@ impl ProxyAccount {
 
     /// Takes a signature that comes alone.
     pub(crate) fn take_signature(&mut self, payment: &[u8]) -> Result<bool, ProxyMismatch> {
-        let payment = SignedPayment::parse_and_verify(payment, self.kind, &self.contract, &self.proxy_key)?;
+        let payment = SignedPayment::parse_and_verify(payment, self.kind, &self.contract, &self.proxy.public_key)?;
         Ok(self.receipts.offer(payment))
     }
 }

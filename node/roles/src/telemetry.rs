@@ -110,6 +110,14 @@ pub(crate) fn payment(env: &Env, role: Role, payment: &'static str, owner: &str,
     );
 }
 
+/// A node has a contract do something: kind `chain.action`.
+pub(crate) fn contract_action(env: &Env, role: Role, action: &'static str) {
+    env.observe(
+        "chain.action",
+        &[("role", role.name().into()), ("action", action.into())],
+    );
+}
+
 /// A connection can be used for requests, or no longer: kind `session`.
 pub(crate) fn session(env: &Env, role: Role, is_ready: bool) {
     env.observe("session", &[("role", role.name().into()), ("ready", is_ready.into())]);

@@ -1,10 +1,29 @@
 //! The simulated chain in a world: it makes its blocks in the world's time, and nodes reach it as they would reach a
 //! real one, through an access that can be slow, behind, or lie.
 
-use chrysalis_chain::{BlockEvent, Cell, Chain, Provider, StdAddr, chain::TxRecord};
+use crate::{
+    deployment::{DeployError, address_of, named_hash},
+    plan::{ContractBuild, FeePlan, Plan, SettlementPlan},
+};
+use chrysalis_chain::{
+    BlockEvent, Cell, Chain, Genesis, Provider, StdAddr,
+    chain::{GenesisAccount, TxRecord, state_init},
+    exec::FeeSchedule,
+};
 use chrysalis_env::{BoxFuture, Env};
-use chrysalis_node::chain::{AccountStatus, AccountView, ChainError, MessageView, Settlement, TransactionView};
-use chrysalis_settlement::Address;
+use chrysalis_node::{
+    chain::{AccountStatus, AccountView, ChainError, ChainRoot, MessageView, Settlement, TransactionView, Wallet},
+    shutdown::shutdown_pair,
+    telemetry::Role,
+};
+use chrysalis_settlement::{
+    Address, Params, RootConfig, RootSource, SigningKey,
+    ledger::LedgerPolicy,
+    onchain::{
+        CodeProfile, CodeSet,
+        storage::{Registry, RootStorage, WalletStorage},
+    },
+};
 use std::{
     sync::{Arc, Mutex, MutexGuard, PoisonError},
     time::Duration,
@@ -199,4 +218,106 @@ fn transaction(record: &TxRecord) -> Result<TransactionView, ChainError> {
             .map(|message| view(message))
             .collect::<Result<_, _>>()?,
     })
+}
+
+/// The chain of a deployment, and what nodes need to use it.
+pub(crate) struct OnChain {
+    pub(crate) chain: Arc<SharedChain>,
+    codes: &'static CodeSet,
+    access: Duration,
+    pub(crate) ledger: LedgerPolicy,
+}
+
+impl OnChain {
+    /// The chain as it begins: the root contract, and coins for every node's wallet.
+    pub(crate) fn new(
+        plan: &Plan,
+        settlement: &SettlementPlan,
+        params: Params,
+        registry: Registry,
+    ) -> Result<(RootConfig, Self), DeployError> {
+        let codes = CodeSet::builtin(match settlement.contracts {
+            ContractBuild::Reference => CodeProfile::Reference,
+            ContractBuild::Hardened => CodeProfile::Hardened,
+        });
+        let fees = match settlement.fees {
+            FeePlan::Old => FeeSchedule::old(),
+            FeePlan::New => FeeSchedule::new(),
+        };
+        let start_unix_s = u32::try_from(plan.start_unix_s).map_err(|_| DeployError::Date)?;
+        let mut genesis = Genesis::with_fees(&fees)?;
+        genesis.start_unix_s = start_unix_s;
+        genesis.seed = named_hash("chain", &plan.seed.to_string());
+        let storage = RootStorage {
+            version: 1,
+            registry,
+            ..RootStorage::initial(address_of("root owner", ""), params, codes.contracts())
+        };
+        let init = storage.init(codes);
+        let root = storage.to_config(init.address())?;
+        genesis.accounts.push(GenesisAccount {
+            address: to_std(&init.address()),
+            balance_nanoton: 1_000_000_000,
+            state: Some(state_init(init.code().clone(), init.data().clone())),
+        });
+        let onchain = |chain| Self {
+            chain: SharedChain::new(chain),
+            codes,
+            access: Duration::from_nanos(settlement.access_ns),
+            ledger: LedgerPolicy {
+                charge_threshold_nanoton: settlement.charge_threshold_nanoton.into(),
+                payout_threshold_nanoton: settlement.payout_threshold_nanoton.into(),
+                ..LedgerPolicy::SOUND
+            },
+        };
+        let nodes = plan.proxies.iter().map(|proxy| &proxy.node);
+        let nodes = nodes.chain(plan.workers.iter().map(|worker| &worker.node));
+        for node in nodes.chain(plan.clients.iter().map(|client| &client.node)) {
+            let key = Self::wallet_key(&node.name).public();
+            let wallet = WalletStorage::initial(key, Self::wallet_owner(&node.name)).init(codes);
+            genesis.accounts.push(GenesisAccount {
+                address: to_std(&wallet.address()),
+                balance_nanoton: settlement.wallet_nanoton.into(),
+                state: None,
+            });
+        }
+        Ok((root, onchain(Chain::new(genesis)?)))
+    }
+
+    fn wallet_key(name: &str) -> SigningKey {
+        SigningKey::from_seed(&named_hash("wallet key", name))
+    }
+
+    fn wallet_owner(name: &str) -> Address {
+        address_of("wallet owner", name)
+    }
+
+    pub(crate) fn settlement(&self, env: &Env) -> Arc<dyn Settlement> {
+        self.chain.access(env.clone(), Provider::default(), self.access)
+    }
+
+    /// A running wallet of the node of `env`.
+    pub(crate) fn wallet(&self, env: &Env, role: Role, settlement: &Arc<dyn Settlement>) -> Arc<Wallet> {
+        let name = env.node_name();
+        let key = Arc::new(Self::wallet_key(name));
+        let owner = Self::wallet_owner(name);
+        let wallet = Wallet::new(env.clone(), role, settlement.clone(), key, owner, self.codes);
+        let wallet = Arc::new(wallet);
+        // A simulated node ends with its world or is killed: nothing asks its wallet to stop.
+        let (_trigger, shutdown) = shutdown_pair();
+        env.spawn("wallet", wallet.clone().run(shutdown));
+        wallet
+    }
+
+    /// The root contract as a node follows it.
+    pub(crate) fn root(&self, env: &Env, role: Role, known: &RootConfig) -> Arc<dyn RootSource> {
+        let root = Arc::new(ChainRoot::known(
+            known.clone(),
+            self.settlement(env),
+            known.params.is_test,
+        ));
+        let (_trigger, shutdown) = shutdown_pair();
+        env.spawn("root contract", root.clone().keep_fresh(env.clone(), role, shutdown));
+        root
+    }
 }

@@ -3,7 +3,10 @@
 //! Everything here follows from names in the plan, not from the seed: a node has the same key in every seed, so that
 //! certificates, quotes and their verdicts, all pure functions, are made once for thousands of runs ([`Workshop`]).
 
-use crate::plan::{AttestationPlan, BackendPlan, Plan, TeeKind, TinySize};
+use crate::{
+    chain::{OnChain, SharedChain},
+    plan::{AttestationPlan, BackendPlan, Plan, TeeKind, TinySize},
+};
 use chrysalis_attest::{
     AllowList, Attester, CollateralStore, FakeTdxAttester, Identity, PeerPolicy, PeerVerifier, SimTdxAttester,
     SimulationOnly, TdMeasurements, TrustAnchors, VerdictCache,
@@ -20,18 +23,20 @@ use chrysalis_inference::{
     tiny::{TinyBackend, TinyConfig, TinyModel, TinyOptions},
 };
 use chrysalis_node::{
-    client::{ClientSettings, Registrar},
+    client::{ClientChain, ClientSettings, Registrar},
     proxy::{ChainSource, ProxyChain, ProxyLimits, ProxySettings},
     secure::SecureLimits,
+    telemetry::Role,
     trust::Trust,
-    worker::WorkerSettings,
+    worker::{WorkerChain, WorkerSettings},
 };
 use chrysalis_settlement::{
     Address, ContractCodes, Network, Params, Prices, RootConfig, RootSource, SigningKey, StaticRoot, TokenMultipliers,
     base_name,
     contracts::ProxyIdentity,
-    ledger::{ClientChainState, ClientStatus},
+    ledger::{ClientChainState, ClientStatus, LedgerPolicy},
     model_hash,
+    onchain::storage::Registry,
     params::StructVersion,
 };
 use chrysalis_wire::proof_of_work::Difficulty;
@@ -66,6 +71,18 @@ pub enum DeployError {
     /// Proof of work out of range.
     #[error("proof of work: {0}")]
     ProofOfWork(#[from] chrysalis_wire::proof_of_work::ProofOfWorkError),
+    /// The chain cannot begin.
+    #[error("the chain: {0}")]
+    Chain(#[from] chrysalis_chain::ChainError),
+    /// Its configuration cannot be made.
+    #[error("the chain's configuration: {0}")]
+    ChainConfig(#[from] chrysalis_chain::exec::ConfigError),
+    /// The root contract cannot be read.
+    #[error("the root contract: {0}")]
+    Root(#[from] chrysalis_settlement::onchain::storage::RootConfigError),
+    /// A time that a chain cannot have.
+    #[error("a run on a chain must start before the year 2106")]
+    Date,
     /// A port on this machine cannot be opened.
     #[error("a port cannot be opened: {0}")]
     Listen(#[from] std::io::Error),
@@ -170,6 +187,7 @@ struct Evidence {
 /// See the module.
 pub(crate) struct Deployment {
     pub(crate) plan: Arc<Plan>,
+    onchain: Option<OnChain>,
     root: Arc<StaticRoot>,
     chain: Arc<StaticChain>,
     evidence: Evidence,
@@ -179,7 +197,7 @@ pub(crate) struct Deployment {
 /// The network's form of addresses: these are not real coins.
 pub(crate) const NETWORK: Network = Network::from_is_testnet(true);
 
-fn named_hash(kind: &str, name: &str) -> [u8; 32] {
+pub(crate) fn named_hash(kind: &str, name: &str) -> [u8; 32] {
     Sha256::new()
         .chain_update("chrysalis ")
         .chain_update(kind)
@@ -268,27 +286,43 @@ impl Deployment {
                 reasoning: economy.reasoning_multiplier,
             },
         };
-        let root = RootConfig {
-            root_address: address_of("root", ""),
-            owner: address_of("root owner", ""),
-            version: 1,
+        let params = Params {
+            struct_version: StructVersion::default(),
+            params_version: 1,
+            unique_id: 13,
+            is_test: true,
+            prices,
+            proxy_delay_s: 86_400,
+            client_delay_s: 43_200,
+            min_proxy_stake_nanoton: 1_000_000_000,
+            min_client_stake_nanoton: economy.client_stake_nanoton,
+        };
+        let registry = Registry {
             proxy_hashes: BTreeSet::from([evidence.image_hash(PROXY_IMAGE)]),
             worker_hashes: BTreeSet::from([evidence.image_hash(WORKER_IMAGE)]),
             model_hashes: plan.workers.iter().map(|worker| model_hash(&worker.model)).collect(),
-            registered_proxies: BTreeMap::new(),
-            last_proxy_seqno: 0,
-            params: Params {
-                struct_version: StructVersion::default(),
-                params_version: 1,
-                unique_id: 13,
-                is_test: true,
-                prices,
-                proxy_delay_s: 86_400,
-                client_delay_s: 43_200,
-                min_proxy_stake_nanoton: 1_000_000_000,
-                min_client_stake_nanoton: economy.client_stake_nanoton,
-            },
-            codes: ContractCodes::nominal(),
+            ..Registry::default()
+        };
+        let (root, onchain) = match &plan.settlement {
+            None => {
+                let root = RootConfig {
+                    root_address: address_of("root", ""),
+                    owner: address_of("root owner", ""),
+                    version: 1,
+                    proxy_hashes: registry.proxy_hashes,
+                    worker_hashes: registry.worker_hashes,
+                    model_hashes: registry.model_hashes,
+                    registered_proxies: BTreeMap::new(),
+                    last_proxy_seqno: 0,
+                    params,
+                    codes: ContractCodes::nominal(),
+                };
+                (root, None)
+            }
+            Some(settlement) => {
+                let (root, onchain) = OnChain::new(&plan, settlement, params, registry)?;
+                (root, Some(onchain))
+            }
         };
         let clients = plan
             .clients
@@ -310,6 +344,7 @@ impl Deployment {
             .collect();
         Ok(Self {
             plan,
+            onchain,
             root: Arc::new(StaticRoot::new(root)),
             chain: Arc::new(StaticChain {
                 clients,
@@ -358,23 +393,37 @@ impl Deployment {
     pub(crate) fn proxy(
         &self,
         index: usize,
+        env: &Env,
         clients_listen: SocketAddr,
         workers_listen: SocketAddr,
     ) -> Result<ProxySettings, DeployError> {
         let name = &self.plan.proxies[index].node.name;
+        let (chain, wallet) = match &self.onchain {
+            None => (ProxyChain::Static(self.chain.clone()), address_of("proxy wallet", name)),
+            Some(onchain) => {
+                let settlement = onchain.settlement(env);
+                let wallet = onchain.wallet(env, Role::Proxy, &settlement);
+                let address = wallet.address();
+                (ProxyChain::Live { settlement, wallet }, address)
+            }
+        };
         let identity = self.evidence.identity(name, Some(PROXY_IMAGE), index as u64)?;
         Ok(ProxySettings {
             owner: proxy_owner(name),
-            wallet: address_of("proxy wallet", name),
+            wallet,
             network: NETWORK,
             key: Arc::new(proxy_key(name)),
             is_test: true,
             clients_listen,
             workers_listen,
-            root: self.root.clone(),
-            chain: ProxyChain::Static(self.chain.clone()),
+            root: self.root_source(env, Role::Proxy),
+            chain,
             client_trust: self.evidence.trust(identity.clone(), false),
             worker_trust: self.evidence.trust(identity, true),
+            ledger: self
+                .onchain
+                .as_ref()
+                .map_or(LedgerPolicy::SOUND, |onchain| onchain.ledger),
             limits: ProxyLimits::default(),
         })
     }
@@ -397,9 +446,17 @@ impl Deployment {
             max_active_requests: plan.max_active_requests,
             is_test: true,
             proxies,
-            root: self.root.clone(),
+            root: self.root_source(env, Role::Worker),
             trust: self.evidence.trust(identity, true),
             backend: self.backend(&plan.model, &plan.backend, env),
+            chain: match &self.onchain {
+                None => WorkerChain::None,
+                Some(onchain) => {
+                    let settlement = onchain.settlement(env);
+                    let wallet = onchain.wallet(env, Role::Worker, &settlement);
+                    WorkerChain::Live { settlement, wallet }
+                }
+            },
         })
     }
 
@@ -413,23 +470,49 @@ impl Deployment {
     ) -> Result<ClientSettings, DeployError> {
         let plan = &self.plan.clients[index];
         let identity = self.evidence.identity(&plan.node.name, None, 0)?;
+        let name = &plan.node.name;
+        let (chain, owner) = match &self.onchain {
+            None => {
+                let owner = address_of("client", name);
+                let registrar = StaticRegistrar {
+                    env: env.clone(),
+                    chain: self.chain.clone(),
+                    owner,
+                };
+                (ClientChain::Static(Arc::new(registrar)), owner)
+            }
+            Some(onchain) => {
+                let settlement = onchain.settlement(env);
+                let wallet = onchain.wallet(env, Role::Client, &settlement);
+                let owner = wallet.address();
+                (ClientChain::Live { settlement, wallet }, owner)
+            }
+        };
         Ok(ClientSettings {
-            owner: client_owner(&plan.node.name),
+            owner,
             network: NETWORK,
             secret: plan.secret.clone(),
             is_test: true,
             proxies,
             proxy_connections: plan.proxy_connections as usize,
-            root: self.root.clone(),
-            registrar: Arc::new(StaticRegistrar {
-                env: env.clone(),
-                chain: self.chain.clone(),
-                owner: address_of("client", &plan.node.name),
-            }),
+            root: self.root_source(env, Role::Client),
+            chain,
             trust: self.evidence.trust(identity, true),
             allowed_origins: Vec::new(),
             http_listen,
         })
+    }
+
+    fn root_source(&self, env: &Env, role: Role) -> Arc<dyn RootSource> {
+        match &self.onchain {
+            None => self.root.clone(),
+            Some(onchain) => onchain.root(env, role, &self.root.current()),
+        }
+    }
+
+    /// The chain, if this deployment has one.
+    pub(crate) fn chain(&self) -> Option<&Arc<SharedChain>> {
+        self.onchain.as_ref().map(|onchain| &onchain.chain)
     }
 
     fn backend(&self, model: &str, plan: &BackendPlan, env: &Env) -> Arc<dyn Backend> {

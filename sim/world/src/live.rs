@@ -113,7 +113,7 @@ impl LiveNetwork {
             let clients = env.listen(LOOPBACK).await?;
             let workers = env.listen(LOOPBACK).await?;
             let (for_clients, for_workers) = (clients.local_address(), workers.local_address());
-            let settings = self.deployment.proxy(index, for_clients, for_workers)?;
+            let settings = self.deployment.proxy(index, &env, for_clients, for_workers)?;
             self.proxies.push((proxy.node.name.clone(), for_clients, for_workers));
             let (shutdown, stopped, name) = (shutdown.clone(), self.observer.stopped.clone(), proxy.node.name.clone());
             env.clone().spawn("proxy", async move {

@@ -23,6 +23,9 @@ pub struct Plan {
     pub economy: EconomyPlan,
     /// How peers prove what they are.
     pub attestation: AttestationPlan,
+    /// The chain that accounts are on. Without it accounts are a list that never changes.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub settlement: Option<SettlementPlan>,
     /// Proxies, in order.
     pub proxies: Vec<ProxyPlan>,
     /// Workers, in order.
@@ -38,6 +41,41 @@ pub struct Plan {
     /// `Some(reason)` if the outcome legitimately depends on the order of simultaneous events, so that engines need
     /// not agree on the application digest.
     pub race: Option<String>,
+}
+
+/// A simulated chain with the contracts on it.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct SettlementPlan {
+    /// Which build of the contracts.
+    pub contracts: ContractBuild,
+    /// Which prices the chain has.
+    pub fees: FeePlan,
+    /// Coins of each node's wallet at the start.
+    pub wallet_nanoton: u64,
+    /// Time of a question to the chain and its answer.
+    pub access_ns: u64,
+    /// A client is charged on chain when it owes this much.
+    pub charge_threshold_nanoton: u64,
+    /// A worker is paid by its proxy when it is owed this much.
+    pub payout_threshold_nanoton: u64,
+}
+
+/// The project's contracts.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+pub enum ContractBuild {
+    /// As the reference's revision A behaves.
+    Reference,
+    /// With every named weak point closed.
+    Hardened,
+}
+
+/// Prices of a chain.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+pub enum FeePlan {
+    /// Until April 2026.
+    Old,
+    /// Since then.
+    New,
 }
 
 /// Links between regions, and exceptions between nodes. Region names are free; the first rule that fits counts.

@@ -9,7 +9,7 @@ use crate::{
     recorder::{Detail, Recorder},
     users::{self, Diary},
 };
-use chrysalis_env::Env;
+use chrysalis_env::{AbortOnDrop, Env};
 use chrysalis_node::{client, proxy, shutdown::shutdown_pair, worker};
 use chrysalis_sim::{
     AddNodeError, ClockSpec, CryptoMode, EngineKind, EventLog, Limits, LinkSpec, NodeHandle, NodeSpec, Recording, Sim,
@@ -155,6 +155,7 @@ impl Assembly {
         network.set_default_link(faults::link_spec(&self.plan.network.default_link));
         let mut targets = Targets::new();
         let handles = self.add_nodes(&mut targets)?;
+        let _chain = self.start_chain();
         self.set_links(&targets);
         self.start_nodes(&handles);
         self.start_users(&handles)?;
@@ -183,6 +184,19 @@ impl Assembly {
         let _ = env.timeout(limit, self.diary.all_finished(self.plan.users.len())).await;
         env.sleep(SETTLE).await;
         Ok(())
+    }
+
+    /// Lets the chain make its blocks, if there is one. Dropping the result stops it.
+    fn start_chain(&self) -> Option<AbortOnDrop> {
+        let chain = self.deployment.chain()?.clone();
+        let (env, recorder) = (self.sim.env(), self.recorder.clone());
+        let controller = env.clone();
+        let task = env.spawn("controller: chain", async move {
+            let sim = controller.clone();
+            let error = chain.keep_going(controller, |_chain, _events| {}).await;
+            recorder.stopped(sim.now_ns(), "chain", error.to_string());
+        });
+        Some(task.abort_on_drop())
     }
 
     fn add(&self, targets: &mut Targets, node: &NodePlan, kind: u8, index: usize) -> Result<NodeHandle, RunError> {
@@ -241,8 +255,8 @@ impl Assembly {
             let (deployment, recorder, sim) = (self.deployment.clone(), self.recorder.clone(), self.sim.clone());
             let ip = handle.ip();
             handle.start(move |env| {
-                let settings =
-                    deployment.proxy(index, (ip, PROXY_CLIENTS_PORT).into(), (ip, PROXY_WORKERS_PORT).into());
+                let (clients, workers) = ((ip, PROXY_CLIENTS_PORT).into(), (ip, PROXY_WORKERS_PORT).into());
+                let settings = deployment.proxy(index, &env, clients, workers);
                 let (recorder, sim) = (recorder.clone(), sim.clone());
                 async move {
                     let name = env.node_name().to_owned();

@@ -77,6 +77,16 @@ impl ChainRoot {
         })
     }
 
+    /// Begins with a configuration that was read earlier.
+    pub fn known(config: RootConfig, chain: Arc<dyn Settlement>, is_test: bool) -> Self {
+        Self {
+            chain,
+            address: config.root_address,
+            is_test,
+            current: RwLock::new(Arc::new(config)),
+        }
+    }
+
     /// As [`Self::open`], again and again until the contract is there and can be read.
     pub async fn wait(env: &Env, role: Role, chain: Arc<dyn Settlement>, address: Address, is_test: bool) -> Self {
         let mut said = None;

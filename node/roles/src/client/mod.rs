@@ -7,6 +7,7 @@
 //! | `requests` | running requests and where their answers go |
 
 mod endpoint;
+mod onchain;
 mod requests;
 mod session;
 
@@ -26,6 +27,8 @@ use std::{
     sync::{Arc, atomic::AtomicU64},
     time::Duration,
 };
+
+pub use onchain::ClientChain;
 
 /// Pause between two questions for the state of payments (spec §1.3).
 const PAYMENT_PAUSE: (Duration, Duration) = (Duration::from_secs(10), Duration::from_secs(20));
@@ -68,8 +71,8 @@ pub struct ClientSettings {
     pub proxy_connections: usize,
     /// The root contract.
     pub root: Arc<dyn RootSource>,
-    /// Registers nonces where the secret is not on the chain.
-    pub registrar: Arc<dyn Registrar>,
+    /// Where the deposit is, and what registers nonces where the secret is not on the chain.
+    pub chain: ClientChain,
     /// Own identity, and what proxies must show.
     pub trust: Trust,
     /// Origins of web pages that may use the endpoint; `*` is any.

@@ -1,7 +1,7 @@
 //! Hand-shake with a proxy, payments, and the answers that come back.
 
 use super::{
-    ClientSettings,
+    ClientChain, ClientSettings, onchain,
     requests::{RequestFailure, Requests, SharedRequests, Taken},
 };
 use crate::{
@@ -12,7 +12,7 @@ use crate::{
     telemetry::{self, Role},
 };
 use chrysalis_env::Env;
-use chrysalis_settlement::{Address, PaymentKind};
+use chrysalis_settlement::{Address, PaymentKind, VerifiedPayment};
 use chrysalis_wire::{
     error_code::ErrorCode,
     messages::ProxyToClientMessage,
@@ -27,7 +27,7 @@ use chrysalis_wire::{
 };
 use sha2::{Digest, Sha256};
 use std::{
-    collections::BTreeMap,
+    collections::{BTreeMap, BTreeSet},
     net::SocketAddr,
     sync::{
         Arc, Mutex, MutexGuard, PoisonError,
@@ -50,6 +50,8 @@ struct State {
     sessions: BTreeMap<u64, Arc<Session>>,
     /// What each proxy contract is known to have charged; outlives connections.
     accounts: BTreeMap<Address, ProxyAccount>,
+    /// Accounts whose contract is being looked after.
+    kept: BTreeSet<Address>,
 }
 
 /// One connection to a proxy.
@@ -117,6 +119,13 @@ impl Shared {
             .map_err(|error| RequestFailure::new(ErrorCode::NotReady, error.to_string()))
     }
 
+    /// Tokens that the proxy of an account has counted, and its largest signature.
+    pub(super) fn account_state(&self, contract: Address) -> (u64, Option<VerifiedPayment>) {
+        let state = lock(&self.state);
+        let account = state.accounts.get(&contract);
+        account.map_or((0, None), |account| (account.max_tokens(), account.payment().cloned()))
+    }
+
     pub(super) fn ask_payment_status(self: &Arc<Self>) {
         let sessions: Vec<_> = lock(&self.state).sessions.values().cloned().collect();
         for session in sessions
@@ -147,7 +156,7 @@ impl Shared {
         }
     }
 
-    async fn try_handshake(&self, session: &Session) -> Result<(), HandshakeError> {
+    async fn try_handshake(self: &Arc<Self>, session: &Session) -> Result<(), HandshakeError> {
         let settings = &self.settings;
         let root = settings.root.current();
         let range = VersionRange::CLIENT_AND_WORKER;
@@ -171,8 +180,17 @@ impl Shared {
             settings.is_test,
         )?;
         let key = account.contract();
-        lock(&self.state).accounts.entry(key).or_insert(account);
+        let proxy = account.proxy();
+        let is_new = {
+            let mut state = lock(&self.state);
+            state.accounts.entry(key).or_insert(account);
+            state.kept.insert(key)
+        };
         *lock(&session.account) = Some(key);
+        if let (true, ClientChain::Live { settlement, wallet }) = (is_new, &settings.chain) {
+            let keeper = onchain::keep_account(self.clone(), settlement.clone(), wallet.clone(), root.clone(), proxy);
+            self.env.spawn("client: account", keeper);
+        }
 
         let own_hash: [u8; 32] = Sha256::digest(settings.secret.as_bytes()).into();
         let authorised = match connected.auth {
@@ -185,7 +203,7 @@ impl Shared {
             }
             ProxyConnectionAuth::Short(ClientProxyConnectionAuthShort { nonce, .. })
             | ProxyConnectionAuth::Long(ClientProxyConnectionAuthLong { nonce }) => {
-                let registration = settings.registrar.register(key, nonce.cast_unsigned());
+                let registration = settings.chain.registrar(&self.env).register(key, nonce.cast_unsigned());
                 registration.await.map_err(HandshakeError::Unregistered)?;
                 session.connection.query(&ClientAuthorizeWithProxyLong {}).await?
             }

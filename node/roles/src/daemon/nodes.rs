@@ -9,19 +9,21 @@ use super::{
     secret_file, warn,
 };
 use crate::{
-    client::{ClientSettings, NoRegistrar, serve_client},
+    client::{ClientChain, ClientSettings, NoRegistrar, serve_client},
     management::HealthCheck,
     metrics::Metrics,
     proxy::{LedgerError, ProxyChain, ProxyError, ProxyLimits, ProxySettings, serve_proxy},
     shutdown::Shutdown,
-    worker::{WorkerSettings, run_worker},
+    worker::{WorkerChain, WorkerSettings, run_worker},
 };
 use chrysalis_env::{BoxFuture, Env, Listener};
 use chrysalis_inference::{
     Backend, HttpBackend, HttpConfig, HttpLimits,
     tiny::{TinyBackend, TinyConfig, TinyModel, TinyOptions},
 };
-use chrysalis_settlement::{Network, SigningKey, StaticRoot, base_name, root_config::RegisteredProxy};
+use chrysalis_settlement::{
+    Network, SigningKey, StaticRoot, base_name, ledger::LedgerPolicy, root_config::RegisteredProxy,
+};
 use std::{
     fs::{self, File, TryLockError},
     net::{SocketAddr, ToSocketAddrs as _},
@@ -79,7 +81,7 @@ async fn client(
         proxies: proxies(env, config, RegisteredProxy::address_for_clients)?,
         proxy_connections: file.proxy_connections,
         root: Arc::new(StaticRoot::new(config.root.clone())),
-        registrar: Arc::new(NoRegistrar),
+        chain: ClientChain::Static(Arc::new(NoRegistrar)),
         trust: trust.attested,
         allowed_origins: file.allowed_origins.clone(),
         http_listen: address,
@@ -128,6 +130,7 @@ async fn proxy(
         chain: ProxyChain::Static(Arc::new(config.chain.clone())),
         client_trust: trust.open,
         worker_trust: trust.attested,
+        ledger: LedgerPolicy::default(),
         limits: ProxyLimits::default(),
     };
     let run = serve_proxy(env.clone(), settings, clients, workers, shutdown);
@@ -214,6 +217,7 @@ fn worker(
         root: Arc::new(StaticRoot::new(config.root.clone())),
         trust: trust.attested,
         backend: backend.clone(),
+        chain: WorkerChain::None,
     };
     let run = run_worker(env.clone(), settings, shutdown);
     Ok(Node {

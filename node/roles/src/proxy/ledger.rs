@@ -163,6 +163,7 @@ pub(super) fn restore(
     state: &mut State,
     records: &[(String, Vec<u8>)],
     prices: &Prices,
+    policy: LedgerPolicy,
     chain: &dyn ChainSource,
 ) -> Result<(), LedgerError> {
     let unreadable = |key: &str| LedgerError::Unreadable { key: key.to_owned() };
@@ -176,13 +177,13 @@ pub(super) fn restore(
             // The chain knows its own state best, if it answers.
             record.chain = chain.client(&record.owner).unwrap_or(record.chain);
             let price = prices.price_per_token_nanoton;
-            let account = ClientAccount::restored(&record, state.flush_seqno, price, LedgerPolicy::default());
+            let account = ClientAccount::restored(&record, state.flush_seqno, price, policy);
             state.dirty.clients.insert(record.owner);
             state.clients.insert(record.owner, account);
         } else if key.starts_with(WORKER_PREFIX) {
             let record = decode_worker(value).ok_or_else(|| unreadable(key))?;
             let fee = prices.worker_fee_per_token_nanoton;
-            let account = WorkerAccount::restored(&record, state.flush_seqno, fee, LedgerPolicy::default());
+            let account = WorkerAccount::restored(&record, state.flush_seqno, fee, policy);
             state.dirty.workers.insert(record.owner);
             state.workers.insert(record.owner, account);
         } else if key == COMMITS_KEY {

@@ -31,7 +31,10 @@ use crate::{
     trust::Trust,
 };
 use chrysalis_env::{BoxFuture, Either, Env, Listener, race};
-use chrysalis_settlement::{Address, Network, RootSource, SigningKey, ledger::ClientChainState};
+use chrysalis_settlement::{
+    Address, Network, RootSource, SigningKey,
+    ledger::{ClientChainState, LedgerPolicy},
+};
 use chrysalis_wire::{connection::Side, keep_alive::KeepAlivePolicy};
 pub use ledger_store::LedgerError;
 use onchain::OnChain;
@@ -110,6 +113,8 @@ pub struct ProxySettings {
     pub client_trust: Trust,
     /// Own identity, and what workers must show.
     pub worker_trust: Trust,
+    /// How accounts are kept, and when they are settled.
+    pub ledger: LedgerPolicy,
     /// Limits.
     pub limits: ProxyLimits,
 }

@@ -16,7 +16,7 @@ use chrysalis_env::Env;
 use chrysalis_settlement::{
     Address, PublicKey,
     contracts::ProxyIdentity,
-    ledger::{ClientAccount, LedgerPolicy, WorkerAccount},
+    ledger::{ClientAccount, WorkerAccount},
 };
 use chrysalis_wire::{
     objects::{ProxyParams, ProxySignedPayment, SignedPayment},
@@ -110,7 +110,13 @@ impl Shared {
         };
         let store = LedgerStore::open(&*env.files(), settings.key.clone())?;
         let mut state = State::default();
-        ledger::restore(&mut state, &store.load()?, &root.params.prices, &*chain)?;
+        ledger::restore(
+            &mut state,
+            &store.load()?,
+            &root.params.prices,
+            settings.ledger,
+            &*chain,
+        )?;
         if let Some(observed) = observed {
             observed.restore(&state);
         }
@@ -177,7 +183,7 @@ impl Shared {
             let root = self.settings.root.current();
             let contract = root.client_address(&self.identity, owner);
             let price = root.params.prices.price_per_token_nanoton;
-            let mut account = ClientAccount::new(*owner, contract, price, LedgerPolicy::default());
+            let mut account = ClientAccount::new(*owner, contract, price, self.settings.ledger);
             // A new account is behind nothing: any chain state applies.
             let _ = account.apply(chain);
             state.clients.insert(*owner, account);
@@ -191,7 +197,7 @@ impl Shared {
             let root = self.settings.root.current();
             let contract = root.worker_address(&self.identity, owner);
             let fee = root.params.prices.worker_fee_per_token_nanoton;
-            let mut account = WorkerAccount::new(*owner, contract, fee, LedgerPolicy::default());
+            let mut account = WorkerAccount::new(*owner, contract, fee, self.settings.ledger);
             let _ = account.apply(self.chain.worker_tokens_paid(owner));
             account
         })

@@ -6,6 +6,7 @@
 //! | `answer` | one request: from the backend's bytes to the protocol's parts |
 
 mod answer;
+mod onchain;
 mod session;
 
 use crate::{
@@ -26,6 +27,8 @@ use std::{
     },
     time::Duration,
 };
+
+pub use onchain::WorkerChain;
 
 /// Pause between two looks at the backend (spec §1.3: one to two seconds after the last result).
 const PROBE_PAUSE: (Duration, Duration) = (Duration::from_secs(1), Duration::from_secs(2));
@@ -56,6 +59,8 @@ pub struct WorkerSettings {
     pub trust: Trust,
     /// Where answers come from.
     pub backend: Arc<dyn Backend>,
+    /// Where the owner is paid.
+    pub chain: WorkerChain,
 }
 
 /// Runs a worker until it is asked to stop; running requests may finish.

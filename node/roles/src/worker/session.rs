@@ -1,6 +1,6 @@
 //! Hand-shake with a proxy, payments, and the requests that it sends.
 
-use super::{WorkerSettings, answer};
+use super::{WorkerChain, WorkerSettings, answer, onchain};
 use crate::{
     connection::{CloseReason, Connection, Handler, Inbound, Next, QueryError},
     dialing::Dials,
@@ -9,7 +9,7 @@ use crate::{
     telemetry::{self, Role},
 };
 use chrysalis_env::Env;
-use chrysalis_settlement::{Address, PaymentKind, base_name};
+use chrysalis_settlement::{Address, PaymentKind, VerifiedPayment, base_name};
 use chrysalis_wire::{
     error_code::ErrorCode,
     messages::ProxyToWorkerMessage,
@@ -22,7 +22,7 @@ use chrysalis_wire::{
     tl::{Boxed, RequestId},
 };
 use std::{
-    collections::BTreeMap,
+    collections::{BTreeMap, BTreeSet},
     net::SocketAddr,
     sync::{
         Arc, Mutex, MutexGuard, PoisonError,
@@ -48,6 +48,8 @@ struct State {
     sessions: BTreeMap<u64, Arc<Session>>,
     /// What each proxy contract is known to owe; outlives connections.
     accounts: BTreeMap<Address, ProxyAccount>,
+    /// Accounts whose contract is being looked after.
+    kept: BTreeSet<Address>,
     running: u32,
 }
 
@@ -104,6 +106,16 @@ impl Shared {
         }
     }
 
+    /// The largest signature of an account, and whether no request runs.
+    pub(super) fn account_state(&self, contract: Address) -> (Option<VerifiedPayment>, bool) {
+        let state = lock(&self.state);
+        let payment = state
+            .accounts
+            .get(&contract)
+            .and_then(|account| account.payment().cloned());
+        (payment, state.running == 0)
+    }
+
     /// Waits until no request runs.
     pub(super) async fn drained(&self) {
         loop {
@@ -146,7 +158,7 @@ impl Shared {
         }
     }
 
-    async fn try_handshake(&self, session: &Session) -> Result<(), HandshakeError> {
+    async fn try_handshake(self: &Arc<Self>, session: &Session) -> Result<(), HandshakeError> {
         let settings = &self.settings;
         let connection = &session.connection;
         let range = VersionRange::CLIENT_AND_WORKER;
@@ -177,13 +189,18 @@ impl Shared {
             settings.is_test,
         )?;
         *lock(&session.version) = account.version();
-        let key = account.contract();
-        let known = {
+        let (key, proxy) = (account.contract(), account.proxy());
+        let (known, is_new) = {
             let mut state = lock(&self.state);
+            let is_new = state.kept.insert(key);
             let known = state.accounts.entry(key).or_insert(account);
-            (known.signed_tokens(), known.db_tokens(), known.max_tokens())
+            ((known.signed_tokens(), known.db_tokens(), known.max_tokens()), is_new)
         };
         *lock(&session.account) = Some(key);
+        if let (true, WorkerChain::Live { settlement, wallet }) = (is_new, &settings.chain) {
+            let keeper = onchain::keep_account(self.clone(), settlement.clone(), wallet.clone(), root.clone(), proxy);
+            self.env.spawn("worker: account", keeper);
+        }
 
         let compared = connection
             .query(&WorkerCompareBalanceWithProxy {

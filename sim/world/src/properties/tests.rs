@@ -43,6 +43,7 @@ pub(super) fn plan() -> Plan {
             tee: TeeKind::SimulatedTdx,
             proof_of_work_bits: 0,
         },
+        settlement: None,
         proxies: vec![ProxyPlan { node: node("proxy-1") }],
         workers: vec![WorkerPlan {
             node: node("worker-1"),

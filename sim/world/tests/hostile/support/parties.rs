@@ -12,16 +12,16 @@ use chrysalis_inference::{
     tiny::{TinyBackend, TinyConfig, TinyModel, TinyOptions},
 };
 use chrysalis_node::{
-    client::{ClientSettings, Registrar},
+    client::{ClientChain, ClientSettings, Registrar},
     proxy::{ChainSource, ProxyChain, ProxyLimits, ProxySettings},
     secure::SecureLimits,
     trust::Trust,
-    worker::WorkerSettings,
+    worker::{WorkerChain, WorkerSettings},
 };
 use chrysalis_settlement::{
     Address, ContractCodes, Network, Params, Prices, RootConfig, SigningKey, StaticRoot, TokenMultipliers,
     contracts::ProxyIdentity,
-    ledger::{ClientChainState, ClientStatus},
+    ledger::{ClientChainState, ClientStatus, LedgerPolicy},
     model_hash,
     params::StructVersion,
 };
@@ -322,6 +322,7 @@ impl Parties {
             chain: ProxyChain::Static(self.deposits.clone()),
             client_trust: self.trust(identity.clone(), Policy::Any),
             worker_trust: self.trust(identity, self.policy),
+            ledger: LedgerPolicy::default(),
             limits: ProxyLimits::default(),
         }
     }
@@ -344,6 +345,7 @@ impl Parties {
             root: self.root.clone(),
             trust: self.trust(identity, self.policy),
             backend: tiny_backend(env),
+            chain: WorkerChain::None,
         }
     }
 
@@ -356,7 +358,7 @@ impl Parties {
             proxies,
             proxy_connections: 1,
             root: self.root.clone(),
-            registrar: Arc::new(Unheard),
+            chain: ClientChain::Static(Arc::new(Unheard)),
             trust: self.trust(plain(name), self.policy),
             allowed_origins: Vec::new(),
             http_listen: http,
