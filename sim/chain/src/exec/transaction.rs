@@ -68,6 +68,13 @@ impl BlockContext {
         Self { config, params }
     }
 
+    /// The same block in which every check of a signature succeeds: for estimates only.
+    #[must_use]
+    pub const fn ignoring_signatures(mut self) -> Self {
+        self.params.vm_modifiers.chksig_always_succeed = true;
+        self
+    }
+
     /// The configuration in force.
     #[must_use]
     pub const fn config(&self) -> &Arc<Config> {
