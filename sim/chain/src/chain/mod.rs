@@ -14,6 +14,8 @@
 pub mod account;
 pub mod block;
 mod collator;
+#[cfg(test)]
+mod fault_tests;
 pub mod faults;
 pub mod genesis;
 mod giver;
@@ -174,7 +176,7 @@ impl Chain {
         self.state.now_ns = self.state.slot * self.genesis.block_interval_ns;
         let now_ns = self.state.now_ns;
         self.update_config(events)?;
-        collator::deliver_transit(&mut self.state);
+        shards::deliver_transit(&mut self.state);
         let mut dropped = Vec::new();
         self.state.pool.advance(now_ns, &mut dropped);
         events.extend(
@@ -205,7 +207,7 @@ impl Chain {
             collator::collate(&self.genesis, &mut self.state, &mut self.cache, key, events)?;
             if key == MASTERCHAIN {
                 let extra_ns = self.genesis.faults.extra_finality_ns(now_ns);
-                collator::reference_shards(&mut self.state, extra_ns);
+                shards::reference_shards(&mut self.state, extra_ns);
                 shards::change(&mut self.state, &self.genesis.shards, events);
                 self.keep(now_ns + self.genesis.finality_delay_ns.saturating_add(extra_ns));
             }
