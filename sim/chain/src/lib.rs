@@ -12,7 +12,7 @@
 //! | [`api`] | answers of a toncenter-compatible API, versions 2 and 3 |
 //! | [`trace`] | what came of a message: tree, gas and fees by operation, flow of value |
 //! | [`state_file`] | a chain as a JSON manifest and a bag of cells |
-//! | [`bench`] | the workloads that speed is measured with |
+//! | [`mod@bench`] | the workloads that speed is measured with |
 
 pub mod api;
 pub mod bench;
