@@ -9,15 +9,19 @@
 //! | [`exec`] | one transaction: configuration, phases, get-methods, opcode scan |
 //! | [`wallet`] | wallets v3r2, v4r2, v5r1: state, address, signed orders |
 //! | [`chain`] | accounts, queues, shards and blocks in virtual time; faults; invariants |
+//! | [`api`] | answers of a toncenter-compatible API, versions 2 and 3 |
 //! | [`trace`] | what came of a message: tree, gas and fees by operation, flow of value |
-//! | [`bench`] | the workloads that speed is measured with |
+//! | [`state_file`] | a chain as a JSON manifest and a bag of cells |
+//! | [`mod@bench`] | the workloads that speed is measured with |
 
+pub mod api;
 pub mod bench;
 pub mod boc;
 pub mod chain;
 pub mod exec;
 #[cfg(test)]
 mod properties;
+pub mod state_file;
 #[cfg(test)]
 mod testing;
 pub mod trace;

@@ -6,7 +6,6 @@
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
-use imbl::OrdMap;
 use sha2::{Digest, Sha256};
 use tycho_types::cell::HashBytes;
 use tycho_types::models::{ShardAccount, StdAddr, TickTock};
@@ -487,42 +486,4 @@ pub(super) fn unix_s(genesis: &Genesis, now_ns: u64) -> u32 {
     genesis
         .start_unix_s
         .saturating_add(u32::try_from(now_ns / 1_000_000_000).unwrap_or(u32::MAX))
-}
-
-/// After a masterchain block: what its shards sent becomes deliverable once the block is final enough.
-pub(super) fn reference_shards(state: &mut State, extra_ns: u64) {
-    let keys: Vec<ShardKey> = state.shards.keys().copied().collect();
-    let at_ns = state.now_ns.saturating_add(extra_ns);
-    for key in keys {
-        let Some(shard) = state.shards.get(&key).filter(|shard| !shard.unreferenced.is_empty()) else {
-            continue;
-        };
-        let mut shard = shard.clone();
-        for envelope in std::mem::take(&mut shard.unreferenced) {
-            state.transit.insert((at_ns, envelope.key()), envelope);
-        }
-        state.shards.insert(key, shard);
-    }
-}
-
-/// Moves what is due from transit to the shard that holds its receiver now.
-pub(super) fn deliver_transit(state: &mut State) {
-    let mut due: OrdMap<ShardKey, Vec<Arc<Envelope>>> = OrdMap::new();
-    while let Some((key, envelope)) = state.transit.get_min().cloned()
-        && key.0 <= state.now_ns
-    {
-        let Some(shard) = state.shard_of(&envelope.to) else {
-            // Every standard address of workchain 0 and -1 is in a shard; other addresses are refused when sent.
-            break;
-        };
-        state.transit.remove(&key);
-        due.entry(shard).or_default().push(envelope);
-    }
-    for (key, envelopes) in due {
-        if let Some(shard) = state.shards.get_mut(&key) {
-            for envelope in envelopes {
-                shard.inbox.insert(envelope.key(), envelope);
-            }
-        }
-    }
 }

@@ -9,10 +9,13 @@
 //! | [`provider`] | what a reader is told: the latest, a final, a stale or a false state |
 //! | [`invariant`] | conservation and order, computed anew from the cells |
 //! | `pool`, `collator`, `state`, `giver` | external messages, one block, all that changes, the faucet's account |
+//! | `restore` | a state taken apart and put together |
 
 pub mod account;
 pub mod block;
 mod collator;
+#[cfg(test)]
+mod fault_tests;
 pub mod faults;
 pub mod genesis;
 mod giver;
@@ -20,6 +23,7 @@ pub mod invariant;
 pub mod message;
 mod pool;
 pub mod provider;
+mod restore;
 pub mod shards;
 mod state;
 #[cfg(test)]
@@ -40,6 +44,8 @@ pub use invariant::{Audit, MessageLedger, Violation};
 pub use message::{Envelope, Message, MessageError, MessageKind, QueueKey};
 pub use pool::{DropReason, MessageHash, Refused};
 pub use provider::{Lie, Provider, View};
+pub use restore::RestoreError;
+pub(crate) use restore::{Restored, RestoredShard};
 pub use shards::{AutoShards, ShardChange, ShardPolicy};
 pub use state::Coins;
 
@@ -170,7 +176,7 @@ impl Chain {
         self.state.now_ns = self.state.slot * self.genesis.block_interval_ns;
         let now_ns = self.state.now_ns;
         self.update_config(events)?;
-        collator::deliver_transit(&mut self.state);
+        shards::deliver_transit(&mut self.state);
         let mut dropped = Vec::new();
         self.state.pool.advance(now_ns, &mut dropped);
         events.extend(
@@ -201,7 +207,7 @@ impl Chain {
             collator::collate(&self.genesis, &mut self.state, &mut self.cache, key, events)?;
             if key == MASTERCHAIN {
                 let extra_ns = self.genesis.faults.extra_finality_ns(now_ns);
-                collator::reference_shards(&mut self.state, extra_ns);
+                shards::reference_shards(&mut self.state, extra_ns);
                 shards::change(&mut self.state, &self.genesis.shards, events);
                 self.keep(now_ns + self.genesis.finality_delay_ns.saturating_add(extra_ns));
             }
@@ -269,14 +275,7 @@ impl Chain {
             ExecError::Inactive | ExecError::Invalid(_) => Refused::NotAccepted { exit_code: None },
         };
         let cells = |_: Error| Refused::NotAccepted { exit_code: None };
-        let at_ns = self.next_block_at_ns();
-        let context = BlockContext::new(
-            self.state.config.clone(),
-            collator::unix_s(&self.genesis, at_ns),
-            self.state.masterchain().map_or(0, |chain| chain.end_lt),
-            HashBytes(self.genesis.seed),
-            self.state.last_masterchain_block().and_then(BlockRef::to_block_id),
-        );
+        let context = self.next_context();
         let mut account = match self.state.accounts.get(to) {
             Some(entry) => entry.state.clone(),
             None => account::no_account().map_err(cells)?,
@@ -288,6 +287,36 @@ impl Chain {
             }
         }
         check_external(&context, to, message, &account, 0).map_err(not_accepted)
+    }
+
+    /// What an external message would cost now, without sending it. With `ignore_signatures` every signature check of
+    /// the code succeeds, so that unsigned drafts can be estimated.
+    pub fn estimate(
+        &mut self,
+        to: &StdAddr,
+        message: &Cell,
+        ignore_signatures: bool,
+    ) -> Result<crate::exec::Executed, ExecError> {
+        let mut context = self.next_context();
+        if ignore_signatures {
+            context = context.ignoring_signatures();
+        }
+        let account = match self.state.accounts.get(to) {
+            Some(entry) => entry.state.clone(),
+            None => account::no_account()?,
+        };
+        execute_message(&context, &mut self.cache, to, message, &account, 0)
+    }
+
+    fn next_context(&self) -> BlockContext {
+        let at_ns = self.next_block_at_ns();
+        BlockContext::new(
+            self.state.config.clone(),
+            collator::unix_s(&self.genesis, at_ns),
+            self.state.masterchain().map_or(0, |chain| chain.end_lt),
+            HashBytes(self.genesis.seed),
+            self.state.last_masterchain_block().and_then(BlockRef::to_block_id),
+        )
     }
 
     /// Sends test coins from the giver: a real transfer in a coming block.
@@ -355,15 +384,7 @@ impl Chain {
     /// last one).
     #[must_use]
     pub fn transactions(&self, address: &StdAddr, from_lt: Option<u64>, limit: usize) -> Vec<Arc<TxRecord>> {
-        let range = (address.clone(), 0)..=(address.clone(), from_lt.unwrap_or(u64::MAX));
-        self.state
-            .history
-            .transactions
-            .range(range)
-            .rev()
-            .take(limit)
-            .map(|(_, record)| record.clone())
-            .collect()
+        self.state.history.last_of(address, from_lt, limit)
     }
 
     /// Up to `limit` transactions of an account with a logical time above `after_lt`, the earliest first.

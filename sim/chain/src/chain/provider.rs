@@ -7,8 +7,8 @@ use tycho_types::models::{AccountState, OptionalAccount, StdAddr};
 use tycho_types::num::Tokens;
 
 use super::state::State;
-use super::{AccountEntry, BlockRef, Chain, ReadError, collator};
-use crate::exec::{GetMethodResult, StackValue, run_get_method};
+use super::{AccountEntry, BlockRef, Chain, ReadError, TxRecord, collator};
+use crate::exec::{Config, GetMethodResult, StackValue, run_get_method};
 
 /// Which state a provider reads.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
@@ -115,6 +115,24 @@ impl Provider {
         let mut state = entry.state.clone();
         state.account = Lazy::new(&OptionalAccount(Some(account)))?;
         Ok(Some(Arc::new(AccountEntry::from_shard_account(state)?)))
+    }
+
+    /// Transactions of an account in the state that is read; see [`Chain::transactions`].
+    #[must_use]
+    pub fn transactions(
+        &self,
+        chain: &Chain,
+        address: &StdAddr,
+        from_lt: Option<u64>,
+        limit: usize,
+    ) -> Vec<Arc<TxRecord>> {
+        self.state(chain).history.last_of(address, from_lt, limit)
+    }
+
+    /// The configuration in the state that is read.
+    #[must_use]
+    pub fn config(&self, chain: &Chain) -> Arc<Config> {
+        self.state(chain).config.clone()
     }
 
     /// Runs a get-method on the account as the provider tells it.

@@ -1,7 +1,9 @@
 //! Shards of workchain 0: how they begin, when they split and merge.
 
-use imbl::{OrdMap, Vector};
+use std::collections::BTreeMap;
 use std::sync::Arc;
+
+use imbl::{OrdMap, Vector};
 use tycho_types::models::{ShardIdent, StdAddr};
 
 use super::block::{BlockEvent, BlockNumber, BlockRef};
@@ -221,4 +223,42 @@ fn merge(state: &mut State, parent_prefix: u64, events: &mut Vec<BlockEvent>) {
     }
     state.shards.insert(merged.key(), merged);
     events.push(BlockEvent::ShardMerge { shard: parent_prefix });
+}
+
+/// After a masterchain block: what its shards sent becomes deliverable once the block is final enough.
+pub(super) fn reference_shards(state: &mut State, extra_ns: u64) {
+    let keys: Vec<ShardKey> = state.shards.keys().copied().collect();
+    let at_ns = state.now_ns.saturating_add(extra_ns);
+    for key in keys {
+        let Some(shard) = state.shards.get(&key).filter(|shard| !shard.unreferenced.is_empty()) else {
+            continue;
+        };
+        let mut shard = shard.clone();
+        for envelope in std::mem::take(&mut shard.unreferenced) {
+            state.transit.insert((at_ns, envelope.key()), envelope);
+        }
+        state.shards.insert(key, shard);
+    }
+}
+
+/// Moves what is due from transit to the shard that holds its receiver now.
+pub(super) fn deliver_transit(state: &mut State) {
+    let mut due: BTreeMap<ShardKey, Vec<Arc<Envelope>>> = BTreeMap::new();
+    while let Some((key, envelope)) = state.transit.get_min().cloned()
+        && key.0 <= state.now_ns
+    {
+        let Some(shard) = state.shard_of(&envelope.to) else {
+            // Every standard address of workchain 0 and -1 is in a shard; other addresses are refused when sent.
+            break;
+        };
+        state.transit.remove(&key);
+        due.entry(shard).or_default().push(envelope);
+    }
+    for (key, envelopes) in due {
+        if let Some(shard) = state.shards.get_mut(&key) {
+            for envelope in envelopes {
+                shard.inbox.insert(envelope.key(), envelope);
+            }
+        }
+    }
 }

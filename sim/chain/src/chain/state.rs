@@ -37,6 +37,19 @@ pub(super) struct History {
     pub(super) blocks: OrdMap<BlockNumber, Arc<Block>>,
 }
 
+impl History {
+    /// Up to `limit` transactions of an account, the latest first, from `from_lt` down.
+    pub(super) fn last_of(&self, address: &StdAddr, from_lt: Option<u64>, limit: usize) -> Vec<Arc<TxRecord>> {
+        let range = (address.clone(), 0)..=(address.clone(), from_lt.unwrap_or(u64::MAX));
+        self.transactions
+            .range(range)
+            .rev()
+            .take(limit)
+            .map(|(_, record)| record.clone())
+            .collect()
+    }
+}
+
 /// The state of a chain.
 #[derive(Debug, Clone)]
 pub(super) struct State {
