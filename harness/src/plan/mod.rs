@@ -36,6 +36,7 @@ pub fn plan(scenario: &Scenario, seed: u64) -> Plan {
         network: scenario.network.clone(),
         economy: scenario.economy.clone(),
         attestation: scenario.attestation.clone(),
+        settlement: None,
         proxies: scenario.proxies.clone(),
         workers: scenario.workers.clone(),
         clients: scenario.clients.clone(),

@@ -4,10 +4,11 @@
 use crate::{
     deployment::{DeployError, address_of, named_hash},
     plan::{ContractBuild, FeePlan, Plan, SettlementPlan},
+    recorder::{ChainTransaction, Recorder, hex},
 };
 use chrysalis_chain::{
     BlockEvent, Cell, Chain, Genesis, Provider, StdAddr,
-    chain::{GenesisAccount, TxRecord, state_init},
+    chain::{GenesisAccount, TxRecord, invariant::MessageLedger, state_init},
     exec::FeeSchedule,
 };
 use chrysalis_env::{BoxFuture, Env};
@@ -60,20 +61,34 @@ impl SharedChain {
         self.chain.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// Makes blocks when they are due, for as long as it is polled. `seen` gets each block before the next is made.
-    pub(crate) async fn keep_going(
-        self: Arc<Self>,
-        env: Env,
-        mut seen: impl FnMut(&Chain, &[BlockEvent]),
-    ) -> chrysalis_chain::ChainError {
+    /// Makes blocks when they are due, for as long as it is polled, and looks after each whether coins, messages and
+    /// logical time are as they must be. Ends with what was wrong.
+    pub(crate) async fn keep_going(self: Arc<Self>, env: Env, recorder: Arc<Recorder>) -> String {
         let start_ns = env.now_ns();
+        let mut messages = MessageLedger::default();
         loop {
             let next_ns = self.lock().next_block_at_ns();
             env.sleep_until(start_ns.saturating_add(next_ns)).await;
             let mut chain = self.lock();
-            match chain.advance(next_ns) {
-                Ok(events) => seen(&chain, &events),
-                Err(error) => return error,
+            let events = match chain.advance(next_ns) {
+                Ok(events) => events,
+                Err(error) => return error.to_string(),
+            };
+            let mut has_transactions = false;
+            for event in &events {
+                if let BlockEvent::Block(block) = event {
+                    if let Err(violation) = messages.follow(block) {
+                        return violation.to_string();
+                    }
+                    has_transactions |= !block.transactions.is_empty();
+                    block.transactions.iter().for_each(|record| {
+                        recorder.transaction(row(start_ns.saturating_add(next_ns), record));
+                    });
+                }
+            }
+            // A block without transactions moves no coins.
+            if has_transactions && let Err(violation) = chain.audit() {
+                return violation.to_string();
             }
         }
     }
@@ -149,6 +164,25 @@ impl Settlement for Access {
                 .map(|_hash| ())
                 .map_err(|refused| ChainError::Refused(refused.to_string()))
         })
+    }
+}
+
+fn row(at_ns: u64, record: &TxRecord) -> ChainTransaction {
+    let incoming = record.in_message.as_deref();
+    ChainTransaction {
+        at_ns,
+        account: from_std(&record.address).to_string(),
+        lt: record.lt,
+        hash: hex(&record.hash.0),
+        source: incoming.and_then(|message| Some(from_std(message.from()?).to_string())),
+        op: incoming.and_then(|message| message.op),
+        value_nanoton: incoming.map_or(0, |message| message.value_nanoton()),
+        sent_nanoton: record.out_messages.iter().map(|message| message.value_nanoton()).sum(),
+        is_success: !record.phases.aborted,
+        exit_code: record.phases.exit_code,
+        action_code: record.phases.action_code,
+        gas_used: record.phases.gas_used,
+        fees_nanoton: record.total_fees_nanoton,
     }
 }
 
@@ -290,6 +324,14 @@ impl OnChain {
 
     fn wallet_owner(name: &str) -> Address {
         address_of("wallet owner", name)
+    }
+
+    /// Address of the wallet of a node.
+    pub(crate) fn wallet_address(&self, name: &str) -> Address {
+        let key = Self::wallet_key(name).public();
+        WalletStorage::initial(key, Self::wallet_owner(name))
+            .init(self.codes)
+            .address()
     }
 
     pub(crate) fn settlement(&self, env: &Env) -> Arc<dyn Settlement> {

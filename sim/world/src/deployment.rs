@@ -239,6 +239,8 @@ pub(crate) struct Facts {
     pub(crate) images: Option<([u8; 32], [u8; 32])>,
     /// Contracts by address.
     pub(crate) accounts: BTreeMap<String, Account>,
+    /// Whether a signature waits for a commit of the ledger to a chain.
+    pub(crate) commits_to_chain: bool,
 }
 
 impl Facts {
@@ -355,6 +357,14 @@ impl Deployment {
         })
     }
 
+    /// On a chain a client's contracts belong to its wallet.
+    fn client_owner(&self, name: &str) -> Address {
+        match &self.onchain {
+            None => client_owner(name),
+            Some(onchain) => onchain.wallet_address(name),
+        }
+    }
+
     pub(crate) fn facts(&self) -> Facts {
         let images = (self.plan.attestation.tee != TeeKind::None).then(|| {
             let hash = |image| self.evidence.image_hash(image);
@@ -377,7 +387,7 @@ impl Deployment {
             };
             for client in self.plan.clients.iter().filter(|client| uses(&client.proxies)) {
                 let holder = &client.node.name;
-                let contract = root.client_address(&identity, &client_owner(holder));
+                let contract = root.client_address(&identity, &self.client_owner(holder));
                 accounts.insert(contract.to_wire(NETWORK), account(AccountKind::Client, holder));
             }
             for worker in self.plan.workers.iter().filter(|worker| uses(&worker.proxies)) {
@@ -386,7 +396,11 @@ impl Deployment {
                 accounts.insert(contract.to_wire(NETWORK), account(AccountKind::Worker, holder));
             }
         }
-        Facts { images, accounts }
+        Facts {
+            images,
+            accounts,
+            commits_to_chain: self.onchain.is_some(),
+        }
     }
 
     /// Settings of a proxy that listens on the two addresses.

@@ -121,6 +121,37 @@ pub struct Packet {
     pub bytes: u64,
 }
 
+/// A transaction on the simulated chain.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct ChainTransaction {
+    /// When its block was made, true time since the start.
+    pub at_ns: u64,
+    /// Account, raw form.
+    pub account: String,
+    /// Logical time.
+    pub lt: u64,
+    /// Hash, hexadecimal.
+    pub hash: String,
+    /// Sender of the message that caused it, raw form; none from outside.
+    pub source: Option<String>,
+    /// Operation of that message.
+    pub op: Option<u32>,
+    /// Coins that came with it.
+    pub value_nanoton: u128,
+    /// Coins that it sent on.
+    pub sent_nanoton: u128,
+    /// Whether it did what it was asked for.
+    pub is_success: bool,
+    /// Exit code of the contract, where it ran.
+    pub exit_code: Option<i32>,
+    /// Result of its actions, where there were any.
+    pub action_code: Option<i32>,
+    /// Gas.
+    pub gas_used: u64,
+    /// Fees that it paid.
+    pub fees_nanoton: u128,
+}
+
 /// A fault as it struck.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Fault {
@@ -188,6 +219,8 @@ pub struct Rows {
     pub restored: Vec<Restored>,
     /// See [`Start`].
     pub starts: Vec<Start>,
+    /// See [`ChainTransaction`].
+    pub transactions: Vec<ChainTransaction>,
     /// Nodes whose role could not run.
     pub stopped: Vec<Note>,
 }
@@ -236,6 +269,10 @@ impl Recorder {
             node: node.to_owned(),
             text,
         });
+    }
+
+    pub(crate) fn transaction(&self, transaction: ChainTransaction) {
+        self.rows().transactions.push(transaction);
     }
 
     pub(crate) fn take(&self) -> Rows {

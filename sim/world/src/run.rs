@@ -192,9 +192,8 @@ impl Assembly {
         let (env, recorder) = (self.sim.env(), self.recorder.clone());
         let controller = env.clone();
         let task = env.spawn("controller: chain", async move {
-            let sim = controller.clone();
-            let error = chain.keep_going(controller, |_chain, _events| {}).await;
-            recorder.stopped(sim.now_ns(), "chain", error.to_string());
+            let text = chain.keep_going(controller.clone(), recorder.clone()).await;
+            recorder.stopped(controller.now_ns(), "chain", text);
         });
         Some(task.abort_on_drop())
     }
@@ -255,10 +254,10 @@ impl Assembly {
             let (deployment, recorder, sim) = (self.deployment.clone(), self.recorder.clone(), self.sim.clone());
             let ip = handle.ip();
             handle.start(move |env| {
-                let (clients, workers) = ((ip, PROXY_CLIENTS_PORT).into(), (ip, PROXY_WORKERS_PORT).into());
-                let settings = deployment.proxy(index, &env, clients, workers);
-                let (recorder, sim) = (recorder.clone(), sim.clone());
+                let (deployment, recorder, sim) = (deployment.clone(), recorder.clone(), sim.clone());
                 async move {
+                    let (clients, workers) = ((ip, PROXY_CLIENTS_PORT).into(), (ip, PROXY_WORKERS_PORT).into());
+                    let settings = deployment.proxy(index, &env, clients, workers);
                     let name = env.node_name().to_owned();
                     let (_trigger, shutdown) = shutdown_pair();
                     let result = match settings {
@@ -289,9 +288,10 @@ impl Assembly {
             let (deployment, recorder, sim) = (self.deployment.clone(), self.recorder.clone(), self.sim.clone());
             let proxies = proxy_addresses(&self.plan.workers[index].proxies, PROXY_WORKERS_PORT);
             handle.start(move |env| {
-                let settings = deployment.worker(index, &env, proxies.clone());
-                let (recorder, sim) = (recorder.clone(), sim.clone());
+                let (deployment, recorder, sim) = (deployment.clone(), recorder.clone(), sim.clone());
+                let proxies = proxies.clone();
                 async move {
+                    let settings = deployment.worker(index, &env, proxies);
                     let name = env.node_name().to_owned();
                     let (_trigger, shutdown) = shutdown_pair();
                     match settings {
@@ -306,9 +306,10 @@ impl Assembly {
             let proxies = proxy_addresses(&self.plan.clients[index].proxies, PROXY_CLIENTS_PORT);
             let ip = handle.ip();
             handle.start(move |env| {
-                let settings = deployment.client(index, &env, (ip, CLIENT_HTTP_PORT).into(), proxies.clone());
-                let (recorder, sim) = (recorder.clone(), sim.clone());
+                let (deployment, recorder, sim) = (deployment.clone(), recorder.clone(), sim.clone());
+                let proxies = proxies.clone();
                 async move {
+                    let settings = deployment.client(index, &env, (ip, CLIENT_HTTP_PORT).into(), proxies);
                     let name = env.node_name().to_owned();
                     let (_trigger, shutdown) = shutdown_pair();
                     let result = match settings {

@@ -357,9 +357,11 @@ impl OnChain {
         Ok(Ok(()))
     }
 
+    /// A message that only tells something carries one nanoTON, too little for the contract to run on: that
+    /// transaction fails and the message counts all the same. One that asks for something and was refused did not
+    /// happen.
     fn take_in(&self, transaction: &TransactionView) -> Result<(), ProxyError> {
-        // What the contract refused did not happen.
-        let Some(message) = transaction.incoming.as_ref().filter(|_| transaction.is_success) else {
+        let Some(message) = transaction.incoming.as_ref() else {
             return Ok(());
         };
         let Some(source) = message.source.filter(|_| !message.is_bounced) else {
@@ -379,6 +381,10 @@ impl OnChain {
             Ok(ProxyMessage::Client {
                 owner, state, payload, ..
             }) if source == root.client_address(identity, &owner) => {
+                let asks_nothing = matches!(payload, None | Some(ClientPayload::Register { .. }));
+                if !(transaction.is_success || asks_nothing) {
+                    return Ok(());
+                }
                 if let Some(ClientPayload::Register { nonce }) = payload {
                     self.observed.register(owner, nonce);
                 }
@@ -393,7 +399,9 @@ impl OnChain {
                     },
                 );
             }
-            Ok(ProxyMessage::Worker { owner, tokens, .. }) if source == root.worker_address(identity, &owner) => {
+            Ok(ProxyMessage::Worker {
+                owner, tokens, payload, ..
+            }) if source == root.worker_address(identity, &owner) && (transaction.is_success || payload.is_none()) => {
                 self.worker_seen(owner, tokens);
             }
             _ => {}

@@ -12,6 +12,9 @@ use std::collections::BTreeMap;
 /// A proxy writes its ledger every two seconds at most (spec §1.3) and then signs for what is in it. A bill that is made
 /// this much later than a booking must cover it.
 const COVERED_AFTER_NS: u64 = 5_000_000_000;
+/// The same where a signature waits for a commit of the ledger to the chain: up to a minute to the next, and a second
+/// try after two.
+const COVERED_ON_CHAIN_AFTER_NS: u64 = 240_000_000_000;
 
 /// Proxy, kind and holder of an account.
 type AccountKey<'a> = (&'a str, AccountKind, &'a str);
@@ -249,6 +252,11 @@ fn every_booking_is_billed(facts: &Facts, book: &Book<'_>, rows: &Rows) -> Optio
                 .push((payment.at_ns, payment.tokens));
         }
     }
+    let covered_after_ns = if facts.commits_to_chain {
+        COVERED_ON_CHAIN_AFTER_NS
+    } else {
+        COVERED_AFTER_NS
+    };
     let mut troubles: BTreeMap<&str, Troubles> = BTreeMap::new();
     for (key @ (proxy, _, holder), sums) in &book.accounts {
         let troubles = troubles
@@ -260,12 +268,12 @@ fn every_booking_is_billed(facts: &Facts, book: &Book<'_>, rows: &Rows) -> Optio
                 continue;
             };
             let due = sums
-                .until(at_ns.saturating_sub(COVERED_AFTER_NS))
+                .until(at_ns.saturating_sub(covered_after_ns))
                 .saturating_sub(if since_ns == 0 { 0 } else { sums.until(since_ns) });
             if *tokens < due {
                 let text = format!(
                     "{proxy} signed for {tokens} tokens of {holder}, although it had booked {due} more than {} s before",
-                    COVERED_AFTER_NS / 1_000_000_000
+                    covered_after_ns / 1_000_000_000
                 );
                 return Some(Violation::at(*at_ns, text));
             }

@@ -93,6 +93,7 @@ pub(super) fn facts() -> Facts {
         holder: holder.into(),
     };
     Facts {
+        commits_to_chain: false,
         images: Some(([1; 32], [2; 32])),
         accounts: BTreeMap::from([
             ("C".to_owned(), account(AccountKind::Client, "client-1")),
