@@ -2,6 +2,7 @@
 import { mkdirSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { gzipSync } from "node:zlib";
+import { Cell, parseTuple } from "@ton/core";
 import { ATTACKS, attack } from "./attacks.mjs";
 import { CASES, CASE_PARAMETERS } from "./cases.mjs";
 import { CONFIGS } from "./config.mjs";
@@ -37,6 +38,16 @@ if (failures.length > 0) {
   process.exit(1);
 }
 
+/// A value of a stack: its kind, and a number as text or a BoC.
+function item(value) {
+  switch (value.type) {
+    case "int": return ["int", value.value.toString()];
+    case "cell": case "slice": case "builder": return [value.type, boc(value.cell)];
+    case "null": return ["null"];
+    default: throw new Error(`a get method returned ${value.type}`);
+  }
+}
+
 function write(profile, world) {
   // Accounts by first appearance, one number per account and chain.
   const accounts = new Map();
@@ -63,7 +74,7 @@ function write(profile, world) {
     return [
       code, boc(args.data), args.address.toRawString(), name, args.methodId,
       args.stack.map((item) => item.value.toString()), args.unixTime, args.balance.toString(),
-      world.configs.indexOf(args.config), exit, gas, stack,
+      world.configs.indexOf(args.config), exit, gas, parseTuple(Cell.fromBase64(stack)).map(item),
     ];
   });
   const vectors = {

@@ -16,8 +16,9 @@
 //! | 11 | from version 14 on a failed action phase gives back the message balance it had before: [`run_phases`] |
 //! | 12 | from version 15 on only the masterchain may change libraries: [`super::actions`] |
 //!
-//! One more rule of the reference is kept here: an account deleted by the storage phase that ends with a balance is
-//! uninitialised, not gone (otherwise coins would vanish). What is not recorded: the forwarding fees counted by an
+//! Two more rules of the reference are kept here: an account deleted by the storage phase that ends with a balance is
+//! uninitialised, not gone (otherwise coins would vanish); and an account that freezes in its initial state is recorded
+//! as frozen, though stored as uninitialised (`record_as_frozen`). What is not recorded: the forwarding fees counted by an
 //! action phase before it failed (`total_fwd_fees`), which the executor drops; account state is not affected.
 
 use std::sync::Arc;
@@ -419,9 +420,12 @@ fn finish(
     }
     set_storage_dict(block, cache, &mut state, account)?;
     let lt = state.start_lt;
-    let output = UncommittedTransaction::with_info(state, account, message, info)
+    let mut output = UncommittedTransaction::with_info(state, account, message, info)
         .and_then(UncommittedTransaction::commit)
         .map_err(invalid)?;
+    if phases.frozen {
+        record_as_frozen(&mut output.transaction, &mut output.new_state)?;
+    }
     let new_account = output.new_state_meta;
     let total_fees_nanoton = output.transaction_meta.total_fees.into_inner();
     let others = phases.storage_fee_nanoton + phases.gas_fee_nanoton + phases.import_fee_nanoton;
@@ -451,6 +455,18 @@ fn finish(
 }
 
 /// The status as it was recorded: the executor normalises it while it commits.
+/// An account that freezes in its initial state is stored as uninitialised, because its address says as much as the
+/// frozen hash. The executor records that status in the transaction too; the reference records "frozen".
+fn record_as_frozen(transaction: &mut Lazy<Transaction>, state: &mut ShardAccount) -> Result<(), Error> {
+    let mut record = transaction.load()?;
+    if record.end_status == AccountStatus::Uninit {
+        record.end_status = AccountStatus::Frozen;
+        *transaction = Lazy::new(&record)?;
+        state.last_trans_hash = *transaction.inner().repr_hash();
+    }
+    Ok(())
+}
+
 fn end_status(transaction: &Lazy<Transaction>) -> Result<AccountStatus, Error> {
     // transaction$0111 account_addr:bits256 lt:uint64 prev_trans_hash:bits256 prev_trans_lt:uint64 now:uint32
     // outmsg_cnt:uint15 orig_status:AccountStatus end_status:AccountStatus
