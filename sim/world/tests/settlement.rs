@@ -39,7 +39,12 @@ fn go(plan: Plan, engine: EngineKind) -> Outcome {
 fn nodes_deploy_fund_charge_and_pay() {
     for contracts in [ContractBuild::Hardened, ContractBuild::Reference] {
         let outcome = go(plan(contracts), EngineKind::Native);
-        assert!(outcome.passed(), "{contracts:?}\n{:#?}\n{:#?}", outcome.assertions, outcome.rows.notes);
+        assert!(
+            outcome.passed(),
+            "{contracts:?}\n{:#?}\n{:#?}",
+            outcome.assertions,
+            outcome.rows.notes
+        );
         let rows = &outcome.rows.transactions;
         let done = |op: u32| rows.iter().filter(|row| row.op == Some(op) && row.is_success).count();
         for op in [
@@ -59,9 +64,16 @@ fn nodes_deploy_fund_charge_and_pay() {
         assert!(refused.is_empty(), "{contracts:?}: {refused:#?}");
         // What the worker's owner got is what its signatures were worth: 16 nanoTON for each token.
         let payout = opcodes::PAYOUT;
-        let paid: u128 = rows.iter().filter(|row| row.op == Some(payout)).map(|row| row.value_nanoton).sum();
+        let paid: u128 = rows
+            .iter()
+            .filter(|row| row.op == Some(payout))
+            .map(|row| row.value_nanoton)
+            .sum();
         let fee = u128::from(common::hello(1).economy.worker_fee_per_token_nanoton);
-        assert!(paid > 0 && paid <= fee * u128::from(signed(&outcome, "worker_payout")), "{paid}");
+        assert!(
+            paid > 0 && paid <= fee * u128::from(signed(&outcome, "worker_payout")),
+            "{paid}"
+        );
     }
 }
 
