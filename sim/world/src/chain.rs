@@ -8,7 +8,7 @@ use crate::{
 };
 use chrysalis_chain::{
     BlockEvent, Cell, Chain, Genesis, Provider, StdAddr,
-    chain::{GenesisAccount, TxRecord, invariant::MessageLedger, state_init},
+    chain::{GenesisAccount, Message, TxRecord, invariant::MessageLedger, state_init},
     exec::FeeSchedule,
 };
 use chrysalis_env::{BoxFuture, Env};
@@ -176,7 +176,7 @@ fn row(at_ns: u64, record: &TxRecord) -> ChainTransaction {
         hash: hex(&record.hash.0),
         source: incoming.and_then(|message| Some(from_std(message.from()?).to_string())),
         op: incoming.and_then(|message| message.op),
-        value_nanoton: incoming.map_or(0, |message| message.value_nanoton()),
+        value_nanoton: incoming.map_or(0, Message::value_nanoton),
         sent_nanoton: record.out_messages.iter().map(|message| message.value_nanoton()).sum(),
         is_success: !record.phases.aborted,
         exit_code: record.phases.exit_code,
@@ -225,7 +225,7 @@ fn account(provider: &Provider, chain: &Chain, address: &Address) -> Result<Acco
 }
 
 fn transaction(record: &TxRecord) -> Result<TransactionView, ChainError> {
-    let view = |message: &chrysalis_chain::chain::Message| {
+    let view = |message: &Message| {
         let mut body = CellBuilder::new();
         message
             .body()

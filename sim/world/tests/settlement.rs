@@ -1,5 +1,7 @@
 //! Accounts on a simulated chain: deployed, funded, charged and paid by the nodes themselves.
 
+#![allow(clippy::unwrap_used, clippy::expect_used, reason = "a test's own set-up")]
+
 mod common;
 
 use chrysalis_settlement::{PaymentKind, onchain::opcodes};

@@ -8,7 +8,7 @@ use crate::{
 };
 use chrysalis_env::{BoxFuture, Env};
 use chrysalis_settlement::{
-    Address, RootConfig,
+    Address, RootConfig, VerifiedPayment,
     contracts::{self, ProxyIdentity},
     hash::sha256,
     ledger::ActionOutcome,
@@ -165,7 +165,7 @@ pub(super) async fn keep_account(
             proxy_state: its.state,
             params: &root.params,
             tokens_max,
-            signed_tokens: charge.as_ref().map_or(0, |charge| charge.tokens()),
+            signed_tokens: charge.as_ref().map_or(0, VerifiedPayment::tokens),
             secret_hash,
             outdated_since_s,
             nonce: None,

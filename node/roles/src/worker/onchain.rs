@@ -7,7 +7,7 @@ use crate::{
     telemetry::{self, Role},
 };
 use chrysalis_settlement::{
-    RootConfig,
+    RootConfig, VerifiedPayment,
     contracts::{self, ProxyIdentity},
     ledger::ActionOutcome,
     onchain::{
@@ -92,7 +92,7 @@ pub(super) async fn keep_account(
             now_s,
             busy: false,
             state: stored.as_ref().map(|stored| stored.state),
-            signed_tokens: payment.as_ref().map_or(0, |payment| payment.tokens()),
+            signed_tokens: payment.as_ref().map_or(0, VerifiedPayment::tokens),
             paid_tokens: stored.as_ref().map_or(0, |stored| stored.tokens),
             fee_per_token_nanoton: root.params.prices.worker_fee_per_token_nanoton,
             idle: is_idle,

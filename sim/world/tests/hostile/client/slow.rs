@@ -7,7 +7,7 @@ use crate::support::{
     parties::Policy,
     seconds,
 };
-use chrysalis_wire::objects::{ClientQueryAnswerPartEx, ClientRunQueryEx, ClientUpdatePaymentStatus};
+use chrysalis_wire::objects::{ClientQueryAnswerPartEx, ClientUpdatePaymentStatus};
 
 /// Questions that nobody who reads the answers would have to count.
 const MOST_QUESTIONS: i64 = 200_000;
