@@ -348,12 +348,19 @@ fn strangers_are_refused_on_real_sockets_and_a_worker_is_let_in() {
                 .unwrap();
         });
         let stranger = loopback_node("stranger", data.path(), &watch);
-        for (identity, expected) in [
+        let strangers = [
             (plain_at("stranger", now_unix_s), "NoEvidence"),
             (identity_with("stranger", &[7; 64], now_unix_s), "ReportData"),
-        ] {
+        ];
+        for (before, (identity, expected)) in strangers.into_iter().enumerate() {
             let result = RawPeer::connect(&stranger, for_workers, &identity).await;
             assert!(matches!(result, Err(Gone::Closed(_))));
+            // The proxy closes the connection first and reports afterwards, on its own thread.
+            let reported = watch.until(|watch| watch.refusals("proxy", "worker").len() > before);
+            stranger
+                .timeout(seconds(20), reported)
+                .await
+                .expect("the proxy reports its refusal");
             let refusals = watch.refusals("proxy", "worker");
             assert!(
                 refusals.last().is_some_and(|reason| reason.contains(expected)),
