@@ -12,6 +12,7 @@ use crate::{
     finding::{Finding, Kind},
     machine::run,
     step::{Plan, plans},
+    watch::Exercised,
 };
 
 /// Most plans that are tried to make a failing one smaller.
@@ -75,6 +76,8 @@ pub struct Report {
     pub plans: u64,
     /// Transactions that were looked at.
     pub transactions: u64,
+    /// What was done how often.
+    pub exercised: Exercised,
     /// The first finding of each kind.
     pub discoveries: BTreeMap<Kind, Discovery>,
 }
@@ -124,6 +127,9 @@ pub fn campaign(scene: &mut Scene, campaign: &Campaign, progress: &mut dyn FnMut
         report.transitions += outcome.steps as u64;
         report.plans += 1;
         report.transactions += outcome.transactions;
+        for (what, count) in outcome.exercised {
+            *report.exercised.entry(what).or_default() += count;
+        }
         let is_done = if campaign.wanted.is_empty() {
             !report.discoveries.is_empty()
         } else {

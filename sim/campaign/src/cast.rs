@@ -370,6 +370,13 @@ impl Scene {
         &self.people[&person]
     }
 
+    /// Takes somebody's account for somebody else's.
+    #[cfg(test)]
+    pub(crate) fn rename(&mut self, person: Person, other: Person) {
+        let address = self.people[&person].clone();
+        self.roles.insert(address, Role::Person(other));
+    }
+
     /// Who it is, for a contract of this owner.
     #[must_use]
     pub fn who(&self, who: Who, owner: Person) -> Person {

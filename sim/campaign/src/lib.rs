@@ -33,3 +33,4 @@ pub use cast::{Contracts, Scene};
 pub use finding::{Finding, Kind};
 pub use machine::{Outcome, run};
 pub use step::{Action, Delivery, Plan, Step, Who};
+pub use watch::Exercised;

@@ -154,6 +154,9 @@ fn row(name: &str, seed: u64, report: &Report, spent_s: f64, is_good: bool) -> V
         "plans": report.plans,
         "transactions": report.transactions,
         "cpu_s": spent_s,
+        "exercised": report.exercised.iter().map(|((contract, operation, end), count)| {
+            json!({ "contract": contract, "operation": operation, "end": end, "count": count })
+        }).collect::<Vec<_>>(),
         "findings": found.collect::<Vec<_>>(),
     })
 }

@@ -10,7 +10,7 @@ mod client;
 mod proxy;
 mod worker;
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 
 use chrysalis_chain::{
     Chain, TxRecord,
@@ -30,6 +30,9 @@ use crate::{
     view::View,
 };
 
+/// What was done how often: contract, operation, and whether it succeeded, bounced back or failed.
+pub type Exercised = BTreeMap<(&'static str, &'static str, &'static str), u64>;
+
 /// Follows one plan.
 #[derive(Debug)]
 pub(crate) struct Watch {
@@ -38,10 +41,18 @@ pub(crate) struct Watch {
     /// The first of each kind.
     pub(crate) findings: Vec<Finding>,
     pub(crate) steps: usize,
+    pub(crate) exercised: Exercised,
     seen: BTreeSet<Kind>,
     /// A proxy closed in this slot and its owner was paid more than its share.
     swept: Option<String>,
+    /// Changes what the rules are told, so that tests see them fire.
+    #[cfg(test)]
+    pub(crate) tamper: Option<Tamper>,
 }
+
+/// See [`Watch::tamper`].
+#[cfg(test)]
+pub(crate) type Tamper = fn(&mut View, &TxRecord);
 
 /// A transaction as the rules look at it.
 struct Seen<'a> {
@@ -61,8 +72,11 @@ impl Watch {
             book: Book::new(CLIENTS, WORKERS),
             findings: Vec::new(),
             steps: 0,
+            exercised: Exercised::new(),
             seen: BTreeSet::new(),
             swept: None,
+            #[cfg(test)]
+            tamper: None,
         }
     }
 
@@ -85,6 +99,10 @@ impl Watch {
         if matches!(role, Role::Person(_)) {
             return;
         }
+        #[cfg(test)]
+        if let Some(tamper) = self.tamper {
+            tamper(&mut self.view, record);
+        }
         let before = self.view.clone();
         if let Err(why) = self.view.reload(scene, chain, role) {
             return self.find(Kind::Unreadable, why);
@@ -105,6 +123,7 @@ impl Watch {
             is_bounced: message.is_bounced(),
             body,
         };
+        *self.exercised.entry(exercise(role, message, &seen)).or_default() += 1;
         let is_whole = match role {
             Role::Proxy => self.proxy(scene, &before, &seen),
             Role::Client(index) => self.client(scene, &before, &seen, index),
@@ -289,6 +308,28 @@ impl Watch {
             );
         }
     }
+}
+
+fn exercise(role: Role, message: &Message, seen: &Seen<'_>) -> (&'static str, &'static str, &'static str) {
+    let contract = match role {
+        Role::Proxy => "proxy",
+        Role::Client(_) => "client",
+        Role::Worker(_) => "worker",
+        Role::Wallet => "wallet",
+        Role::Person(_) => "person",
+    };
+    let operation = match (&message.kind, message.op) {
+        (MessageKind::ExternalIn { .. }, _) => "order",
+        (_, None) => "coins",
+        _ if seen.is_bounced => "bounce",
+        (_, Some(op)) => opcodes::name(op).unwrap_or("unknown"),
+    };
+    let end = match (seen.is_success, seen.record.phases.bounced_back) {
+        (true, _) => "done",
+        (false, true) => "sent back",
+        (false, false) => "failed",
+    };
+    (contract, operation, end)
 }
 
 /// What a message to the proxy contract asks for.
