@@ -46,6 +46,10 @@ impl Campaign {
         }
     }
 
+    fn shrinks(&self, kind: Kind) -> bool {
+        self.shrink && (self.wanted.is_empty() || self.wanted.contains(&kind))
+    }
+
     /// Until each of T1 to T9 was found.
     #[must_use]
     pub fn attacks(transitions: u64, seed: u64) -> Self {
@@ -114,7 +118,7 @@ pub fn campaign(scene: &mut Scene, campaign: &Campaign, progress: &mut dyn FnMut
             let transitions = report.transitions + finding.after_steps as u64;
             let mut again = before.clone();
             let plan = match strategy.new_tree(&mut again) {
-                Ok(tree) if campaign.shrink => smallest(scene, tree, finding.kind),
+                Ok(tree) if campaign.shrinks(finding.kind) => smallest(scene, tree, finding.kind),
                 _ => plan.clone(),
             };
             let discovery = Discovery {

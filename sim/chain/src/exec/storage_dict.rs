@@ -2,10 +2,11 @@
 //!
 //! Since protocol version 11 an account of at least 26 cells outside the masterchain carries the hash of a dictionary
 //! `cell hash -> (references u32, merkle depth u2)` over every cell below the root of its storage. The executor leaves
-//! the hash out. Building the dictionary costs one hash per leaf and fork, so the part that belongs to the code, which
-//! seldom changes, is built once per code; a transaction then adds only the cells of the data.
+//! the hash out. Building the dictionary costs one hash per leaf and fork, so the part that seldom changes is built once:
+//! that of the code, and, from the second time on, that of larger trees directly below the root of the data (the codes
+//! and parameters that a proxy contract carries). A transaction then adds only what is left of the data.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
 use tycho_types::cell::{Cell, CellBuilder, CellContext, DynCell, HashBytes, Store};
@@ -29,9 +30,9 @@ impl Store for Entry {
 
 type Entries = BTreeMap<HashBytes, Entry>;
 
-/// The part of the dictionary that comes from one code cell.
+/// The part of the dictionary that comes from one code cell, and perhaps from trees below the root of the data.
 #[derive(Debug)]
-struct CodePart {
+struct StablePart {
     entries: Entries,
     dict: Dict<HashBytes, Entry>,
 }
@@ -39,11 +40,17 @@ struct CodePart {
 /// What has been computed for the codes seen so far. It changes how long a run takes, never what it computes.
 #[derive(Debug, Clone, Default)]
 pub struct StorageDictCache {
-    codes: BTreeMap<HashBytes, Arc<CodePart>>,
+    codes: BTreeMap<HashBytes, Arc<StablePart>>,
+    /// With trees of the data; by the hashes of the code and of the trees.
+    trees: BTreeMap<Vec<HashBytes>, Arc<StablePart>>,
+    /// Trees that were seen once: those that never come back are not worth a part.
+    seen: BTreeSet<Vec<HashBytes>>,
 }
 
 /// Codes kept; a scenario has a handful, a fuzzer may have any number.
 const MAX_CODES: usize = 256;
+/// Parts with trees kept, and trees remembered.
+const MAX_TREES: usize = 1_024;
 
 impl StorageDictCache {
     /// Hash of the storage dictionary of `state`, or none when the account has fewer than `min_cells` cells.
@@ -51,10 +58,22 @@ impl StorageDictCache {
         let Some(code) = &state.code else {
             return self.hash_without_code(state, min_cells);
         };
-        let part = self.code_part(code)?;
+        let mut part = self.code_part(code)?;
         let mut added = Entries::new();
-        for root in other_roots(state) {
-            add(root.as_ref(), &part.entries, &mut added);
+        let with_trees = match &state.data {
+            Some(data) if state.libraries.is_empty() => self.tree_part(&part, code, data)?,
+            _ => None,
+        };
+        match (with_trees, &state.data) {
+            (Some(trees), Some(data)) => {
+                part = trees;
+                add_root(data.as_ref(), &part.entries, &mut added);
+            }
+            _ => {
+                for root in other_roots(state) {
+                    add(root.as_ref(), &part.entries, &mut added);
+                }
+            }
         }
         let new_cells = added.keys().filter(|hash| !part.entries.contains_key(*hash)).count();
         // The root of the storage itself is counted by the limit and absent from the dictionary.
@@ -79,7 +98,41 @@ impl StorageDictCache {
         Ok(build(&entries)?.root().as_ref().map(|root| *root.repr_hash()))
     }
 
-    fn code_part(&mut self, code: &Cell) -> Result<Arc<CodePart>, Error> {
+    /// The part of the code and of the larger trees below the root of the data; none where it is not worth it yet, or
+    /// where the root of the data is a part of the code.
+    fn tree_part(&mut self, of_code: &StablePart, code: &Cell, data: &Cell) -> Result<Option<Arc<StablePart>>, Error> {
+        let trees = || data.references().filter(|child| is_tree(*child));
+        if trees().next().is_none() || of_code.entries.contains_key(data.repr_hash()) {
+            return Ok(None);
+        }
+        let key: Vec<HashBytes> = [*code.repr_hash()]
+            .into_iter()
+            .chain(trees().map(|tree| *tree.repr_hash()))
+            .collect();
+        if let Some(part) = self.trees.get(&key) {
+            return Ok(Some(part.clone()));
+        }
+        if !self.seen.remove(&key) {
+            if self.seen.len() >= MAX_TREES {
+                self.seen.clear();
+            }
+            self.seen.insert(key);
+            return Ok(None);
+        }
+        if self.trees.len() >= MAX_TREES {
+            self.trees.clear();
+        }
+        let mut entries = of_code.entries.clone();
+        for tree in trees() {
+            add(tree, &Entries::new(), &mut entries);
+        }
+        let dict = build(&entries)?;
+        let part = Arc::new(StablePart { entries, dict });
+        self.trees.insert(key, part.clone());
+        Ok(Some(part))
+    }
+
+    fn code_part(&mut self, code: &Cell) -> Result<Arc<StablePart>, Error> {
         if let Some(part) = self.codes.get(code.repr_hash()) {
             return Ok(part.clone());
         }
@@ -89,7 +142,7 @@ impl StorageDictCache {
         let mut entries = Entries::new();
         add(code.as_ref(), &Entries::new(), &mut entries);
         let dict = build(&entries)?;
-        let part = Arc::new(CodePart { entries, dict });
+        let part = Arc::new(StablePart { entries, dict });
         self.codes.insert(*code.repr_hash(), part.clone());
         Ok(part)
     }
@@ -102,6 +155,32 @@ fn build(entries: &Entries) -> Result<Dict<HashBytes, Entry>, Error> {
 
 fn other_roots(state: &StateInit) -> impl Iterator<Item = &Cell> {
     state.data.iter().chain(state.libraries.root().iter())
+}
+
+/// Whether a cell is worth keeping what it comes to: leaves are added as quickly as they are found.
+fn is_tree(cell: &DynCell) -> bool {
+    cell.reference_count() > 0
+}
+
+/// Counts the root of the data, whose trees `base` has counted, each as often as the root refers to it.
+fn add_root(root: &DynCell, base: &Entries, entries: &mut Entries) {
+    let mut merkle_depth = 0;
+    for child in root.references() {
+        let below = if is_tree(child) {
+            base.get(child.repr_hash()).map_or(0, |entry| entry.merkle_depth)
+        } else {
+            add(child, base, entries)
+        };
+        merkle_depth = below.max(merkle_depth);
+    }
+    merkle_depth = (merkle_depth + u8::from(root.cell_type().is_merkle())).min(3);
+    entries.insert(
+        *root.repr_hash(),
+        Entry {
+            references: 1,
+            merkle_depth,
+        },
+    );
 }
 
 /// Counts one reference to `cell`. A cell seen before, here or in `base`, has its own references counted already.
@@ -199,6 +278,42 @@ mod tests {
         }
         let only_data = state(None, Some(tree(30, 4)));
         assert_eq!(cache.hash(&only_data, 26).unwrap(), Some(reference(&only_data)));
+    }
+
+    /// Data as a proxy contract has it: trees, one of them twice, one shared with the code, and leaves that change.
+    #[test]
+    fn trees_of_the_data_are_kept_and_count_the_same() {
+        let mut cache = StorageDictCache::default();
+        let code = tree(20, 1);
+        let data = |salt: u32, trees: &[Cell]| {
+            let mut root = CellBuilder::new();
+            root.store_u32(salt).unwrap();
+            root.store_reference(CellBuilder::build_from(salt).unwrap()).unwrap();
+            for tree in trees {
+                root.store_reference(tree.clone()).unwrap();
+            }
+            root.build().unwrap()
+        };
+        let shared = code.reference_cloned(0).unwrap();
+        for trees in [
+            vec![tree(30, 2)],
+            vec![tree(30, 2), tree(12, 3)],
+            vec![tree(9, 4), tree(9, 4)],
+            vec![shared, tree(5, 5)],
+            vec![tree(8, 6).reference_cloned(0).unwrap(), tree(8, 6)],
+        ] {
+            for salt in 0..4 {
+                let state = state(Some(code.clone()), Some(data(salt, &trees)));
+                assert_eq!(cache.hash(&state, 0).unwrap(), Some(reference(&state)), "salt {salt}");
+            }
+        }
+        assert_eq!((cache.trees.len(), cache.seen.len()), (5, 0));
+        // What changes every time is never kept.
+        for salt in 10..20 {
+            let state = state(Some(code.clone()), Some(data(salt, &[tree(6, salt)])));
+            assert_eq!(cache.hash(&state, 0).unwrap(), Some(reference(&state)));
+        }
+        assert_eq!((cache.trees.len(), cache.seen.len()), (5, 10));
     }
 
     #[test]
