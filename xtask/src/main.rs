@@ -137,7 +137,12 @@ fn lint() -> Outcome {
 }
 
 /// Packages of fuzz targets, which are no members of the workspace: nothing else would notice that they rot.
-const FUZZ_PACKAGES: [&str; 2] = ["node/wire/fuzz/Cargo.toml", "attest/fuzz/Cargo.toml"];
+const FUZZ_PACKAGES: [&str; 4] = [
+    "node/wire/fuzz/Cargo.toml",
+    "node/settlement/fuzz/Cargo.toml",
+    "sim/chain/fuzz/Cargo.toml",
+    "attest/fuzz/Cargo.toml",
+];
 
 fn fuzz_targets_compile() -> Outcome {
     if Command::new("c++").arg("--version").output().is_err() {

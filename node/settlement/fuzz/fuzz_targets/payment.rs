@@ -1,0 +1,3 @@
+#![no_main]
+
+chrysalis_settlement_fuzz::fuzz_check!("payment");

@@ -1,0 +1,3 @@
+#![no_main]
+
+chrysalis_chain_fuzz::fuzz_check!("boc");
