@@ -206,7 +206,7 @@ async fn what_a_wallet_refuses_is_refused_and_moves_nothing() {
 fn readdressed(message: &tycho_types::cell::Cell, to: &StdAddr) -> String {
     let body = chrysalis_chain::chain::Message::parse(message.clone()).unwrap();
     let body = tycho_types::cell::CellBuilder::build_from(body.body().unwrap()).unwrap();
-    Boc::encode_base64(&chrysalis_chain::wallet::external_message(to, None, body).unwrap())
+    Boc::encode_base64(chrysalis_chain::wallet::external_message(to, None, body).unwrap())
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]

@@ -250,7 +250,7 @@ impl Watch {
     /// Remembers what a client or worker contract asked its proxy contract for.
     fn claims(&mut self, scene: &Scene, role: Role, record: &TxRecord) -> Vec<Claim> {
         let mut claims = Vec::new();
-        for message in record.out_messages.iter() {
+        for message in &record.out_messages {
             if message.to() != Some(&scene.proxy.at) {
                 continue;
             }
