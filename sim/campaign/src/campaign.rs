@@ -67,8 +67,10 @@ pub struct Discovery {
     pub finding: Finding,
     /// Steps of the campaign until then.
     pub transitions: u64,
-    /// The plan, as small as it could be made.
+    /// The plan, as small as it could be made if [`Discovery::is_smallest`].
     pub plan: Plan,
+    /// Whether that was tried: only kinds that are wanted are worth it, if any are.
+    pub is_smallest: bool,
 }
 
 /// What a campaign came to.
@@ -124,6 +126,7 @@ pub fn campaign(scene: &mut Scene, campaign: &Campaign, progress: &mut dyn FnMut
             let discovery = Discovery {
                 transitions,
                 plan,
+                is_smallest: campaign.shrinks(finding.kind),
                 finding: finding.clone(),
             };
             report.discoveries.insert(finding.kind, discovery);

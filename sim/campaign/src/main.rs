@@ -125,9 +125,10 @@ fn show(name: &str, report: &Report, spent_s: f64) {
     );
     for (kind, discovery) in &report.discoveries {
         println!(
-            "  {:<22} after {:>7} transitions; smallest plan {:>2} steps: {}",
+            "  {:<22} after {:>7} transitions; {} plan {:>2} steps: {}",
             kind.name(),
             discovery.transitions,
+            if discovery.is_smallest { "smallest" } else { "drawn" },
             discovery.plan.steps.len(),
             kind.words()
         );
@@ -142,7 +143,8 @@ fn row(name: &str, seed: u64, report: &Report, spent_s: f64, is_good: bool) -> V
         json!({
             "kind": kind.name(),
             "transitions": discovery.transitions,
-            "smallest_plan_steps": discovery.plan.steps.len(),
+            "plan_steps": discovery.plan.steps.len(),
+            "is_smallest": discovery.is_smallest,
             "detail": discovery.finding.detail,
         })
     });
