@@ -93,19 +93,20 @@ impl OldInstance {
     /// The contract of `action`, the one that is next, shows this: goes on if the action is done, or needs not be done.
     /// done.
     pub fn observe(&mut self, action: OldAction, view: OldView) -> Progress {
-        let (state, unlock_unix_s) = match view {
-            OldView::Absent => (ContractState::Closed, 0),
-            OldView::Present { state, unlock_unix_s } => (state, unlock_unix_s),
+        let is_closed = match view {
+            OldView::Absent => true,
+            OldView::Present { state, .. } => state == ContractState::Closed,
         };
-        let is_closed = state == ContractState::Closed;
-        match action {
-            // Closed by its owner, or never deployed: what is left there is the owner's.
-            OldAction::RequestClose | OldAction::CompleteClose if is_closed => return Progress::Finished,
-            OldAction::RequestClose if state == ContractState::Closing => {
+        match (action, view) {
+            // Without the proxy's contract there is no pool to settle from.
+            (OldAction::RequestClose, OldView::Absent) => return Progress::Finished,
+            // Its owner may have closed it before: a hardened contract settles claims in every state.
+            (OldAction::RequestClose, OldView::Present { state, unlock_unix_s }) if state != ContractState::Normal => {
                 self.stage = OldStage::Closing { unlock_unix_s };
             }
-            OldAction::GrantRefund(_) if is_closed => drop(self.clients.pop()),
-            OldAction::LastPayout(_) if is_closed => drop(self.workers.pop()),
+            (OldAction::CompleteClose, _) if is_closed => return Progress::Finished,
+            (OldAction::GrantRefund(_), _) if is_closed => drop(self.clients.pop()),
+            (OldAction::LastPayout(_), _) if is_closed => drop(self.workers.pop()),
             _ => return Progress::Due,
         }
         self.attempts = 0;
@@ -217,8 +218,10 @@ mod tests {
     }
 
     #[test]
-    fn a_contract_that_its_owner_has_closed_is_forgotten() {
-        assert_eq!(instance().observe(OldAction::RequestClose, CLOSED), Progress::Finished);
+    fn claims_on_a_contract_that_its_owner_has_closed_are_settled_and_without_one_forgotten() {
+        let mut old = instance();
+        assert_eq!(old.observe(OldAction::RequestClose, CLOSED), Progress::WentOn);
+        assert_eq!(old.next_action(0), Some(OldAction::GrantRefund(account(2))));
         assert_eq!(
             instance().observe(OldAction::RequestClose, OldView::Absent),
             Progress::Finished
