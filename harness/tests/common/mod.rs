@@ -10,8 +10,9 @@ use chrysalis::exit::Exit;
 use chrysalis::host::Host;
 use chrysalis::plan::digest;
 use chrysalis::services::{
-    Assertion, AssertionVerdict, BenchOptions, BenchReport, Damaged, Endpoints, Engine, Execute, HtmlReport, Job,
-    Measure, NetworkEvent, Report, RequestCounts, RunFolder, RunResult, Serve, ServiceError, Services,
+    Assertion, AssertionVerdict, BenchOptions, BenchReport, ChainEvent, ChainOptions, ChainReady, Damaged, Endpoints,
+    Engine, Execute, HtmlReport, Job, Measure, NetworkEvent, Report, RequestCounts, RunFolder, RunResult, Serve,
+    ServiceError, Services,
 };
 use chrysalis_world::plan::Plan;
 use tempfile::TempDir;
@@ -249,6 +250,24 @@ impl Serve for Others {
     ) -> Result<(), ServiceError> {
         ready(SocketAddr::from(([127, 0, 0, 1], 4443)));
         tell(&format!("{target}: connection refused"));
+        stop.store(2, Ordering::SeqCst);
+        Ok(())
+    }
+
+    fn chain(
+        &self,
+        options: &ChainOptions,
+        tell: &mut dyn FnMut(ChainEvent<'_>),
+        stop: &AtomicUsize,
+    ) -> Result<(), ServiceError> {
+        tell(ChainEvent::Ready(&ChainReady {
+            url: format!("http://{}", options.listen),
+            accounts: Vec::new(),
+            is_restored: options.state.is_some(),
+            has_faucet: options.faucet_nanoton.is_some(),
+            now_unix_s: options.now_unix_s.unwrap_or(7),
+        }));
+        tell(ChainEvent::Line("answered 0 requests"));
         stop.store(2, Ordering::SeqCst);
         Ok(())
     }
