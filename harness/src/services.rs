@@ -373,6 +373,17 @@ pub trait Measure: Sync {
     /// # Errors
     /// A benchmark could not be set up.
     fn sim(&self, options: BenchOptions, progress: &mut dyn FnMut(&str)) -> Result<BenchReport, ServiceError>;
+
+    /// Measures the simulated chain, with the recorded traffic of the checkout in `repository`; parts are not told apart.
+    ///
+    /// # Errors
+    /// It is no checkout.
+    fn chain(
+        &self,
+        options: BenchOptions,
+        repository: &Path,
+        progress: &mut dyn FnMut(&str),
+    ) -> Result<BenchReport, ServiceError>;
 }
 
 /// The services that a program has.

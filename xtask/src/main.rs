@@ -19,6 +19,8 @@ const USAGE: &str = "usage: cargo xtask <command>
           compiles the contracts (needs Node and node_modules), or checks that what is committed is what compiles
   conformance
           records the executor's traffic for sim/chain/tests/conformance (needs Node and node_modules)
+  campaign settlement [OPTION...]
+          a million transitions over the hardened contracts, and every attack found in the reference ones (release build)
   lint    fmt, clippy and documentation, as CI runs them
   ci      everything that CI runs";
 
@@ -35,6 +37,7 @@ fn main() -> ExitCode {
         "schema" => schema(),
         "contracts" => contracts::run(&root(), &rest),
         "conformance" => contracts::record(&root()),
+        "campaign" => campaign(&rest),
         "lint" => lint(),
         "ci" => lint()
             .and_then(|()| tidy::check(&root()))
@@ -100,6 +103,19 @@ fn gate(rest: &[String]) -> Outcome {
     let others = "chrysalis-world/planted-ledger-bug,chrysalis-world/toncenter";
     let others = ["--features", others, "--test", "faults", "--test", "toncenter"];
     cargo(&[&["test", "--quiet", "--workspace"], &others[..]].concat())
+}
+
+/// Long campaigns are programs of their own, built for speed.
+fn campaign(rest: &[String]) -> Outcome {
+    let [subject, options @ ..] = rest else {
+        return Err("which one? There is `settlement`".into());
+    };
+    if subject != "settlement" {
+        return Err(format!("there is no campaign `{subject}`, only `settlement`"));
+    }
+    let mut arguments = vec!["run", "--release", "--quiet", "--package", "chrysalis-campaign", "--"];
+    arguments.extend(options.iter().map(String::as_str));
+    cargo(&arguments)
 }
 
 fn schema() -> Outcome {

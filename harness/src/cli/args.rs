@@ -263,7 +263,7 @@ pub struct Bench {
     /// A tenth of the work, for a first look.
     #[arg(long)]
     pub quick: bool,
-    /// Only this part: memory, echo, tls, threads or scenarios. May be given several times. Default: all.
+    /// Only this part of `sim`: memory, echo, tls, threads or scenarios. May be given several times. Default: all.
     #[arg(long = "part", value_name = "PART", value_parser = part)]
     pub parts: Vec<Part>,
 }
@@ -284,6 +284,8 @@ fn repetitions(text: &str) -> Result<usize, String> {
 pub enum BenchSubject {
     /// The simulator.
     Sim,
+    /// The simulated chain; from the root of a checkout, where its recorded traffic is.
+    Chain,
 }
 
 /// Options of `completions`.

@@ -274,6 +274,19 @@ impl Serve for Others {
 }
 
 impl Measure for Others {
+    fn chain(
+        &self,
+        options: BenchOptions,
+        repository: &Path,
+        progress: &mut dyn FnMut(&str),
+    ) -> Result<BenchReport, ServiceError> {
+        progress("mix");
+        Ok(BenchReport {
+            text: format!("mix {} in {}\n", options.runs, repository.is_dir()),
+            json: serde_json::json!({ "runs": options.runs, "quick": options.is_quick }),
+        })
+    }
+
     fn sim(&self, options: BenchOptions, progress: &mut dyn FnMut(&str)) -> Result<BenchReport, ServiceError> {
         progress("echo");
         Ok(BenchReport {
