@@ -19,6 +19,7 @@ use chrysalis_node::{
         AccountStatus, ChainError, ChainRoot, Done, Settlement, Wallet,
         toncenter::{Sending, Toncenter},
     },
+    daemon,
     shutdown::shutdown_pair,
     telemetry::Role,
 };
@@ -199,6 +200,73 @@ async fn a_node_reads_a_root_sends_and_reads_what_became_of_it() {
         (AccountStatus::Active, history.last().unwrap().lt)
     );
     assert!(settlement.now().await.unwrap() > history.last().unwrap().unix_s.saturating_sub(1));
+}
+
+/// The daemon itself: it reads the root contract, deploys its own, and commits its ledger before it serves.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_proxy_daemon_sets_itself_up_on_the_chain() {
+    let server = server().await;
+    let folder = tempfile::tempdir().unwrap();
+    let secret = |name: &str, text: &str| {
+        use std::os::unix::fs::PermissionsExt as _;
+        let path = folder.path().join(name);
+        std::fs::write(&path, text).unwrap();
+        std::fs::set_permissions(&path, std::fs::Permissions::from_mode(0o600)).unwrap();
+    };
+    secret("wallet.seed", &"05".repeat(32));
+    secret("signing.seed", &"06".repeat(32));
+    let root_address = root().init(codes()).address();
+    let settings = json!({
+        "is_test": true,
+        "owner_address": OWNER.to_string(),
+        "workers_rpc_port": 0,
+        "client_rpc_port": 0,
+        "rpc_address": "127.0.0.1",
+        "db_path": "ledger",
+        "signing_key_file": "signing.seed",
+        "log": "error",
+        "identity": {
+            "key_seed_file": "proxy.seed",
+            "evidence": { "simulated": { "seed": 7, "image": "proxy image" } },
+        },
+        "trust": { "anchors": { "simulation_seed": 7 } },
+        "chain": {
+            "root_address": root_address.to_string(),
+            "toncenter": format!("http://{}/api/v2", server.address),
+            "send": "testnet",
+            "wallet_key_file": "wallet.seed",
+        },
+    });
+    let file = folder.path().join("proxy.json");
+    std::fs::write(&file, settings.to_string()).unwrap();
+    let config = daemon::Config::load(Role::Proxy, &file).unwrap();
+    let running = tokio::spawn(daemon::run(config));
+
+    let settlement = toncenter(server.address, Sending::Never);
+    let config = root().to_config(root_address).unwrap();
+    let contract = config.proxy_address(&OWNER, &SigningKey::from_seed(&[6; 32]).public());
+    let env = env("observer");
+    let committed = async {
+        loop {
+            assert!(!running.is_finished(), "the daemon stopped");
+            let history = settlement.transactions(contract, 0).await.unwrap();
+            let commit = history
+                .iter()
+                .filter_map(|found| found.incoming.as_ref())
+                .any(|message| {
+                    message.source == Some(wallet_address())
+                        && matches!(Notice::parse(&message.body), Ok(Some(Notice::StateCommit { .. })))
+                });
+            if commit && settlement.state(contract).await.unwrap().status == AccountStatus::Active {
+                return;
+            }
+            env.sleep(Duration::from_millis(200)).await;
+        }
+    };
+    env.timeout(Duration::from_secs(60), committed)
+        .await
+        .expect("a commit on the chain");
+    running.abort();
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
