@@ -13,7 +13,7 @@ use chrysalis_chain::{
 };
 use chrysalis_env::{BoxFuture, Env};
 use chrysalis_node::{
-    chain::{AccountStatus, AccountView, ChainError, ChainRoot, MessageView, Settlement, TransactionView, Wallet},
+    chain::{AccountStatus, AccountView, ChainError, ChainRoot, Settlement, TransactionView, Wallet},
     shutdown::shutdown_pair,
     telemetry::Role,
 };
@@ -29,7 +29,7 @@ use std::{
     sync::{Arc, Mutex, MutexGuard, PoisonError},
     time::Duration,
 };
-use tycho_types::{boc::Boc, cell::CellBuilder, models::AccountState};
+use tycho_types::{boc::Boc, models::AccountState};
 
 /// Transactions that one question returns at most; readers ask again.
 const PAGE: usize = 256;
@@ -225,33 +225,7 @@ fn account(provider: &Provider, chain: &Chain, address: &Address) -> Result<Acco
 }
 
 fn transaction(record: &TxRecord) -> Result<TransactionView, ChainError> {
-    let view = |message: &Message| {
-        let mut body = CellBuilder::new();
-        message
-            .body()
-            .and_then(|slice| body.store_slice(slice))
-            .and_then(|()| body.build())
-            .map(|body| MessageView {
-                source: message.from().map(from_std),
-                destination: message.to().map(from_std),
-                value_nanoton: message.value_nanoton(),
-                is_bounced: message.is_bounced(),
-                body,
-            })
-            .map_err(unreadable)
-    };
-    Ok(TransactionView {
-        lt: record.lt,
-        hash: record.hash.0,
-        unix_s: record.now_unix_s.into(),
-        is_success: !record.phases.aborted,
-        incoming: record.in_message.as_deref().map(view).transpose()?,
-        outgoing: record
-            .out_messages
-            .iter()
-            .map(|message| view(message))
-            .collect::<Result<_, _>>()?,
-    })
+    TransactionView::parse(&record.cell, &from_std(&record.address)).map_err(unreadable)
 }
 
 /// The chain of a deployment, and what nodes need to use it.
