@@ -240,15 +240,20 @@ async fn a_proxy_daemon_sets_itself_up_on_the_chain() {
     let file = folder.path().join("proxy.json");
     std::fs::write(&file, settings.to_string()).unwrap();
     let config = daemon::Config::load(Role::Proxy, &file).unwrap();
-    let running = tokio::spawn(daemon::run(config));
+    let observer = env("observer");
+    let ended = Arc::new(Mutex::new(None));
+    let end = ended.clone();
+    let running = observer.spawn("daemon", async move {
+        let result = daemon::run(config).await;
+        *end.lock().unwrap() = Some(format!("{result:?}"));
+    });
 
     let settlement = toncenter(server.address, Sending::Never);
     let config = root().to_config(root_address).unwrap();
     let contract = config.proxy_address(&OWNER, &SigningKey::from_seed(&[6; 32]).public());
-    let env = env("observer");
     let committed = async {
         loop {
-            assert!(!running.is_finished(), "the daemon stopped");
+            assert_eq!(*ended.lock().unwrap(), None, "the daemon stopped");
             let history = settlement.transactions(contract, 0).await.unwrap();
             let commit = history
                 .iter()
@@ -260,10 +265,11 @@ async fn a_proxy_daemon_sets_itself_up_on_the_chain() {
             if commit && settlement.state(contract).await.unwrap().status == AccountStatus::Active {
                 return;
             }
-            env.sleep(Duration::from_millis(200)).await;
+            observer.sleep(Duration::from_millis(200)).await;
         }
     };
-    env.timeout(Duration::from_secs(60), committed)
+    observer
+        .timeout(Duration::from_secs(60), committed)
         .await
         .expect("a commit on the chain");
     running.abort();
