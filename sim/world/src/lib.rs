@@ -8,6 +8,8 @@
 //! | [`tunnel`](mod@tunnel) | through a node's proof of work, for ordinary TLS tools |
 //! | `chain` | the simulated chain in the world's time, and how nodes reach it |
 //! | `deployment` | what all nodes of a plan agree on: root configuration, accounts, identities |
+//! | `script` | what owners and adversaries do on the chain |
+//! | `moments` | moments of a proxy's work that faults wait for |
 //! | `users` | who sends requests, and what comes back |
 //! | `faults` | faults as small steps |
 //! | [`recorder`] | what nodes and network report, as rows |
@@ -18,16 +20,18 @@ mod chain;
 mod deployment;
 mod faults;
 pub mod live;
+mod moments;
 pub mod outcome;
 pub mod plan;
 pub mod properties;
 pub mod recorder;
 pub mod run;
+mod script;
 pub mod tunnel;
 mod users;
 
 pub use chrysalis_sim::{EngineKind, MADSIM_AVAILABLE};
-pub use deployment::{Account, AccountKind, DeployError, Workshop};
+pub use deployment::{Account, AccountKind, DeployError, Party, Workshop};
 pub use outcome::{Outcome, RunStats};
 pub use recorder::Detail;
 pub use run::{RunError, RunOptions, run};

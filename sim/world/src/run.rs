@@ -2,11 +2,12 @@
 
 use crate::{
     deployment::{DeployError, Deployment, Workshop},
-    faults::{self, Target, Targets},
+    faults::{self, Step, Target, Targets},
     outcome::{Outcome, RunStats},
     plan::{NodePlan, Plan},
     properties,
     recorder::{Detail, Recorder},
+    script,
     users::{self, Diary},
 };
 use chrysalis_env::{AbortOnDrop, Env};
@@ -97,7 +98,7 @@ pub fn run(plan: &Arc<Plan>, options: RunOptions, workshop: &Workshop) -> Result
     };
     let recorder = Arc::new(Recorder::new(options.detail));
     let diary = Arc::new(Diary::default());
-    let facts = deployment.facts();
+    let facts = deployment.facts()?;
     let (task_plan, task_recorder, task_diary) = (plan.clone(), recorder.clone(), diary.clone());
     let (result, report) = chrysalis_sim::run(options.engine, config, move |sim| async move {
         let world = Assembly {
@@ -156,6 +157,7 @@ impl Assembly {
         let mut targets = Targets::new();
         let handles = self.add_nodes(&mut targets)?;
         let _chain = self.start_chain();
+        let _scripts = script::start(&self.sim.env(), &self.deployment, &self.recorder);
         self.set_links(&targets);
         self.start_nodes(&handles);
         self.start_users(&handles)?;
@@ -166,8 +168,23 @@ impl Assembly {
         let _faults = env
             .spawn("controller: faults", async move {
                 let env = sim.env();
+                let mut armed = Vec::new();
                 for (at_ns, step) in steps.by_ref() {
                     env.sleep_until(at_ns).await;
+                    if let Step::Arm {
+                        node,
+                        moment,
+                        restart_after_ns,
+                    } = &step
+                        && let Some(target) = targets.get(node)
+                    {
+                        let (env, handle, recorder) = (sim.env(), target.handle.clone(), recorder.clone());
+                        let (moment, restart_after_ns) = (*moment, *restart_after_ns);
+                        let task = sim.env().spawn("controller: armed fault", async move {
+                            faults::armed(&env, &handle, &recorder, moment, at_ns, restart_after_ns).await;
+                        });
+                        armed.push(task.abort_on_drop());
+                    }
                     faults::apply(
                         &step,
                         sim.now_ns(),
@@ -177,6 +194,8 @@ impl Assembly {
                         &recorder,
                     );
                 }
+                // Faults that wait for a moment do so until the end of the run.
+                std::future::pending::<()>().await;
             })
             .abort_on_drop();
         let limit = Duration::from_nanos(self.plan.duration_ns);
@@ -188,11 +207,11 @@ impl Assembly {
 
     /// Lets the chain make its blocks, if there is one. Dropping the result stops it.
     fn start_chain(&self) -> Option<AbortOnDrop> {
-        let chain = self.deployment.chain()?.clone();
+        let chain = self.deployment.onchain()?.keep_going(self.sim.env(), self.recorder.clone());
         let (env, recorder) = (self.sim.env(), self.recorder.clone());
         let controller = env.clone();
         let task = env.spawn("controller: chain", async move {
-            let text = chain.keep_going(controller.clone(), recorder.clone()).await;
+            let text = chain.await;
             recorder.stopped(controller.now_ns(), "chain", text);
         });
         Some(task.abort_on_drop())
@@ -213,6 +232,7 @@ impl Assembly {
             handle: handle.clone(),
             region: node.region.clone(),
             clock,
+            disk_copy: None,
         };
         targets.insert(node.name.clone(), target);
         Ok(handle)

@@ -111,7 +111,7 @@ impl Troubles {
 
 /// What a proxy booked, by the account that it must be on.
 #[derive(Default)]
-struct Book<'a> {
+pub(super) struct Book<'a> {
     accounts: BTreeMap<AccountKey<'a>, Sums>,
     /// Requests whose client or worker died before it could say that they were its own.
     unknown: BTreeMap<(&'a str, AccountKind), Sums>,
@@ -119,7 +119,7 @@ struct Book<'a> {
 }
 
 impl<'a> Book<'a> {
-    fn of(plan: &'a Plan, requests: &'a [RequestRecord], rows: &'a Rows) -> Self {
+    pub(super) fn of(plan: &'a Plan, requests: &'a [RequestRecord], rows: &'a Rows) -> Self {
         let holders = |role: &str| -> BTreeMap<&str, &str> {
             let ends = rows.ends.iter().filter(|end| end.role == role);
             ends.map(|end| (end.request_id.as_str(), end.node.as_str())).collect()
@@ -158,7 +158,7 @@ impl<'a> Book<'a> {
     }
 
     /// The most that can be on an account at this moment.
-    fn most(&self, account: &Account, at_ns: u64) -> u64 {
+    pub(super) fn most(&self, account: &Account, at_ns: u64) -> u64 {
         let own = self.accounts.get(&(&*account.proxy, account.kind, &*account.holder));
         let unknown = self.unknown.get(&(&*account.proxy, account.kind));
         let until = |sums: Option<&Sums>| sums.map_or(0, |sums| sums.until(at_ns));
