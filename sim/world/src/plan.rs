@@ -8,7 +8,7 @@ mod settlement;
 
 pub use settlement::{
     AttackPlan, ChainFaults, CongestionPlan, ContractBuild, ContractName, ExternalFaultKind, ExternalFaultPlan, FeeChange,
-    FeePlan, LieKind, LiePlan, MissedSlotsPlan, Operation, OperationPlan, Producer, ReaderPlan, SettlementPlan,
+    FeePlan, LieKind, LiePlan, MissedSlotsPlan, Operation, OperationPlan, Producer, Profile, ReaderPlan, SettlementPlan,
     SlowFinalityPlan, Threat, ViewPlan,
 };
 
@@ -31,6 +31,9 @@ pub struct Plan {
     pub economy: EconomyPlan,
     /// How peers prove what they are.
     pub attestation: AttestationPlan,
+    /// Which behaviour is simulated (design §5).
+    #[serde(default, skip_serializing_if = "Profile::is_hardened")]
+    pub profile: Profile,
     /// The chain that accounts are on. Without it accounts are a list that never changes.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub settlement: Option<SettlementPlan>,

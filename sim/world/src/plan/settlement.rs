@@ -60,16 +60,21 @@ impl Default for SettlementPlan {
     }
 }
 
-/// The project's contracts.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
-pub enum ContractBuild {
-    /// As the reference's revision A behaves.
+/// Which behaviour is simulated (design §5): a daemon is always hardened.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Default, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Profile {
+    /// With the documented weak points of the reference system.
     Reference,
-    /// With every named weak point closed.
+    /// With every mitigation.
+    #[default]
     Hardened,
 }
 
-impl ContractBuild {
+impl Profile {
+    /// Both.
+    pub const ALL: [Self; 2] = [Self::Reference, Self::Hardened];
+
     /// Lower-case name.
     #[must_use]
     pub const fn name(self) -> &'static str {
@@ -78,6 +83,28 @@ impl ContractBuild {
             Self::Hardened => "hardened",
         }
     }
+
+    pub(super) fn is_hardened(&self) -> bool {
+        *self == Self::Hardened
+    }
+}
+
+impl From<Profile> for ContractBuild {
+    fn from(profile: Profile) -> Self {
+        match profile {
+            Profile::Reference => Self::Reference,
+            Profile::Hardened => Self::Hardened,
+        }
+    }
+}
+
+/// The project's contracts.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+pub enum ContractBuild {
+    /// As the reference's revision A behaves.
+    Reference,
+    /// With every named weak point closed.
+    Hardened,
 }
 
 /// Prices of a chain.
