@@ -244,6 +244,68 @@ pub enum NetworkEvent<'a> {
     Line(&'a str),
 }
 
+/// A chain to serve.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct ChainOptions {
+    /// Where to listen.
+    pub listen: SocketAddr,
+    /// Virtual seconds to a second of the clock.
+    pub speed: u32,
+    /// Test wallets that a new chain begins with.
+    pub accounts: u32,
+    /// What each of them has.
+    pub balance_nanoton: u128,
+    /// Most that one call of the faucet gives; `None` for no faucet.
+    pub faucet_nanoton: Option<u128>,
+    /// Seed of the test wallets' keys.
+    pub seed: u64,
+    /// The prices until April 2026 instead of today's.
+    pub old_fees: bool,
+    /// Unix time at which it starts; `None` for this machine's.
+    pub now_unix_s: Option<u32>,
+    /// File that the chain is taken up from and left in.
+    pub state: Option<PathBuf>,
+    /// Largest body of a request.
+    pub max_body_bytes: usize,
+}
+
+/// A wallet whose key everybody may know.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+pub struct TestAccount {
+    /// Its address, friendly.
+    pub address: String,
+    /// `v4r2` or `v5r1`.
+    pub wallet: &'static str,
+    /// Ed25519, hexadecimal.
+    pub public_key: String,
+    /// The 32 bytes that the key is made of, hexadecimal.
+    pub secret_seed: String,
+}
+
+/// A chain that can be used.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+pub struct ChainReady {
+    /// Where, without a path.
+    pub url: String,
+    /// The test wallets.
+    pub accounts: Vec<TestAccount>,
+    /// Whether it goes on from a file.
+    pub is_restored: bool,
+    /// Whether it has a faucet.
+    pub has_faucet: bool,
+    /// Unix time on the chain.
+    pub now_unix_s: u32,
+}
+
+/// What there is to tell about a chain that is served.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum ChainEvent<'a> {
+    /// It can be used now.
+    Ready(&'a ChainReady),
+    /// Something happened, in one line.
+    Line(&'a str),
+}
+
 /// Things on real sockets that last until somebody ends them.
 pub trait Serve: Sync {
     /// Starts the nodes of a plan on loopback, tells where they are, and returns once `stop` is not zero. With
@@ -269,6 +331,17 @@ pub trait Serve: Sync {
         target: SocketAddr,
         ready: &mut dyn FnMut(SocketAddr),
         tell: &mut dyn FnMut(&str),
+        stop: &AtomicUsize,
+    ) -> Result<(), ServiceError>;
+
+    /// Serves a simulated chain, tells where it is, and returns once `stop` is not zero.
+    ///
+    /// # Errors
+    /// The port is taken, the state file is none.
+    fn chain(
+        &self,
+        options: &ChainOptions,
+        tell: &mut dyn FnMut(ChainEvent<'_>),
         stop: &AtomicUsize,
     ) -> Result<(), ServiceError>;
 }
@@ -300,6 +373,17 @@ pub trait Measure: Sync {
     /// # Errors
     /// A benchmark could not be set up.
     fn sim(&self, options: BenchOptions, progress: &mut dyn FnMut(&str)) -> Result<BenchReport, ServiceError>;
+
+    /// Measures the simulated chain, with the recorded traffic of the checkout in `repository`; parts are not told apart.
+    ///
+    /// # Errors
+    /// It is no checkout.
+    fn chain(
+        &self,
+        options: BenchOptions,
+        repository: &Path,
+        progress: &mut dyn FnMut(&str),
+    ) -> Result<BenchReport, ServiceError>;
 }
 
 /// The services that a program has.

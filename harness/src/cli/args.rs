@@ -5,12 +5,13 @@ use std::num::NonZeroUsize;
 use std::path::PathBuf;
 
 use chrysalis_bench_sim::Part;
+use chrysalis_world::chain_server::ServerOptions;
 use clap::{Parser, Subcommand, ValueEnum, ValueHint};
 use clap_complete::Shell;
 
 use chrysalis_world::plan::Profile;
 
-use crate::scenario::scalar::SeedRange;
+use crate::scenario::scalar::{Coins, Scalar as _, SeedRange};
 use crate::services::Engine;
 
 /// Deterministic simulation and verification of confidential inference networks on TON.
@@ -70,6 +71,9 @@ pub enum Command {
     Up(Up),
     /// Open a port behind which a node's proof of work is done, for ordinary TLS tools.
     Tunnel(Tunnel),
+    /// A simulated TON chain for ordinary TON clients.
+    #[command(subcommand)]
+    Chain(ChainCommand),
     /// Make a report of recorded runs.
     Report(Report),
     /// Measure the speed of the simulator.
@@ -179,6 +183,65 @@ pub struct Tunnel {
     pub node: SocketAddr,
 }
 
+/// What to do with a simulated chain.
+#[derive(Debug, Clone, Subcommand)]
+pub enum ChainCommand {
+    /// Serve a chain over a toncenter-compatible HTTP API (v2, v3) until Ctrl-C.
+    Serve(ChainServe),
+}
+
+/// Options of `chain serve`.
+#[derive(Debug, Clone, clap::Args)]
+pub struct ChainServe {
+    /// Where to listen; port 0 takes a free one.
+    #[arg(long, value_name = "ADDRESS:PORT", default_value = "127.0.0.1:8081")]
+    pub listen: SocketAddr,
+    /// Allow an address that other machines can reach.
+    #[arg(long)]
+    pub beyond_loopback: bool,
+    /// Virtual seconds to a second of the clock.
+    #[arg(long, value_name = "FACTOR", default_value_t = 1,
+        value_parser = clap::value_parser!(u32).range(1..=i64::from(ServerOptions::MAX_SPEED)))]
+    pub speed: u32,
+    /// Test wallets that the chain begins with, v4r2 and v5r1 in turn. Their keys are printed.
+    #[arg(long, value_name = "N", default_value_t = 4, value_parser = clap::value_parser!(u32).range(0..=1_000))]
+    pub accounts: u32,
+    /// What each test wallet has.
+    #[arg(long, value_name = "AMOUNT", default_value = "1000 TON", value_parser = coins)]
+    pub balance: u64,
+    /// Seed of the test wallets' keys.
+    #[arg(long, default_value_t = 0)]
+    pub seed: u64,
+    /// Let `POST /faucet` give up to this much at once.
+    #[arg(long, value_name = "AMOUNT", value_parser = coins)]
+    pub faucet: Option<u64>,
+    /// The prices until April 2026 instead of today's.
+    #[arg(long)]
+    pub old_fees: bool,
+    /// Unix time at which the chain starts to be served. Default: the clock of this machine.
+    #[arg(long, value_name = "SECONDS")]
+    pub now: Option<u32>,
+    /// Keep the chain in a file: taken up if it is there, written at the end. Then `--accounts` are not made anew.
+    #[arg(long, value_name = "FILE", value_hint = ValueHint::FilePath)]
+    pub state: Option<PathBuf>,
+    /// Largest body of a request.
+    #[arg(long, value_name = "BYTES", default_value_t = ServerOptions::MAX_BODY_BYTES, value_parser = body_bytes)]
+    pub max_body_bytes: usize,
+}
+
+fn coins(text: &str) -> Result<u64, String> {
+    Coins::parse(text)
+        .map(|coins| coins.0)
+        .map_err(|error| format!("{error}: an amount such as `15 TON`"))
+}
+
+fn body_bytes(text: &str) -> Result<usize, String> {
+    match text.parse() {
+        Ok(number @ 1_024..=67_108_864) => Ok(number),
+        _ => Err("a number from 1024 to 67108864".to_owned()),
+    }
+}
+
 /// Options of `report`.
 #[derive(Debug, Clone, clap::Args)]
 pub struct Report {
@@ -205,7 +268,7 @@ pub struct Bench {
     /// A tenth of the work, for a first look.
     #[arg(long)]
     pub quick: bool,
-    /// Only this part: memory, echo, tls, threads or scenarios. May be given several times. Default: all.
+    /// Only this part of `sim`: memory, echo, tls, threads or scenarios. May be given several times. Default: all.
     #[arg(long = "part", value_name = "PART", value_parser = part)]
     pub parts: Vec<Part>,
 }
@@ -232,6 +295,8 @@ fn repetitions(text: &str) -> Result<usize, String> {
 pub enum BenchSubject {
     /// The simulator.
     Sim,
+    /// The simulated chain; from the root of a checkout, where its recorded traffic is.
+    Chain,
 }
 
 /// Options of `completions`.

@@ -6,10 +6,12 @@
 //! | [`run`] | run, replay |
 //! | [`inspect`] | lint, schema, list, explain, completions |
 //! | [`network`] | up, tunnel, report, bench |
+//! | [`chain`](mod@chain) | chain serve |
 //! | [`doctor`] | doctor |
 //! | [`problem`] | what can go wrong with a command |
 
 pub mod args;
+pub mod chain;
 pub mod doctor;
 pub mod inspect;
 pub mod network;
@@ -44,6 +46,7 @@ pub fn run_with(services: &Services<'_>, host: &mut Host<'_>, words: impl IntoIt
         Command::Doctor => Ok(doctor::doctor(services, host, &args.global)),
         Command::Up(command) => network::up(services, host, &args.global, command),
         Command::Tunnel(command) => network::tunnel(services, host, &args.global, command),
+        Command::Chain(command) => chain::chain(services, host, &args.global, command),
         Command::Report(command) => network::report(services, host, &args.global, command),
         Command::Bench(command) => network::bench(services, host, &args.global, command),
     };

@@ -234,7 +234,6 @@ pub fn bench(
     global: &Global,
     command: &Bench,
 ) -> Result<Exit, CommandError> {
-    let BenchSubject::Sim = command.subject;
     let measure = services
         .measure
         .ok_or_else(|| unavailable("the benchmark", "this build has no benchmarks"))?;
@@ -247,17 +246,20 @@ pub fn bench(
         runs: command.repetitions,
         is_quick: command.quick,
     };
+    let repository = host.folder.clone();
     let mut progress = |line: &str| {
         if !global.quiet {
             host.say(line);
         }
     };
-    let report = measure
-        .sim(options, &mut progress)
-        .map_err(|error| CommandError::ExecutionFailed {
-            what: "the benchmark".to_owned(),
-            error,
-        })?;
+    let report = match command.subject {
+        BenchSubject::Sim => measure.sim(options, &mut progress),
+        BenchSubject::Chain => measure.chain(options, &repository, &mut progress),
+    };
+    let report = report.map_err(|error| CommandError::ExecutionFailed {
+        what: "the benchmark".to_owned(),
+        error,
+    })?;
     if global.json {
         host.data(&report.json.to_string());
     } else {

@@ -1,8 +1,9 @@
 //! Whole scenarios beside the measurements of the simulated world: embedded, so that a figure means the same everywhere.
 
+use std::path::Path;
 use std::sync::Arc;
 
-use chrysalis_bench_sim::{Options, Series, per_cpu_second, run};
+use chrysalis_bench_sim::{ChainOptions, Options, Series, per_cpu_second, run, run_chain};
 use chrysalis_world::{Detail, MADSIM_AVAILABLE};
 
 use super::System;
@@ -36,12 +37,38 @@ impl Measure for System {
         let report = run(&bench, &scenarios, &mut |step| {
             progress(&format!("{} of {}  {}", step.done + 1, step.total, step.name));
         });
-        let json = serde_json::to_value(&report).map_err(|error| ServiceError::Environment(error.to_string()))?;
-        Ok(BenchReport {
-            text: report.to_string(),
-            json,
-        })
+        rendered(&report)
     }
+
+    fn chain(
+        &self,
+        options: BenchOptions,
+        repository: &Path,
+        progress: &mut dyn FnMut(&str),
+    ) -> Result<BenchReport, ServiceError> {
+        let bench = ChainOptions {
+            repository: repository.to_owned(),
+            runs: options.runs,
+            work_percent: if options.is_quick { 10 } else { 100 },
+        };
+        let mut notes = Vec::new();
+        let report = run_chain(
+            &bench,
+            &mut |step| progress(&format!("{} of {}  {}", step.done + 1, step.total, step.name)),
+            &mut |note| notes.push(note.to_owned()),
+        );
+        let report = report.map_err(|error| ServiceError::Environment(error.to_string()))?;
+        notes.iter().for_each(|note| progress(note));
+        rendered(&report)
+    }
+}
+
+fn rendered(report: &chrysalis_bench_sim::Report) -> Result<BenchReport, ServiceError> {
+    let json = serde_json::to_value(report).map_err(|error| ServiceError::Environment(error.to_string()))?;
+    Ok(BenchReport {
+        text: report.to_string(),
+        json,
+    })
 }
 
 fn embedded(name: &str, text: &[u8]) -> Result<Scenario, ServiceError> {

@@ -2,11 +2,13 @@
 //!
 //! | module | holds |
 //! |---|---|
+//! | `chain` | a chain that is served on loopback |
 //! | [`execute`] | running a plan on any engine |
 //! | [`store`] | rows of a world as tables of a run store |
 //! | [`measure`] | the benchmarks |
 //! | [`serve`] | a network that stays up on loopback |
 
+mod chain;
 pub mod execute;
 pub mod measure;
 pub mod serve;

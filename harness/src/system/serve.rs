@@ -11,7 +11,7 @@ use chrysalis_world::plan::Plan;
 use chrysalis_world::tunnel::Tunnel;
 
 use super::{System, execute::runtime};
-use crate::services::{Endpoints, NetworkEvent, Serve, ServiceError};
+use crate::services::{ChainEvent, ChainOptions, Endpoints, NetworkEvent, Serve, ServiceError};
 
 /// How often the wish to stop is looked at.
 const LOOK: Duration = Duration::from_millis(100);
@@ -74,6 +74,15 @@ impl Serve for System {
         drop(tunnel);
         runtime.shutdown_timeout(GRACE);
         Ok(())
+    }
+
+    fn chain(
+        &self,
+        options: &ChainOptions,
+        tell: &mut dyn FnMut(ChainEvent<'_>),
+        stop: &AtomicUsize,
+    ) -> Result<(), ServiceError> {
+        super::chain::serve(options, tell, stop)
     }
 }
 

@@ -10,8 +10,9 @@ use chrysalis::exit::Exit;
 use chrysalis::host::Host;
 use chrysalis::plan::digest;
 use chrysalis::services::{
-    Assertion, AssertionVerdict, BenchOptions, BenchReport, Damaged, Endpoints, Engine, Execute, HtmlReport, Job,
-    Measure, NetworkEvent, Report, RequestCounts, RunFolder, RunResult, Serve, ServiceError, Services,
+    Assertion, AssertionVerdict, BenchOptions, BenchReport, ChainEvent, ChainOptions, ChainReady, Damaged, Endpoints,
+    Engine, Execute, HtmlReport, Job, Measure, NetworkEvent, Report, RequestCounts, RunFolder, RunResult, Serve,
+    ServiceError, Services,
 };
 use chrysalis_world::plan::Plan;
 use tempfile::TempDir;
@@ -252,9 +253,40 @@ impl Serve for Others {
         stop.store(2, Ordering::SeqCst);
         Ok(())
     }
+
+    fn chain(
+        &self,
+        options: &ChainOptions,
+        tell: &mut dyn FnMut(ChainEvent<'_>),
+        stop: &AtomicUsize,
+    ) -> Result<(), ServiceError> {
+        tell(ChainEvent::Ready(&ChainReady {
+            url: format!("http://{}", options.listen),
+            accounts: Vec::new(),
+            is_restored: options.state.is_some(),
+            has_faucet: options.faucet_nanoton.is_some(),
+            now_unix_s: options.now_unix_s.unwrap_or(7),
+        }));
+        tell(ChainEvent::Line("answered 0 requests"));
+        stop.store(2, Ordering::SeqCst);
+        Ok(())
+    }
 }
 
 impl Measure for Others {
+    fn chain(
+        &self,
+        options: BenchOptions,
+        repository: &Path,
+        progress: &mut dyn FnMut(&str),
+    ) -> Result<BenchReport, ServiceError> {
+        progress("mix");
+        Ok(BenchReport {
+            text: format!("mix {} in {}\n", options.runs, repository.is_dir()),
+            json: serde_json::json!({ "runs": options.runs, "quick": options.is_quick }),
+        })
+    }
+
     fn sim(&self, options: BenchOptions, progress: &mut dyn FnMut(&str)) -> Result<BenchReport, ServiceError> {
         progress("echo");
         Ok(BenchReport {

@@ -11,6 +11,7 @@
 //!
 //! | module | holds |
 //! |---|---|
+//! | [`chain`] | the simulated chain
 //! | [`report`] | what was measured, targets, the table |
 //! | `echo` | request and response in the simulated world; memory of its idle nodes |
 //! | `rivals` | the same work on real sockets, turmoil and madsim |
@@ -18,6 +19,7 @@
 //! | `threads` | a seed per thread |
 //! | `measure` | CPU time, memory |
 
+pub mod chain;
 mod echo;
 mod measure;
 pub mod report;
@@ -25,6 +27,7 @@ mod rivals;
 mod threads;
 mod tls;
 
+pub use chain::{ChainOptions, run_chain};
 pub use measure::per_cpu_second;
 pub use report::{Bound, Measurement, Report, Target, Verdict};
 

@@ -290,9 +290,39 @@ impl SnapshotBench {
     /// `times` times: save, make a block with `transactions` external messages, go back. Returns how often the chain was
     /// found unchanged, which is always.
     pub fn run(&mut self, times: u32, transactions: u32) -> Result<u32, BenchError> {
-        let mut unchanged = 0;
+        self.rounds(times, transactions, &mut || 0)
+            .map(|(unchanged, _)| unchanged)
+    }
+
+    /// The same; returns what `clock_ns` says that saving and going back alone took.
+    pub fn run_timed(
+        &mut self,
+        times: u32,
+        transactions: u32,
+        clock_ns: &mut dyn FnMut() -> u64,
+    ) -> Result<u64, BenchError> {
+        let (unchanged, spent_ns) = self.rounds(times, transactions, clock_ns)?;
+        if unchanged == times {
+            Ok(spent_ns)
+        } else {
+            Err(BenchError::Transactions {
+                expected: times.into(),
+                found: unchanged.into(),
+            })
+        }
+    }
+
+    fn rounds(
+        &mut self,
+        times: u32,
+        transactions: u32,
+        clock_ns: &mut dyn FnMut() -> u64,
+    ) -> Result<(u32, u64), BenchError> {
+        let (mut unchanged, mut spent_ns) = (0, 0_u64);
         for round in 0..times {
+            let start_ns = clock_ns();
             let snapshot = self.chain.snapshot();
+            spent_ns += clock_ns().saturating_sub(start_ns);
             let before = self.chain.now_ns();
             for index in 0..transactions {
                 let to = &self.relays[index as usize % self.relays.len()];
@@ -303,10 +333,13 @@ impl SnapshotBench {
                 let next_ns = self.chain.next_block_at_ns();
                 self.chain.advance(next_ns)?;
             }
+            let start_ns = clock_ns();
             self.chain.revert(&snapshot);
+            drop(snapshot);
+            spent_ns += clock_ns().saturating_sub(start_ns);
             unchanged += u32::from(self.chain.now_ns() == before);
         }
-        Ok(unchanged)
+        Ok((unchanged, spent_ns))
     }
 }
 
@@ -320,6 +353,13 @@ mod tests {
         assert!(transactions > 3 * 16 * 4, "{transactions}");
         assert_eq!(idle_hour(10).unwrap(), 18_000);
         assert_eq!(SnapshotBench::new(100).unwrap().run(5, 3).unwrap(), 5);
+        let mut ticks = 0;
+        let spent_ns = SnapshotBench::new(100).unwrap().run_timed(5, 3, &mut || {
+            ticks += 1;
+            ticks
+        });
+        // Saving and going back are looked at from both sides.
+        assert_eq!((spent_ns.unwrap(), ticks), (10, 20));
         let mut mix = Mix::new(64, 1).unwrap();
         mix.expected += 1;
         assert!(matches!(mix.run(), Err(BenchError::Transactions { .. })));

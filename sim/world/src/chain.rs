@@ -12,7 +12,7 @@ use chrysalis_chain::{
     chain::{Message, TxRecord},
 };
 use chrysalis_env::{BoxFuture, Env};
-use chrysalis_node::chain::{AccountStatus, AccountView, ChainError, MessageView, Settlement, TransactionView};
+use chrysalis_node::chain::{AccountStatus, AccountView, ChainError, Settlement, TransactionView};
 use chrysalis_settlement::Address;
 use std::{
     sync::{Arc, Mutex, MutexGuard, PoisonError},
@@ -197,28 +197,6 @@ fn body_of(message: &Message) -> Result<Cell, CellError> {
 }
 
 fn transaction(record: &TxRecord) -> Result<TransactionView, ChainError> {
-    let view = |message: &Message| {
-        body_of(message)
-            .map(|body| MessageView {
-                source: message.from().map(from_std),
-                destination: message.to().map(from_std),
-                value_nanoton: message.value_nanoton(),
-                is_bounced: message.is_bounced(),
-                body,
-            })
-            .map_err(unreadable)
-    };
-    Ok(TransactionView {
-        lt: record.lt,
-        hash: record.hash.0,
-        unix_s: record.now_unix_s.into(),
-        is_success: !record.phases.aborted,
-        incoming: record.in_message.as_deref().map(view).transpose()?,
-        outgoing: record
-            .out_messages
-            .iter()
-            .map(|message| view(message))
-            .collect::<Result<_, _>>()?,
-    })
+    TransactionView::parse(&record.cell, &from_std(&record.address)).map_err(unreadable)
 }
 

@@ -7,6 +7,7 @@
 //! | [`live`] | running a plan on loopback sockets, and keeping a network up |
 //! | [`tunnel`](mod@tunnel) | through a node's proof of work, for ordinary TLS tools |
 //! | `chain` | the simulated chain in the world's time, and how nodes reach it |
+//! | [`chain_server`] | a simulated chain behind HTTP, in time that goes on by itself |
 //! | `deployment` | what all nodes of a plan agree on: root configuration, accounts, identities |
 //! | `script` | what owners and adversaries do on the chain |
 //! | `moments` | moments of a proxy's work that faults wait for |
@@ -17,6 +18,7 @@
 //! | [`outcome`] | requests, rows, verdicts, digests |
 
 mod chain;
+pub mod chain_server;
 mod deployment;
 mod faults;
 pub mod live;

@@ -187,6 +187,7 @@ pub(crate) fn check(
         })
         .collect();
     assertions.push(judged("nodes-run", Class::Always, nodes_ran(plan, rows)));
+    assertions.extend(seen::owners(plan, rows));
     assertions.sort_by_key(|assertion| assertion.class);
     assertions
 }

@@ -2,7 +2,7 @@
 
 mod chain;
 
-pub use chain::{Attack, ChainTransaction, Claim, ClaimKind, Coins, ContractState, ContractView};
+pub use chain::{Attack, ChainTransaction, Claim, ClaimKind, Coins, ContractState, ContractView, OwnerOperation};
 
 use crate::moments::Moments;
 use chrysalis_env::{Observation, Value};
@@ -203,6 +203,8 @@ pub struct Rows {
     pub coins: Vec<Coins>,
     /// What the chain itself found wrong.
     pub chain_defects: Vec<Note>,
+    /// See [`OwnerOperation`].
+    pub operations: Vec<OwnerOperation>,
     /// See [`Attack`].
     pub attacks: Vec<Attack>,
     /// Nodes whose role could not run.

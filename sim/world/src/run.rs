@@ -30,6 +30,8 @@ const PROXY_CLIENTS_PORT: u16 = 11_002;
 const SAME_MACHINE_NS: u64 = 20_000;
 /// After the last answer the world goes on this long, so that ledgers are written and bills arrive.
 const SETTLE: Duration = Duration::from_secs(5);
+/// On a chain it goes on this much longer: the next commit, and what it lets proxies sign, charge and pay.
+const SETTLE_ON_CHAIN: Duration = Duration::from_secs(240);
 /// Polls that may pass without time moving before a run counts as stuck.
 const STUCK_POLLS: u64 = 5_000_000;
 
@@ -157,7 +159,7 @@ impl Assembly {
         let mut targets = Targets::new();
         let handles = self.add_nodes(&mut targets)?;
         let _chain = self.start_chain();
-        let _scripts = script::start(&self.sim.env(), &self.deployment, &self.recorder);
+        let scripts = script::start(&self.sim.env(), &self.deployment, &self.recorder);
         self.set_links(&targets);
         self.start_nodes(&handles);
         self.start_users(&handles)?;
@@ -200,8 +202,17 @@ impl Assembly {
             .abort_on_drop();
         let limit = Duration::from_nanos(self.plan.duration_ns);
         // Whoever has no answer then has lost a request; the diary shows it.
-        let _ = env.timeout(limit, self.diary.all_finished(self.plan.users.len())).await;
+        let all = async {
+            self.diary.all_finished(self.plan.users.len()).await;
+            scripts.finished(&env).await;
+        };
+        let _ = env.timeout(limit, all).await;
         env.sleep(SETTLE).await;
+        if self.deployment.onchain().is_some() {
+            // What is on its way through the chain has a while to arrive, but not beyond the end of the run.
+            let left = Duration::from_nanos(self.plan.duration_ns.saturating_sub(env.now_ns()));
+            env.sleep(left.min(SETTLE_ON_CHAIN)).await;
+        }
         Ok(())
     }
 

@@ -16,11 +16,11 @@ mod stage;
 use crate::{
     deployment::{DeployError, Deployment},
     plan::Threat,
-    recorder::{Attack, Note, Recorder},
+    recorder::{Attack, OwnerOperation, Recorder},
 };
 use chrysalis_chain::{Refused, chain::ReadError, wallet::WalletError};
 use chrysalis_env::{AbortOnDrop, Env};
-use std::sync::Arc;
+use std::{sync::Arc, time::Duration};
 
 /// Why something could not be carried out.
 #[derive(Debug, thiserror::Error)]
@@ -48,26 +48,47 @@ enum ScriptError {
     Step(String),
 }
 
-/// Starts everything that the plan wants done on its chain. Dropping the result stops it.
-pub(crate) fn start(env: &Env, deployment: &Arc<Deployment>, recorder: &Arc<Recorder>) -> Vec<AbortOnDrop> {
-    let Some(settlement) = &deployment.plan.settlement else {
-        return Vec::new();
-    };
+/// Everything that the plan wants done on its chain. Dropping it stops what is not over.
+pub(crate) struct Scripts {
+    tasks: Vec<AbortOnDrop>,
+    recorder: Arc<Recorder>,
+}
+
+impl Scripts {
+    /// Waits until all of it is over.
+    pub(crate) async fn finished(&self, env: &Env) {
+        let is_over = || {
+            let rows = self.recorder.rows();
+            rows.operations.len() + rows.attacks.len() >= self.tasks.len()
+        };
+        while !is_over() {
+            env.sleep(PAUSE).await;
+        }
+    }
+}
+
+/// Pause between two looks at whether all is over.
+const PAUSE: Duration = Duration::from_secs(1);
+
+/// Starts everything that the plan wants done on its chain.
+pub(crate) fn start(env: &Env, deployment: &Arc<Deployment>, recorder: &Arc<Recorder>) -> Scripts {
     let mut tasks = Vec::new();
+    let Some(settlement) = &deployment.plan.settlement else {
+        return Scripts {
+            tasks,
+            recorder: recorder.clone(),
+        };
+    };
     for (number, planned) in (0_u64..).zip(&settlement.operations) {
         let (env, deployment, recorder) = (env.clone(), deployment.clone(), recorder.clone());
         let (planned, later) = (planned.clone(), env.clone());
         let task = env.spawn("owner", async move {
             later.sleep_until(planned.at_ns).await;
             let done = operations::carry_out(&later, &deployment, number, &planned.operation).await;
-            let text = match done {
-                Ok(()) => format!("{}: done", planned.operation.name()),
-                Err(error) => format!("{}: {error}", planned.operation.name()),
-            };
-            recorder.rows().notes.push(Note {
+            recorder.rows().operations.push(OwnerOperation {
                 at_ns: later.now_ns(),
-                node: "owner".to_owned(),
-                text,
+                operation: planned.operation.name().to_owned(),
+                failure: done.err().map(|error| error.to_string()),
             });
         });
         tasks.push(task.abort_on_drop());
@@ -82,7 +103,10 @@ pub(crate) fn start(env: &Env, deployment: &Arc<Deployment>, recorder: &Arc<Reco
         });
         tasks.push(task.abort_on_drop());
     }
-    tasks
+    Scripts {
+        tasks,
+        recorder: recorder.clone(),
+    }
 }
 
 fn row(at_ns: u64, threat: Threat, ended: Result<attacks::End, ScriptError>) -> Attack {

@@ -8,14 +8,18 @@
 //! | [`root`] | the root contract as the source of everybody's configuration |
 //! | [`watch`] | an account's transactions in order, each once |
 //! | [`wallet`] | a node's wallet: orders, and what became of them |
+//! | `toncenter` | a real network over HTTP; feature `toncenter` |
 
 pub mod root;
+#[cfg(feature = "toncenter")]
+pub mod toncenter;
 pub mod wallet;
 pub mod watch;
 
 use chrysalis_env::BoxFuture;
 use chrysalis_settlement::{Address, Cell};
 
+pub use chrysalis_settlement::onchain::transaction::{MessageView, TransactionView};
 pub use root::{ChainRoot, RootError};
 pub use wallet::{Done, Wallet};
 pub use watch::Watch;
@@ -60,38 +64,6 @@ pub struct AccountView {
     pub data: Option<Cell>,
     /// Logical time of its last transaction; 0 without any.
     pub last_lt: u64,
-}
-
-/// A message in a transaction.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct MessageView {
-    /// `None`: from outside.
-    pub source: Option<Address>,
-    /// `None`: to outside.
-    pub destination: Option<Address>,
-    /// Coins with it.
-    pub value_nanoton: u128,
-    /// It comes back from an account that refused it.
-    pub is_bounced: bool,
-    /// Its body.
-    pub body: Cell,
-}
-
-/// A transaction of an account.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct TransactionView {
-    /// Logical time.
-    pub lt: u64,
-    /// Hash.
-    pub hash: [u8; 32],
-    /// Time of its block, Unix seconds.
-    pub unix_s: u64,
-    /// Whether the contract ran to its end and its actions were done.
-    pub is_success: bool,
-    /// What caused it.
-    pub incoming: Option<MessageView>,
-    /// What it sent, in order.
-    pub outgoing: Vec<MessageView>,
 }
 
 /// A way to the chain: a simulated one, or a real one. One implementation may be slow, behind, or lie.

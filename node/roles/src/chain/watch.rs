@@ -80,6 +80,8 @@ mod tests {
             let lts = self.0.lock().unwrap().remove(0);
             let view = |lt| TransactionView {
                 lt,
+                previous_lt: 0,
+                previous_hash: [0; 32],
                 hash: [0; 32],
                 unix_s: 0,
                 is_success: true,

@@ -60,8 +60,12 @@ pub struct ClientFile {
     /// Connections to proxies to keep.
     #[serde(default = "proxy_connections", deserialize_with = "connection_count")]
     pub proxy_connections: usize,
-    /// File with the root configuration.
-    pub root_config: PathBuf,
+    /// File with the root configuration; or `[chain]`.
+    #[serde(default)]
+    pub root_config: Option<PathBuf>,
+    /// The chain, which the root configuration is read from; or `root_config`.
+    #[serde(default)]
+    pub chain: Option<ChainSection>,
     /// Sections that every role has.
     #[serde(default)]
     pub log: LogLevel,
@@ -116,8 +120,12 @@ pub struct ProxyFile {
     pub db_path: PathBuf,
     /// File with the seed of the key that signs payments and ledger records; made if absent.
     pub signing_key_file: PathBuf,
-    /// File with the root configuration and, until there is a chain, the clients' accounts.
-    pub root_config: PathBuf,
+    /// File with the root configuration and the clients' accounts; or `[chain]`.
+    #[serde(default)]
+    pub root_config: Option<PathBuf>,
+    /// The chain, which both are read from; or `root_config`.
+    #[serde(default)]
+    pub chain: Option<ChainSection>,
     /// See [`ClientFile::log`].
     #[serde(default)]
     pub log: LogLevel,
@@ -161,8 +169,12 @@ pub struct WorkerFile {
     /// Where the inference server listens; it need not be up when the worker starts.
     #[serde(default = "inference_server", deserialize_with = "from_text")]
     pub forward_requests_to: BaseUrl,
-    /// File with the root configuration.
-    pub root_config: PathBuf,
+    /// File with the root configuration; or `[chain]`.
+    #[serde(default)]
+    pub root_config: Option<PathBuf>,
+    /// The chain, which the root configuration is read from; or `root_config`.
+    #[serde(default)]
+    pub chain: Option<ChainSection>,
     /// See [`ClientFile::log`].
     #[serde(default)]
     pub log: LogLevel,
@@ -264,6 +276,37 @@ pub struct ManagementSection {
     pub listen: LoopbackAddress,
     /// File with the token that callers show; made if absent.
     pub token_file: PathBuf,
+}
+
+/// `[chain]`: a real network.
+#[derive(Debug, Clone, PartialEq, Eq, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct ChainSection {
+    /// Address of the root contract.
+    #[serde(deserialize_with = "from_text")]
+    pub root_address: Address,
+    /// A service that speaks toncenter's protocol, version 2: `https://…/api/v2`, or `http://` on this machine.
+    pub toncenter: String,
+    /// File with the key that the service asks for.
+    #[serde(default)]
+    pub api_key_file: Option<PathBuf>,
+    /// Whether the node sends messages. Never to the main network.
+    #[serde(default)]
+    pub send: SendSetting,
+    /// File with the seed of the wallet's key; made if absent. Sending takes one.
+    #[serde(default)]
+    pub wallet_key_file: Option<PathBuf>,
+}
+
+/// Whether a node sends messages to the chain.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum SendSetting {
+    /// Never: it only reads.
+    #[default]
+    Never,
+    /// To a network that is not the main one.
+    Testnet,
 }
 
 fn loopback() -> IpAddr {

@@ -127,11 +127,11 @@ const REFERENCE_KEYS: [(&str, &str); 9] = [
     ),
     (
         "root_contract_address",
-        "it stands in the file that `root_config` names",
+        "it is `root_address` in `[chain]`, or stands in the file that `root_config` names",
     ),
     (
         "ton_config_filename",
-        "`root_config` names a file with the root configuration",
+        "`toncenter` in `[chain]` names a service, or `root_config` a file with the root configuration",
     ),
     (
         "machine_specific_private_key",
@@ -139,7 +139,7 @@ const REFERENCE_KEYS: [(&str, &str); 9] = [
     ),
     (
         "node_wallet_key",
-        "this version sends nothing to a chain and needs no wallet key",
+        "keys stand in files of their own: `wallet_key_file` in `[chain]`",
     ),
     ("check_proxy_hashes", "image hashes are always checked"),
     ("check_worker_hashes", "image hashes are always checked"),

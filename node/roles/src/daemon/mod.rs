@@ -11,11 +11,13 @@
 //! | [`document`] | TOML and JSON with the places of mistakes |
 //! | `secret_file` | key seeds and tokens |
 //! | `evidence` | own key and evidence, and what peers must show |
+//! | `access` | the root configuration and the way to the chain |
 //! | `nodes` | from a configuration to a role that runs |
 //! | `health` | whether the role can do its work |
 //! | [`log`] | JSON lines on standard error |
 //! | `signals` | requests to stop |
 
+mod access;
 pub mod config;
 pub mod document;
 mod evidence;
@@ -37,9 +39,10 @@ use crate::{
 };
 use chrysalis_attest::certificate::VALIDITY_S;
 use chrysalis_env::{Either, Env, Value, race, tokio_engine::TokioNode};
-use chrysalis_settlement::RootConfig;
+use chrysalis_settlement::{Address, RootConfig};
 use config::{
-    AnchorSetting, BackendKind, ClientFile, IdentitySection, ManagementSection, ProxyFile, TrustSection, WorkerFile,
+    AnchorSetting, BackendKind, ChainSection, ClientFile, IdentitySection, ManagementSection, ProxyFile, TrustSection,
+    WorkerFile,
 };
 use document::{DocumentError, Mistake};
 use evidence::{Base, EvidenceNeed};
@@ -142,7 +145,9 @@ enum RoleFile {
 struct Common<'a> {
     role: Role,
     is_test: bool,
-    root_config: &'a Path,
+    root_config: Option<&'a Path>,
+    chain: Option<&'a ChainSection>,
+    owner: Address,
     log: LogLevel,
     name: Option<&'a str>,
     identity: &'a IdentitySection,
@@ -155,7 +160,9 @@ macro_rules! common {
         Common {
             role: $role,
             is_test: $file.is_test,
-            root_config: &$file.root_config,
+            root_config: $file.root_config.as_deref(),
+            chain: $file.chain.as_ref(),
+            owner: $file.owner_address,
             log: $file.log,
             name: $file.name.as_deref(),
             identity: &$file.identity,
@@ -180,8 +187,15 @@ pub struct Config {
     path: PathBuf,
     folder: PathBuf,
     file: RoleFile,
-    root: RootConfig,
-    chain: StaticChain,
+    origin: Origin,
+}
+
+/// Where the root configuration comes from.
+enum Origin {
+    /// A file, with the clients' accounts.
+    File(Box<RootConfig>, StaticChain),
+    /// The chain.
+    Chain(ChainSection),
 }
 
 impl std::fmt::Debug for Config {
@@ -205,22 +219,34 @@ impl Config {
         };
         let folder = path.parent().unwrap_or(Path::new("")).to_owned();
         let common = file.common();
-        let root_path = folder.join(common.root_config);
         let need = if role == Role::Client {
             EvidenceNeed::Optional
         } else {
             EvidenceNeed::Required
         };
         evidence::check(common.identity, common.trust, common.is_test, need).map_err(|error| error.in_file(path))?;
-        let (root, chain) = document::read::<RootFile>(&root_path)?
-            .into_parts()
-            .map_err(|error| DaemonError::Invalid(error.to_string()).in_file(&root_path))?;
+        let origin = match (common.root_config, common.chain) {
+            (Some(root_config), None) => {
+                let root_path = folder.join(root_config);
+                let (root, chain) = document::read::<RootFile>(&root_path)?
+                    .into_parts()
+                    .map_err(|error| DaemonError::Invalid(error.to_string()).in_file(&root_path))?;
+                Origin::File(Box::new(root), chain)
+            }
+            (None, Some(section)) => {
+                access::check(section, role).map_err(|error| error.in_file(path))?;
+                Origin::Chain(section.clone())
+            }
+            _ => {
+                let text = "one of `root_config` (a file) and `[chain]` (a network) is needed, and not both";
+                return Err(DaemonError::Invalid(text.to_owned()).in_file(path));
+            }
+        };
         let config = Self {
             path: path.to_owned(),
             folder,
             file,
-            root,
-            chain,
+            origin,
         };
         config.check().map_err(|error| error.in_file(path))?;
         Ok(config)
@@ -233,16 +259,28 @@ impl Config {
                 invalid("`is_testnet` takes `is_test = true`: coins of a test network pay for nothing")
             }
             RoleFile::Proxy(_) => Ok(()),
-            RoleFile::Worker(file) if !self.root.allows_model(&file.model_name) => {
-                invalid("`model_name`: this model is not in the root configuration, so every proxy would refuse it")
-            }
             RoleFile::Worker(file) if file.backend == BackendKind::Tiny && !file.is_test => {
                 invalid("`backend = \"tiny\"` answers with noise and takes `is_test = true`")
             }
-            RoleFile::Client(_) | RoleFile::Worker(_) if self.root.registered_proxies.is_empty() => {
-                invalid("`root_config`: it has no `registered_proxies` to connect to")
+            RoleFile::Client(_) | RoleFile::Worker(_) => match &self.origin {
+                Origin::File(root, _) => self.check_root(root),
+                // Checked when it is read.
+                Origin::Chain(_) => Ok(()),
+            },
+        }
+    }
+
+    /// The root configuration must have what this role needs of it.
+    fn check_root(&self, root: &RootConfig) -> Result<(), DaemonError> {
+        let invalid = |text: &str| Err(DaemonError::Invalid(text.to_owned()));
+        match &self.file {
+            RoleFile::Worker(file) if !root.allows_model(&file.model_name) => {
+                invalid("`model_name`: this model is not in the root configuration, so every proxy would refuse it")
             }
-            RoleFile::Client(_) | RoleFile::Worker(_) => Ok(()),
+            RoleFile::Client(_) | RoleFile::Worker(_) if root.registered_proxies.is_empty() => {
+                invalid("the root configuration has no registered proxies to connect to")
+            }
+            RoleFile::Client(_) | RoleFile::Worker(_) | RoleFile::Proxy(_) => Ok(()),
         }
     }
 
@@ -288,7 +326,9 @@ async fn run_logged(config: Config, mut signals: Signals, writer: &Arc<LogWriter
     let endpoint = open_management(&env, &base, common.management).await?;
 
     let (trigger, shutdown) = shutdown_pair();
-    let node = nodes::start(&env, &config, trust, &metrics, shutdown.clone()).await?;
+    let access = access::open(&env, &config, common.role, common.owner, &shutdown).await?;
+    config.check_root(&access.root.current())?;
+    let node = nodes::start(&env, &config, &access, trust, &metrics, shutdown.clone()).await?;
     let mut addresses = node.addresses;
     let (all_done, afterwards) = shutdown_pair();
     if let Some((listener, token)) = endpoint {

@@ -1,7 +1,8 @@
 //! From a configuration to a role that runs on open ports.
 
 use super::{
-    Config, DaemonError, RoleFile,
+    Config, DaemonError, Origin, RoleFile,
+    access::Access,
     config::{BackendKind, ClientFile, ProxyFile, WorkerFile},
     created,
     evidence::{Base, NodeTrust},
@@ -21,9 +22,7 @@ use chrysalis_inference::{
     Backend, HttpBackend, HttpConfig, HttpLimits,
     tiny::{TinyBackend, TinyConfig, TinyModel, TinyOptions},
 };
-use chrysalis_settlement::{
-    Network, SigningKey, StaticRoot, base_name, ledger::LedgerPolicy, root_config::RegisteredProxy,
-};
+use chrysalis_settlement::{Network, SigningKey, base_name, ledger::LedgerPolicy, root_config::RegisteredProxy};
 use std::{
     fs::{self, File, TryLockError},
     net::{SocketAddr, ToSocketAddrs as _},
@@ -48,14 +47,15 @@ pub(super) struct Node {
 pub(super) async fn start(
     env: &Env,
     config: &Config,
+    access: &Access,
     trust: NodeTrust,
     metrics: &Arc<Metrics>,
     shutdown: Shutdown,
 ) -> Result<Node, DaemonError> {
     match &config.file {
-        RoleFile::Client(file) => client(env, config, file, trust, shutdown).await,
-        RoleFile::Proxy(file) => proxy(env, config, file, trust, metrics, shutdown).await,
-        RoleFile::Worker(file) => worker(env, config, file, trust, metrics, shutdown),
+        RoleFile::Client(file) => client(env, access, file, trust, shutdown).await,
+        RoleFile::Proxy(file) => proxy(env, config, access, file, trust, metrics, shutdown).await,
+        RoleFile::Worker(file) => worker(env, access, file, trust, metrics, shutdown),
     }
 }
 
@@ -66,22 +66,30 @@ pub(super) async fn listen(env: &Env, address: SocketAddr, what: &str) -> Result
 
 async fn client(
     env: &Env,
-    config: &Config,
+    access: &Access,
     file: &ClientFile,
     trust: NodeTrust,
     shutdown: Shutdown,
 ) -> Result<Node, DaemonError> {
     let listener = listen(env, SocketAddr::new(file.http_address, file.http_port), "http").await?;
     let address = listener.local_address();
+    // On the chain the client's contracts belong to its wallet, and that to the owner.
+    let (chain, owner) = match access.wallet() {
+        Some((settlement, wallet)) => {
+            let owner = wallet.address();
+            (ClientChain::Live { settlement, wallet }, owner)
+        }
+        None => (ClientChain::Static(Arc::new(NoRegistrar)), file.owner_address),
+    };
     let settings = ClientSettings {
-        owner: file.owner_address,
+        owner,
         network: Network::from_is_testnet(file.is_testnet),
         secret: file.secret_string.clone(),
         is_test: file.is_test,
-        proxies: proxies(env, config, RegisteredProxy::address_for_clients)?,
+        proxies: proxies(env, access, RegisteredProxy::address_for_clients)?,
         proxy_connections: file.proxy_connections,
-        root: Arc::new(StaticRoot::new(config.root.clone())),
-        chain: ClientChain::Static(Arc::new(NoRegistrar)),
+        root: access.root.clone(),
+        chain,
         trust: trust.attested,
         allowed_origins: file.allowed_origins.clone(),
         http_listen: address,
@@ -100,6 +108,7 @@ async fn client(
 async fn proxy(
     env: &Env,
     config: &Config,
+    access: &Access,
     file: &ProxyFile,
     trust: NodeTrust,
     metrics: &Arc<Metrics>,
@@ -118,16 +127,28 @@ async fn proxy(
         ("clients", clients.local_address()),
         ("workers", workers.local_address()),
     ];
+    let (chain, wallet) = match (access.wallet(), &config.origin) {
+        (Some((settlement, wallet)), _) => {
+            let address = wallet.address();
+            (ProxyChain::Live { settlement, wallet }, address)
+        }
+        (None, Origin::File(_, accounts)) => (
+            ProxyChain::Static(Arc::new(accounts.clone())),
+            file.wallet_address.unwrap_or(file.owner_address),
+        ),
+        // The check of the configuration has refused it.
+        (None, Origin::Chain(_)) => return Err(DaemonError::Invalid("`[chain]`: a proxy must send".to_owned())),
+    };
     let settings = ProxySettings {
         owner: file.owner_address,
-        wallet: file.wallet_address.unwrap_or(file.owner_address),
+        wallet,
         network: Network::from_is_testnet(file.is_testnet),
         key: Arc::new(SigningKey::from_seed(&seed)),
         is_test: file.is_test,
         clients_listen: clients.local_address(),
         workers_listen: workers.local_address(),
-        root: Arc::new(StaticRoot::new(config.root.clone())),
-        chain: ProxyChain::Static(Arc::new(config.chain.clone())),
+        root: access.root.clone(),
+        chain,
         client_trust: trust.open,
         worker_trust: trust.attested,
         ledger: LedgerPolicy::default(),
@@ -182,7 +203,7 @@ fn lock(folder: &Path) -> Result<File, DaemonError> {
 
 fn worker(
     env: &Env,
-    config: &Config,
+    access: &Access,
     file: &WorkerFile,
     trust: NodeTrust,
     metrics: &Arc<Metrics>,
@@ -213,11 +234,14 @@ fn worker(
         coefficient: file.coefficient,
         max_active_requests: file.max_active_requests,
         is_test: file.is_test,
-        proxies: proxies(env, config, RegisteredProxy::address_for_workers)?,
-        root: Arc::new(StaticRoot::new(config.root.clone())),
+        proxies: proxies(env, access, RegisteredProxy::address_for_workers)?,
+        root: access.root.clone(),
         trust: trust.attested,
         backend: backend.clone(),
-        chain: WorkerChain::None,
+        chain: match access.wallet() {
+            Some((settlement, wallet)) => WorkerChain::Live { settlement, wallet },
+            None => WorkerChain::None,
+        },
     };
     let run = run_worker(env.clone(), settings, shutdown);
     Ok(Node {
@@ -237,11 +261,11 @@ fn worker(
 /// Addresses of the registered proxies; names are looked up once, at the start.
 fn proxies(
     env: &Env,
-    config: &Config,
+    access: &Access,
     endpoint: impl Fn(&RegisteredProxy) -> &str,
 ) -> Result<Vec<SocketAddr>, DaemonError> {
     let mut addresses = Vec::new();
-    for proxy in config.root.registered_proxies.values() {
+    for proxy in access.root.current().registered_proxies.values() {
         let text = endpoint(proxy);
         match text.to_socket_addrs().map(|mut found| found.next()) {
             Ok(Some(address)) => addresses.push(address),

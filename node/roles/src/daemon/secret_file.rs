@@ -49,6 +49,16 @@ pub(super) struct SecretText {
     pub(super) is_new: bool,
 }
 
+/// Reads a secret that somebody else has made.
+#[cfg(feature = "toncenter")]
+pub(super) fn read(path: &Path) -> Result<String, SecretError> {
+    let failed = |source| SecretError::Io {
+        path: path.to_owned(),
+        source,
+    };
+    read_open(path, OpenOptions::new().read(true).open(path).map_err(failed)?)
+}
+
 /// Reads the secret, or makes it of 32 bytes in hexadecimal.
 pub(super) fn read_or_create(path: &Path, entropy: impl FnOnce() -> [u8; 32]) -> Result<SecretText, SecretError> {
     let failed = |source| SecretError::Io {
@@ -64,6 +74,15 @@ pub(super) fn read_or_create(path: &Path, entropy: impl FnOnce() -> [u8; 32]) ->
         }
         Err(error) => return Err(failed(error)),
     };
+    let text = read_open(path, file)?;
+    Ok(SecretText { text, is_new: false })
+}
+
+fn read_open(path: &Path, file: fs::File) -> Result<String, SecretError> {
+    let failed = |source| SecretError::Io {
+        path: path.to_owned(),
+        source,
+    };
     let metadata = file.metadata().map_err(failed)?;
     let mode = metadata.mode() & 0o777;
     if mode & OTHERS != 0 {
@@ -74,10 +93,7 @@ pub(super) fn read_or_create(path: &Path, entropy: impl FnOnce() -> [u8; 32]) ->
     }
     let mut text = String::new();
     file.take(MAX_FILE_BYTES).read_to_string(&mut text).map_err(failed)?;
-    Ok(SecretText {
-        text: text.trim().to_owned(),
-        is_new: false,
-    })
+    Ok(text.trim().to_owned())
 }
 
 /// As [`read_or_create`], of a key's seed: 32 bytes.

@@ -258,7 +258,7 @@ impl ClientHandler {
             }),
         };
         self.phase = Phase::Connected { owner, version, nonce };
-        let contract = root.client_address(&self.shared.identity, &owner);
+        let contract = self.shared.root.client_address(&self.shared.identity, &owner);
         Ok(ClientConnectedToProxy {
             params: self.shared.params(version),
             client_sc_address: contract.to_wire(settings.network),

@@ -104,7 +104,7 @@ impl Shared {
     /// The usage of what went to the client so far, by the proxy's own count of events.
     fn passed_on(&self, running: &Running) -> AdjustedUsage {
         let events = UsageTokens::clamped(0, 0, running.events, 0);
-        let multipliers = self.settings.root.current().params.prices.multipliers;
+        let multipliers = self.root.params.prices.multipliers;
         events.adjusted(running.coefficient, &multipliers)
     }
 

@@ -57,6 +57,13 @@ from_redb!(
     redb::SetDurabilityError
 );
 
+/// Records to write and to remove, together or not at all.
+#[derive(Debug, Default)]
+pub(crate) struct Changes {
+    pub(crate) put: Vec<(String, Vec<u8>)>,
+    pub(crate) remove: Vec<String>,
+}
+
 /// See the module.
 pub(crate) struct LedgerStore {
     database: Database,
@@ -107,8 +114,8 @@ impl LedgerStore {
         Ok(records)
     }
 
-    /// Writes records in one durable transaction.
-    pub(crate) fn commit(&self, records: &[(String, Vec<u8>)]) -> Result<(), LedgerError> {
+    /// Makes changes in one durable transaction.
+    pub(crate) fn commit(&self, changes: &Changes) -> Result<(), LedgerError> {
         let mut transaction = self.database.begin_write()?;
         if cfg!(feature = "planted-ledger-bug") {
             // The defect: what is signed next does not survive a crash.
@@ -116,7 +123,10 @@ impl LedgerStore {
         }
         {
             let mut table = transaction.open_table(TABLE)?;
-            for (key, value) in records {
+            for key in &changes.remove {
+                table.remove(key.as_str())?;
+            }
+            for (key, value) in &changes.put {
                 let mut stored = value.clone();
                 stored.extend_from_slice(self.key.sign(&signed_bytes(key, value)).as_bytes());
                 table.insert(key.as_str(), stored.as_slice())?;

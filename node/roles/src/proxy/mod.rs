@@ -10,22 +10,29 @@
 //! | `forwarding` | the forms of messages by protocol version |
 //! | `ledger` | writing accounts to disk, and signing only what is there |
 //! | `ledger_store` | the file |
+//! | `records` | the forms of what is in it |
 //! | `onchain` | what the chain says, commits of the ledger to it, contract actions |
+//! | `observed`, `commits` | what the chain has said, and which commits it must know |
+//! | `old_instances` | settling and closing contracts of older parameters |
 //! | `selection` | which worker gets a request |
 
 mod client_session;
+mod commits;
 mod endings;
 mod forwarding;
 mod ledger;
 mod ledger_store;
+mod observed;
+mod old_instances;
 mod onchain;
+mod records;
 mod requests;
 mod selection;
 mod state;
 mod worker_session;
 
 use crate::{
-    connection::{self, Connection, Handler},
+    connection::{self, CloseReason, Connection, Handler},
     shutdown::Shutdown,
     telemetry::{self, Role},
     trust::Trust,
@@ -36,15 +43,19 @@ use chrysalis_settlement::{
     ledger::{ClientChainState, LedgerPolicy},
 };
 use chrysalis_wire::{connection::Side, keep_alive::KeepAlivePolicy};
+pub use commits::CommitError;
 pub use ledger_store::LedgerError;
+use ledger_store::LedgerStore;
+use observed::Observed;
+use old_instances::OldInstances;
 use onchain::OnChain;
-pub use onchain::{CommitError, ProxyChain};
+pub use onchain::ProxyChain;
 use state::Shared;
 use std::{
     io,
     net::SocketAddr,
     sync::{
-        Arc,
+        Arc, Mutex, PoisonError,
         atomic::{AtomicU64, AtomicUsize, Ordering},
     },
     time::Duration,
@@ -52,6 +63,10 @@ use std::{
 
 /// How long running requests may take to end after a request to stop.
 const DRAIN_LIMIT: Duration = Duration::from_secs(30);
+/// How long connections may take to end when an instance does.
+const HANG_UP_LIMIT: Duration = Duration::from_secs(10);
+/// Pause between two looks whether a proxy that serves nobody may serve again.
+const DISABLED_PAUSE: Duration = Duration::from_secs(5);
 /// Pause after an accept that failed.
 const ACCEPT_PAUSE: Duration = Duration::from_millis(100);
 
@@ -157,67 +172,168 @@ pub async fn serve_proxy(
     workers: Listener,
     mut shutdown: Shutdown,
 ) -> Result<(), ProxyError> {
-    let (shared, onchain) = open(&env, settings)?;
-    if let Some(onchain) = &onchain {
-        match race(onchain.start(), shutdown.requested()).await {
-            Either::Left(started) => started?,
-            Either::Right(()) => return Ok(()),
-        }
-    }
+    let settings = Arc::new(settings);
+    let current = Arc::new(Current::default());
     let next_id = Arc::new(AtomicU64::new(1));
-    let port = |listener, peers| Port {
-        shared: shared.clone(),
-        listener,
-        peers,
-        next_id: next_id.clone(),
-    };
-    let ports = [port(clients, Peers::Clients), port(workers, Peers::Workers)];
-    for port in ports {
-        let label = port.peers.label();
-        env.spawn(label, port.accept(shutdown.clone()));
+    for (listener, peers) in [(clients, Peers::Clients), (workers, Peers::Workers)] {
+        let port = Port {
+            env: env.clone(),
+            settings: settings.clone(),
+            current: current.clone(),
+            listener,
+            peers,
+            next_id: next_id.clone(),
+        };
+        env.spawn(peers.label(), port.accept(shutdown.clone()));
     }
-    let mut flushing = Box::pin(ledger::keep_flushing(shared.clone()));
-    let mut following: BoxFuture<'_, Result<(), ProxyError>> = match &onchain {
-        Some(onchain) => Box::pin(onchain.follow()),
-        None => Box::pin(std::future::pending()),
-    };
-    let work = race(flushing.as_mut(), following.as_mut());
-    match race(work, shutdown.requested()).await {
-        Either::Left(Either::Left(())) => return Ok(()),
-        // Nothing more may be signed, nor written over a ledger that may be somebody else's by now.
-        Either::Left(Either::Right(stopped)) => return stopped,
-        Either::Right(()) => {}
-    }
-    shared.stop_accepting();
-    let drained = async {
-        loop {
-            match race(shared.drained(), flushing.as_mut()).await {
-                Either::Left(()) => return,
-                Either::Right(()) => {}
-            }
+    let mut store = None;
+    let mut closed_version = None;
+    loop {
+        let instance = Instance::open(&env, &settings, store.take(), closed_version)?;
+        match instance.serve(&current, &mut shutdown).await? {
+            Ended::Shutdown => return Ok(()),
+            Ended::Superseded => closed_version = None,
+            Ended::Closed => closed_version = Some(instance.shared.root.params_version()),
         }
-    };
-    if env.timeout(DRAIN_LIMIT, drained).await.is_err() {
-        telemetry::note(&env, Role::Proxy, "requests were still running when the proxy stopped");
+        store = instance.shared.take_store();
     }
-    drop(flushing);
-    shared.flush()?;
-    Ok(())
 }
 
-fn open(env: &Env, settings: ProxySettings) -> Result<(Arc<Shared>, Option<OnChain>), ProxyError> {
-    match settings.chain.clone() {
-        ProxyChain::Static(source) => {
-            let shared = Shared::open(env.clone(), settings, source, None)?;
-            Ok((Arc::new(shared), None))
+/// Why an instance of a proxy ended.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Ended {
+    /// The node was asked to stop.
+    Shutdown,
+    /// The root contract has other parameters: accounts are opened anew under them (spec §4.7).
+    Superseded,
+    /// The proxy contract is closing or closed: nobody is served before the parameters change (spec §4.7).
+    Closed,
+}
+
+/// A proxy under one version of the parameters.
+struct Instance {
+    shared: Arc<Shared>,
+    onchain: Option<(OnChain, OldInstances)>,
+}
+
+impl Instance {
+    fn open(
+        env: &Env,
+        settings: &Arc<ProxySettings>,
+        store: Option<LedgerStore>,
+        closed_version: Option<u32>,
+    ) -> Result<Self, ProxyError> {
+        let (env, settings) = (env.clone(), settings.clone());
+        match settings.chain.clone() {
+            ProxyChain::Static(source) => Ok(Self {
+                shared: Arc::new(Shared::open(env, settings, store, source, None, closed_version)?),
+                onchain: None,
+            }),
+            ProxyChain::Live { settlement, wallet } => {
+                let observed = Arc::new(Observed::default());
+                let shared = Shared::open(env, settings, store, observed.clone(), Some(&observed), closed_version)?;
+                let shared = Arc::new(shared);
+                let old = OldInstances {
+                    shared: shared.clone(),
+                    settlement: settlement.clone(),
+                    wallet: wallet.clone(),
+                };
+                let onchain = OnChain::new(shared.clone(), settlement, wallet, observed);
+                Ok(Self {
+                    shared,
+                    onchain: Some((onchain, old)),
+                })
+            }
         }
-        ProxyChain::Live { settlement, wallet } => {
-            let observed = Arc::new(onchain::Observed::default());
-            let shared = Shared::open(env.clone(), settings, observed.clone(), Some(&observed))?;
-            let shared = Arc::new(shared);
-            let onchain = OnChain::new(shared.clone(), settlement, wallet, observed);
-            Ok((shared, Some(onchain)))
+    }
+
+    /// Serves until something ends it; running requests may finish, and the ledger is written last.
+    async fn serve(&self, current: &Current, shutdown: &mut Shutdown) -> Result<Ended, ProxyError> {
+        let shared = &self.shared;
+        let mut flushing = Box::pin(ledger::keep_flushing(shared.clone()));
+        let mut following: BoxFuture<'_, Result<Ended, ProxyError>> = match &self.onchain {
+            Some((onchain, old)) => Box::pin(follow(shared, onchain, old, current)),
+            None => {
+                current.set(Some(shared.clone()));
+                Box::pin(std::future::pending())
+            }
+        };
+        let work = race(flushing.as_mut(), following.as_mut());
+        let ended = match race(work, shutdown.requested()).await {
+            Either::Left(Either::Left(never)) => match never {},
+            Either::Right(()) => Ended::Shutdown,
+            // After an error nothing more may be signed, nor written over a ledger that may be somebody else's by now.
+            Either::Left(Either::Right(ended)) => ended?,
+        };
+        drop(following);
+        shared.stop_accepting();
+        if ended != Ended::Shutdown {
+            current.set(None);
         }
+        let drained = async {
+            match race(shared.drained(), flushing.as_mut()).await {
+                Either::Left(()) => {}
+                Either::Right(never) => match never {},
+            }
+        };
+        let env = &shared.env;
+        if env.timeout(DRAIN_LIMIT, drained).await.is_err() {
+            telemetry::note(env, Role::Proxy, "requests were still running when the proxy stopped");
+        }
+        drop(flushing);
+        if ended != Ended::Shutdown && env.timeout(HANG_UP_LIMIT, shared.hang_up()).await.is_err() {
+            telemetry::note(env, Role::Proxy, "connections of the old parameters do not end");
+        }
+        shared.flush()?;
+        Ok(ended)
+    }
+}
+
+/// Starts on the chain and follows it. Old contracts are settled once it is sure that the ledger is the newest.
+async fn follow(
+    shared: &Arc<Shared>,
+    onchain: &OnChain,
+    old: &OldInstances,
+    current: &Current,
+) -> Result<Ended, ProxyError> {
+    if shared.is_disabled {
+        telemetry::note(
+            &shared.env,
+            Role::Proxy,
+            "nobody is served before the parameters change",
+        );
+    } else {
+        if let Some(ended) = onchain.start().await? {
+            return Ok(ended);
+        }
+        current.set(Some(shared.clone()));
+    }
+    let following = async {
+        if !shared.is_disabled {
+            return onchain.follow().await;
+        }
+        while !onchain.is_superseded() {
+            shared.env.sleep(DISABLED_PAUSE).await;
+        }
+        Ok(Ended::Superseded)
+    };
+    match race(Box::pin(following), Box::pin(old.work())).await {
+        Either::Left(ended) => ended,
+        Either::Right(never) => match never {},
+    }
+}
+
+/// The instance that serves, if one does.
+#[derive(Default)]
+struct Current(Mutex<Option<Arc<Shared>>>);
+
+impl Current {
+    fn set(&self, shared: Option<Arc<Shared>>) {
+        *self.0.lock().unwrap_or_else(PoisonError::into_inner) = shared;
+    }
+
+    fn get(&self) -> Option<Arc<Shared>> {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner).clone()
     }
 }
 
@@ -237,7 +353,9 @@ impl Peers {
 }
 
 struct Port {
-    shared: Arc<Shared>,
+    env: Env,
+    settings: Arc<ProxySettings>,
+    current: Arc<Current>,
     listener: Listener,
     peers: Peers,
     next_id: Arc<AtomicU64>,
@@ -245,10 +363,10 @@ struct Port {
 
 impl Port {
     async fn accept(mut self, mut shutdown: Shutdown) {
-        let env = self.shared.env.clone();
+        let env = self.env.clone();
         let trust = match self.peers {
-            Peers::Clients => &self.shared.settings.client_trust,
-            Peers::Workers => &self.shared.settings.worker_trust,
+            Peers::Clients => &self.settings.client_trust,
+            Peers::Workers => &self.settings.worker_trust,
         };
         let acceptor = match trust.acceptor(&env) {
             Ok(acceptor) => acceptor,
@@ -267,12 +385,16 @@ impl Port {
                 env.sleep(ACCEPT_PAUSE).await;
                 continue;
             };
-            if open.load(Ordering::Relaxed) >= self.shared.settings.limits.connections {
+            if open.load(Ordering::Relaxed) >= self.settings.limits.connections {
                 // Dropping it resets the connection: the peer tries another proxy or comes back.
                 continue;
             }
+            // Without an instance that serves, the connection is reset likewise.
+            let Some(shared) = self.current.get() else {
+                continue;
+            };
             let slot = OpenSlot::take(open.clone());
-            let (shared, acceptor, peers) = (self.shared.clone(), acceptor.clone(), self.peers);
+            let (acceptor, peers) = (acceptor.clone(), self.peers);
             let id = self.next_id.fetch_add(1, Ordering::Relaxed);
             env.spawn("proxy: connection", async move {
                 let _slot = slot;
@@ -318,15 +440,22 @@ where
     H: Handler + Unpin,
 {
     let policy = KeepAlivePolicy::default();
-    let reason = connection::drive(
+    let mut driving = Box::pin(connection::drive(
         shared.env.clone(),
         stream,
         connection.clone(),
         Side::Acceptor,
         policy,
         handler,
-    )
-    .await;
+    ));
+    let mut ending = shared.ending.1.clone();
+    let reason = match race(driving.as_mut(), Box::pin(ending.requested())).await {
+        Either::Left(reason) => reason,
+        Either::Right(()) => {
+            connection.close(CloseReason::Local("the parameters have changed".to_owned()));
+            driving.await
+        }
+    };
     shared.env.observe(
         "connection.closed",
         &[("role", "proxy".into()), ("reason", reason.to_string().as_str().into())],

@@ -5,7 +5,8 @@
 //! copy of the ledger, or a second one beside this, meets a commit that it does not know, and stops.
 
 use super::{
-    ChainSource, ProxyError,
+    ChainSource, Ended, ProxyError,
+    observed::Observed,
     state::{Shared, State},
 };
 use crate::{
@@ -14,24 +15,21 @@ use crate::{
 };
 use chrysalis_settlement::{
     Address, Cell, PaymentKind, contracts,
-    ledger::{ActionOutcome, ClientChainState, ClientStatus},
+    ledger::{ActionOutcome, ClientChainState, ClientStatus, DueAction, begin_due_actions},
     onchain::{
-        Coins,
+        CodeProfile, CodeSet, Coins, ContractRole,
         message::{
             common::Notice,
             envelope::SignedCount,
             proxy::{ClientPayload, ProxyMessage},
             wallet::OutgoingMessage,
         },
+        policy::values,
         storage::{ClientStorage, ContractState, ProxyStorage, WorkerStorage},
     },
 };
-use std::{
-    collections::{BTreeMap, BTreeSet},
-    fmt,
-    sync::{Arc, Mutex, MutexGuard, PoisonError},
-    time::Duration,
-};
+use std::{fmt, sync::Arc, time::Duration};
+use tokio::sync::oneshot::{self, error::TryRecvError};
 
 /// Pause between two looks at the own contract (spec §1.3).
 const REFRESH_PAUSE: (Duration, Duration) = (Duration::from_secs(5), Duration::from_secs(10));
@@ -44,14 +42,8 @@ const START_PAUSE: Duration = Duration::from_secs(1);
 const PATIENCE_NS: u64 = 120_000_000_000;
 /// Coins that the own contract is deployed with.
 const DEPLOY_NANOTON: u64 = 1_000_000_000;
-/// Coins of a contract action; what is left of them comes back (spec §5.4).
-const ACTION_NANOTON: u64 = 700_000_000;
-/// Coins of the action that pays the proxy's share to its owner (spec §5.4).
-const PAYOUT_NANOTON: u64 = 200_000_000;
 /// A share at least this large is paid to the owner (spec §5.4: 10 TON).
 const SHARE_THRESHOLD_NANOTON: u64 = 10_000_000_000;
-/// Registered nonces that are remembered. They belong to open connections, so a few are enough.
-const MAX_NONCES: usize = 4096;
 
 /// Where the proxy learns about accounts.
 #[derive(Clone)]
@@ -73,102 +65,6 @@ impl fmt::Debug for ProxyChain {
             Self::Static(_) => "Static",
             Self::Live { .. } => "Live",
         })
-    }
-}
-
-/// What the chain has said so far.
-#[derive(Default)]
-pub(super) struct Observed(Mutex<Seen>);
-
-#[derive(Default)]
-struct Seen {
-    clients: BTreeMap<Address, ClientChainState>,
-    workers: BTreeMap<Address, u64>,
-    nonces: BTreeSet<(Address, u64)>,
-    /// In the order in which they came, so that the oldest is forgotten.
-    nonces_by_age: std::collections::VecDeque<(Address, u64)>,
-}
-
-impl Observed {
-    /// What the ledger has kept of the contracts.
-    pub(super) fn restore(&self, state: &State) {
-        let mut seen = self.lock();
-        seen.clients = state
-            .clients
-            .iter()
-            .map(|(owner, account)| (*owner, *account.chain()))
-            .collect();
-        seen.workers = state
-            .workers
-            .iter()
-            .map(|(owner, account)| (*owner, account.tokens_paid()))
-            .collect();
-    }
-
-    fn lock(&self) -> MutexGuard<'_, Seen> {
-        self.0.lock().unwrap_or_else(PoisonError::into_inner)
-    }
-
-    fn register(&self, owner: Address, nonce: u64) {
-        let mut seen = self.lock();
-        if seen.nonces.insert((owner, nonce)) {
-            seen.nonces_by_age.push_back((owner, nonce));
-        }
-        if seen.nonces_by_age.len() > MAX_NONCES
-            && let Some(oldest) = seen.nonces_by_age.pop_front()
-        {
-            seen.nonces.remove(&oldest);
-        }
-    }
-}
-
-impl ChainSource for Observed {
-    fn client(&self, owner: &Address) -> Option<ClientChainState> {
-        self.lock().clients.get(owner).copied()
-    }
-
-    fn worker_tokens_paid(&self, owner: &Address) -> u64 {
-        self.lock().workers.get(owner).copied().unwrap_or(0)
-    }
-
-    fn is_registered(&self, owner: &Address, nonce: u64) -> bool {
-        self.lock().nonces.contains(&(*owner, nonce))
-    }
-}
-
-/// Commits of flushes to the chain, as the ledger keeps them.
-#[derive(Debug, Clone, Default, PartialEq, Eq)]
-pub(super) struct Commits {
-    /// Logical time up to which the own contract was read.
-    pub(super) last_lt: u64,
-    /// Commits that were sent and not seen yet, by number, with the session that sent them.
-    pub(super) pending: BTreeMap<u32, [u8; 32]>,
-}
-
-/// Why a proxy must not go on with the ledger that it has.
-#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
-pub enum CommitError {
-    /// A commit that this ledger does not know.
-    #[error(
-        "the chain holds commit {seqno} of this proxy, which its ledger does not know: the ledger is an older \
-             copy, or another process uses the same key"
-    )]
-    Unknown {
-        /// Its number.
-        seqno: i64,
-    },
-}
-
-impl Commits {
-    /// A commit was seen on the chain. Returns whether `session` sent it.
-    pub(super) fn confirm(&mut self, seqno: i32, sent_by: &[u8; 32], session: &[u8; 32]) -> Result<bool, CommitError> {
-        let unknown = CommitError::Unknown { seqno: seqno.into() };
-        let number = u32::try_from(seqno).map_err(|_| unknown.clone())?;
-        if self.pending.get(&number) != Some(sent_by) {
-            return Err(unknown);
-        }
-        self.pending = self.pending.split_off(&(number + 1));
-        Ok(sent_by == session)
     }
 }
 
@@ -206,16 +102,18 @@ impl OnChain {
         self.shared.identity.address
     }
 
-    /// Deploys the contract if need be, and commits this session: afterwards the proxy may sign.
+    /// Deploys the contract if need be, and commits this session: afterwards the proxy may sign. Returns why it may not
+    /// instead.
     ///
     /// # Errors
-    /// The contract is closing or closed, or the ledger is not the newest.
-    pub(super) async fn start(&self) -> Result<(), ProxyError> {
+    /// The account is no proxy contract, or the ledger is not the newest.
+    pub(super) async fn start(&self) -> Result<Option<Ended>, ProxyError> {
         let env = &self.shared.env;
         let mut deploy_at_ns = env.now_ns();
         loop {
             match self.settlement.state(self.contract()).await {
                 Ok(account) if account.status == AccountStatus::Active => break,
+                Ok(_) if self.is_superseded() => return Ok(Some(Ended::Superseded)),
                 Ok(_) if env.now_ns() >= deploy_at_ns => {
                     self.deploy();
                     deploy_at_ns = env.now_ns() + PATIENCE_NS;
@@ -225,7 +123,9 @@ impl OnChain {
             }
             env.sleep(START_PAUSE).await;
         }
-        self.check_open().await?;
+        if !self.is_open().await? {
+            return Ok(Some(Ended::Closed));
+        }
         // First what other sessions committed, so that an old ledger is noticed before anything is sent.
         self.refresh_surely().await?;
         let mut seqno = self.commit()?;
@@ -239,11 +139,11 @@ impl OnChain {
             self.refresh_surely().await?;
         }
         self.note("the ledger is committed to the chain");
-        Ok(())
+        Ok(None)
     }
 
     fn deploy(&self) {
-        let root = self.shared.settings.root.current();
+        let root = &self.shared.root;
         let settings = &self.shared.settings;
         let key = &self.shared.identity.public_key;
         let init = contracts::proxy_init(&root.codes, &root.params, &settings.owner, key, &root.root_address);
@@ -258,12 +158,11 @@ impl OnChain {
         drop(self.wallet.order(self.shared.env.random_u64(), message, Done::Sent));
     }
 
-    /// The contract must be this proxy's and open.
-    async fn check_open(&self) -> Result<(), ProxyError> {
+    /// Whether the contract, which must be a proxy's, is open.
+    async fn is_open(&self) -> Result<bool, ProxyError> {
         loop {
             match self.storage().await {
-                Ok(Some(storage)) if storage.state == ContractState::Normal => return Ok(()),
-                Ok(Some(_)) => return Err(ProxyError::Contract("it is closing or closed".to_owned())),
+                Ok(Some(storage)) => return Ok(storage.state == ContractState::Normal),
                 Ok(None) => return Err(ProxyError::Contract("its data is not a proxy contract's".to_owned())),
                 Err(error) => self.note(&format!("the chain: {error}")),
             }
@@ -286,17 +185,26 @@ impl OnChain {
         }
     }
 
-    /// Follows the chain until it is dropped.
+    /// Whether the root contract has other parameters by now.
+    pub(super) fn is_superseded(&self) -> bool {
+        let root = self.shared.settings.root.current();
+        root.proxy_address(&self.shared.settings.owner, &self.shared.identity.public_key) != self.contract()
+    }
+
+    /// Follows the chain until this instance of the proxy has to end.
     ///
     /// # Errors
     /// The ledger is not the newest.
-    pub(super) async fn follow(&self) -> Result<(), ProxyError> {
+    pub(super) async fn follow(&self) -> Result<Ended, ProxyError> {
         let env = &self.shared.env;
         let mut commit_at_ns = env.now_ns();
         let mut again_at_ns = env.now_ns();
         let mut share_order = None;
         loop {
             env.sleep(env.random_span(REFRESH_PAUSE.0, REFRESH_PAUSE.1)).await;
+            if self.is_superseded() {
+                return Ok(Ended::Superseded);
+            }
             if let Err(error) = self.refresh().await? {
                 self.note(&format!("the chain: {error}"));
                 continue;
@@ -312,8 +220,14 @@ impl OnChain {
                     .saturating_add(u64::try_from(pause.as_nanos()).unwrap_or(u64::MAX));
                 again_at_ns = env.now_ns() + PATIENCE_NS;
             }
-            self.act();
-            self.take_share(&mut share_order).await;
+            let Ok(Some(storage)) = self.storage().await else {
+                continue;
+            };
+            if storage.state != ContractState::Normal {
+                return Ok(Ended::Closed);
+            }
+            self.act(&storage);
+            self.take_share(&storage, &mut share_order);
         }
     }
 
@@ -330,7 +244,7 @@ impl OnChain {
         let message = OutgoingMessage {
             bounce: true,
             dest: self.contract(),
-            value: Coins::from(1),
+            value: Coins::from(values::COMMIT_NANOTON),
             state_init: None,
             body: body.to_cell(),
         };
@@ -374,8 +288,7 @@ impl OnChain {
             }
             return Ok(());
         }
-        let identity = &self.shared.identity;
-        let root = self.shared.settings.root.current();
+        let (identity, root) = (&self.shared.identity, &self.shared.root);
         match ProxyMessage::parse(&message.body) {
             // Without a payload the contract takes it from anybody: only the sender's address says who it was.
             Ok(ProxyMessage::Client {
@@ -458,28 +371,31 @@ impl OnChain {
     }
 
     /// Starts every contract action that is due.
-    fn act(&self) {
-        let mut due = Vec::new();
-        {
+    fn act(&self, storage: &ProxyStorage) {
+        let root = &self.shared.root;
+        let due = {
             let mut state = self.shared.lock();
             let State { clients, workers, .. } = &mut *state;
-            for (owner, account) in clients.iter_mut() {
-                if let Some(action) = account.begin_action() {
-                    due.push((Party::Client, *owner, account.contract(), action.kind, action.tokens));
-                }
-            }
-            for (owner, account) in workers.iter_mut() {
-                if let Some(action) = account.begin_action() {
-                    due.push((Party::Worker, *owner, account.contract(), action.kind, action.tokens));
-                }
-            }
-        }
-        for (party, owner, contract, kind, tokens) in due {
-            self.submit(party, owner, contract, kind, tokens);
+            let price = root.params.prices.price_per_token_nanoton;
+            let earned = counts_earnings(root.codes.proxy()).then_some(storage.earned_nanoton);
+            begin_due_actions(clients, workers, price, earned)
+        };
+        for action in due {
+            self.submit(action);
         }
     }
 
-    fn submit(&self, party: Party, owner: Address, contract: Address, kind: PaymentKind, tokens: u64) {
+    fn submit(&self, action: DueAction) {
+        let DueAction {
+            owner,
+            contract,
+            kind,
+            tokens,
+        } = action;
+        let party = match kind {
+            PaymentKind::ClientCharge | PaymentKind::ClientRefund => Party::Client,
+            PaymentKind::WorkerPayout | PaymentKind::WorkerLastPayout => Party::Worker,
+        };
         let env = &self.shared.env;
         let key = &self.shared.settings.key;
         let query_id = env.random_u64();
@@ -487,7 +403,7 @@ impl OnChain {
         let message = OutgoingMessage {
             bounce: true,
             dest: contract,
-            value: Coins::from(ACTION_NANOTON),
+            value: Coins::from(values::CALL_NANOTON),
             state_init: None,
             body: signed.to_cell(),
         };
@@ -503,17 +419,14 @@ impl OnChain {
     }
 
     /// Has the proxy's share paid to its owner when it is worth it.
-    async fn take_share(&self, running: &mut Option<tokio::sync::oneshot::Receiver<ActionOutcome>>) {
+    fn take_share(&self, storage: &ProxyStorage, running: &mut Option<oneshot::Receiver<ActionOutcome>>) {
         if let Some(order) = running {
             match order.try_recv() {
-                Err(tokio::sync::oneshot::error::TryRecvError::Empty) => return,
-                Ok(_) | Err(tokio::sync::oneshot::error::TryRecvError::Closed) => *running = None,
+                Err(TryRecvError::Empty) => return,
+                Ok(_) | Err(TryRecvError::Closed) => *running = None,
             }
         }
-        let Ok(Some(storage)) = self.storage().await else {
-            return;
-        };
-        if storage.state != ContractState::Closed && storage.balance_nanoton >= SHARE_THRESHOLD_NANOTON {
+        if storage.balance_nanoton >= SHARE_THRESHOLD_NANOTON {
             let query_id = self.shared.env.random_u64();
             let body = ProxyMessage::Payout {
                 query_id,
@@ -522,13 +435,18 @@ impl OnChain {
             let message = OutgoingMessage {
                 bounce: true,
                 dest: self.contract(),
-                value: Coins::from(PAYOUT_NANOTON),
+                value: Coins::from(values::PROXY_PAYOUT_NANOTON),
                 state_init: None,
                 body: body.to_cell(),
             };
             *running = Some(self.wallet.order(query_id, message, Done::Answered));
         }
     }
+}
+
+/// Whether contracts of this code count what was charged and pay workers from nothing else.
+fn counts_earnings(proxy_code: &Cell) -> bool {
+    CodeSet::identify(&proxy_code.repr_hash().0).contains(&(CodeProfile::Hardened, ContractRole::Proxy))
 }
 
 #[derive(Clone, Copy, PartialEq, Eq)]
@@ -583,58 +501,5 @@ const fn status(state: ContractState) -> ClientStatus {
         ContractState::Normal => ClientStatus::Normal,
         ContractState::Closing => ClientStatus::Closing,
         ContractState::Closed => ClientStatus::Closed,
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    const OURS: [u8; 32] = [1; 32];
-    const EARLIER: [u8; 32] = [2; 32];
-
-    fn commits(pending: &[(u32, [u8; 32])]) -> Commits {
-        Commits {
-            last_lt: 0,
-            pending: pending.iter().copied().collect(),
-        }
-    }
-
-    #[test]
-    fn a_commit_covers_what_was_sent_before_it() {
-        let mut commits = commits(&[(3, EARLIER), (5, OURS), (9, OURS)]);
-        assert_eq!(
-            commits.confirm(3, &EARLIER, &OURS),
-            Ok(false),
-            "an earlier session's covers nothing of this one"
-        );
-        assert_eq!(commits.confirm(5, &OURS, &OURS), Ok(true));
-        assert_eq!(commits.pending.keys().copied().collect::<Vec<_>>(), [9]);
-    }
-
-    /// An older copy of the ledger, no ledger, or a second process: each shows as a commit that is not in the list.
-    #[test]
-    fn unknown_commits_stop_the_proxy() {
-        for (seqno, sent_by) in [(4, OURS), (5, EARLIER), (6, OURS), (-1, OURS)] {
-            let mut known = commits(&[(5, OURS)]);
-            assert_eq!(
-                known.confirm(seqno, &sent_by, &OURS),
-                Err(CommitError::Unknown { seqno: seqno.into() })
-            );
-            assert_eq!(known, commits(&[(5, OURS)]));
-        }
-        assert!(commits(&[]).confirm(1, &OURS, &OURS).is_err());
-    }
-
-    #[test]
-    fn the_oldest_nonces_are_forgotten() {
-        let observed = Observed::default();
-        let owner = Address::new(0, [1; 32]);
-        for nonce in 0..=MAX_NONCES as u64 {
-            observed.register(owner, nonce);
-            observed.register(owner, nonce);
-        }
-        assert!(!observed.is_registered(&owner, 0));
-        assert!(observed.is_registered(&owner, 1) && observed.is_registered(&owner, MAX_NONCES as u64));
     }
 }

@@ -188,7 +188,7 @@ impl Shared {
 
     fn try_begin(self: &Arc<Self>, client: &ClientSession, query: ClientRunQueryEx) -> Result<(), Refusal> {
         let root = self.settings.root.current();
-        let prices = root.params.prices;
+        let prices = self.root.params.prices;
         let id = query.request_id;
         if i64::from(query.min_config_version) > i64::from(root.version) {
             return Err(Refusal::new(

@@ -2,21 +2,25 @@
 
 use super::{
     ChainSource, ProxySettings,
-    ledger::{self, Dirty},
-    ledger_store::{LedgerError, LedgerStore},
-    onchain::{Commits, Observed},
+    commits::Commits,
+    ledger::{self, Dirty, Loaded},
+    ledger_store::{Changes, LedgerError, LedgerStore},
+    observed::Observed,
+    records::{self, DISABLED_KEY, INSTANCE_KEY, InstanceRecord},
     requests::Running,
     selection::WorkerLoad,
 };
 use crate::{
     connection::Connection,
+    shutdown::{Shutdown, ShutdownTrigger, shutdown_pair},
     telemetry::{self, Role},
 };
 use chrysalis_env::Env;
 use chrysalis_settlement::{
-    Address, PublicKey,
+    Address, PublicKey, RootConfig,
     contracts::ProxyIdentity,
     ledger::{ClientAccount, WorkerAccount},
+    onchain::policy::OldInstance,
 };
 use chrysalis_wire::{
     objects::{ProxyParams, ProxySignedPayment, SignedPayment},
@@ -26,12 +30,23 @@ use chrysalis_wire::{
 use std::{
     collections::BTreeMap,
     sync::{Arc, Mutex, MutexGuard, PoisonError},
+    time::Duration,
 };
 use tokio::sync::Notify;
 
+/// Pause between two looks whether connections are gone.
+const HANG_UP_PAUSE: Duration = Duration::from_millis(50);
+
 pub(super) struct Shared {
     pub(super) env: Env,
-    pub(super) settings: ProxySettings,
+    pub(super) settings: Arc<ProxySettings>,
+    /// The configuration that contracts and prices of this instance follow. Addresses commit to its parameters, so
+    /// that newer ones are another instance's (spec §4.7).
+    pub(super) root: Arc<RootConfig>,
+    /// Whether nobody is served before the parameters change.
+    pub(super) is_disabled: bool,
+    /// Ends every connection of this instance.
+    pub(super) ending: (ShutdownTrigger, Shutdown),
     /// What the chain says about accounts.
     pub(super) chain: Arc<dyn ChainSource>,
     /// Whether a flush counts as committed at once, because there is nothing to commit it to.
@@ -56,6 +71,8 @@ pub(super) struct State {
     /// Which worker connection has a client connection's request.
     pub(super) routes: BTreeMap<(u64, RequestId), u64>,
     pub(super) dirty: Dirty,
+    /// Contracts of older parameters that are being settled, by the proxy's own.
+    pub(super) old: BTreeMap<Address, OldInstance>,
     /// How far the own contract was read, and the commits on their way to it.
     pub(super) commits: Commits,
     pub(super) commits_are_dirty: bool,
@@ -65,6 +82,8 @@ pub(super) struct State {
     pub(super) ledger_is_stuck: bool,
     /// Once set, nothing new is begun.
     pub(super) is_stopping: bool,
+    /// Once set, nothing is written.
+    pub(super) has_ended: bool,
 }
 
 impl State {
@@ -95,12 +114,15 @@ pub(super) struct WorkerSession {
 }
 
 impl Shared {
-    /// Opens the ledger and brings accounts back.
+    /// Opens the ledger and brings accounts back. Accounts of other parameters, and those of `closed_version` whose
+    /// proxy contract is closing, are left to be settled (spec §4.7).
     pub(super) fn open(
         env: Env,
-        settings: ProxySettings,
+        settings: Arc<ProxySettings>,
+        store: Option<LedgerStore>,
         chain: Arc<dyn ChainSource>,
         observed: Option<&Observed>,
+        closed_version: Option<u32>,
     ) -> Result<Self, LedgerError> {
         let root = settings.root.current();
         let public_key: PublicKey = settings.key.public();
@@ -108,15 +130,49 @@ impl Shared {
             address: root.proxy_address(&settings.owner, &public_key),
             public_key,
         };
-        let store = LedgerStore::open(&*env.files(), settings.key.clone())?;
-        let mut state = State::default();
-        ledger::restore(
-            &mut state,
-            &store.load()?,
-            &root.params.prices,
-            settings.ledger,
-            &*chain,
-        )?;
+        let store = match store {
+            Some(store) => store,
+            None => LedgerStore::open(&*env.files(), settings.key.clone())?,
+        };
+        let prices = &root.params.prices;
+        let Loaded {
+            mut state,
+            instance,
+            disabled_until_params_version,
+        } = ledger::restore(&store.load()?, prices, settings.ledger, &*chain)?;
+        let mut changes = Changes::default();
+        if let Some(instance) =
+            instance.filter(|instance| closed_version.is_some() || instance.contract != identity.address)
+        {
+            let clients = state.clients.len();
+            changes = ledger::retire(&mut state, &instance);
+            let contract = instance.contract.to_wire(settings.network);
+            let text = format!("{contract} and the contracts of its {clients} clients are to be settled and closed");
+            telemetry::note(&env, Role::Proxy, &text);
+        }
+        let until = closed_version
+            .map(|version| version.saturating_add(1))
+            .or(disabled_until_params_version);
+        let is_disabled = until.is_some_and(|until| root.params_version() < until);
+        match until {
+            Some(until) if is_disabled => changes
+                .put
+                .push((DISABLED_KEY.to_owned(), records::encode_disabled(until))),
+            Some(_) => changes.remove.push(DISABLED_KEY.to_owned()),
+            None => {}
+        }
+        let ours = InstanceRecord {
+            contract: identity.address,
+            price_per_token_nanoton: prices.price_per_token_nanoton,
+        };
+        if !is_disabled && instance != Some(ours) {
+            changes
+                .put
+                .push((INSTANCE_KEY.to_owned(), records::encode_instance(&ours)));
+        }
+        if !(changes.put.is_empty() && changes.remove.is_empty()) {
+            store.commit(&changes)?;
+        }
         if let Some(observed) = observed {
             observed.restore(&state);
         }
@@ -141,6 +197,9 @@ impl Shared {
         let shared = Self {
             env,
             settings,
+            root,
+            is_disabled,
+            ending: shutdown_pair(),
             chain,
             commits_at_once: observed.is_none(),
             identity,
@@ -180,7 +239,7 @@ impl Shared {
     pub(super) fn client_account<'a>(&self, state: &'a mut State, owner: &Address) -> Option<&'a mut ClientAccount> {
         if !state.clients.contains_key(owner) {
             let chain = self.chain.client(owner)?;
-            let root = self.settings.root.current();
+            let root = &self.root;
             let contract = root.client_address(&self.identity, owner);
             let price = root.params.prices.price_per_token_nanoton;
             let mut account = ClientAccount::new(*owner, contract, price, self.settings.ledger);
@@ -194,7 +253,7 @@ impl Shared {
     /// The account of a worker's owner, opened if need be.
     pub(super) fn worker_account<'a>(&self, state: &'a mut State, owner: &Address) -> &'a mut WorkerAccount {
         state.workers.entry(*owner).or_insert_with(|| {
-            let root = self.settings.root.current();
+            let root = &self.root;
             let contract = root.worker_address(&self.identity, owner);
             let fee = root.params.prices.worker_fee_per_token_nanoton;
             let mut account = WorkerAccount::new(*owner, contract, fee, self.settings.ledger);
@@ -250,6 +309,24 @@ impl Shared {
     /// Refuses new requests from now on.
     pub(super) fn stop_accepting(&self) {
         self.lock().is_stopping = true;
+    }
+
+    /// Ends every connection, once running requests have ended or their time is up, and waits until all are gone.
+    pub(super) async fn hang_up(&self) {
+        self.ending.0.fire();
+        while {
+            let state = self.lock();
+            !(state.client_sessions.is_empty() && state.worker_sessions.is_empty() && state.requests.is_empty())
+        } {
+            self.env.sleep(HANG_UP_PAUSE).await;
+        }
+    }
+
+    /// Takes the ledger from an instance that has ended. What still runs for it can write nothing any more.
+    pub(super) fn take_store(&self) -> Option<LedgerStore> {
+        let mut store = self.store.lock().unwrap_or_else(PoisonError::into_inner);
+        self.lock().has_ended = true;
+        store.take()
     }
 
     /// Tells those who wait that a request ended.

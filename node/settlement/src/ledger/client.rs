@@ -1,8 +1,8 @@
 //! A client's account at a proxy (§4.4).
 
 use super::{
-    ActionOutcome, ChainAheadRule, ChargeRule, CompletionRule, FailureRule, LedgerError, LedgerPolicy, RefundRule,
-    TokenLedger, UpdateOutcome,
+    ActionOutcome, ChainAheadRule, ChargeRule, CompletionRule, CoverRule, FailureRule, LedgerError, LedgerPolicy,
+    RefundRule, TokenLedger, UpdateOutcome,
     progress::ChainProgress,
     reservation::{Charge, Completion, Reservation, Verdict},
 };
@@ -354,35 +354,73 @@ impl ClientAccount {
         let may_refund = self.policy.refund == RefundRule::Repeat || !self.refund_sent;
         match (self.chain.status, settled_tokens) {
             (ClientStatus::Closing, Some(tokens)) if self.running_requests == 0 => {
-                return may_refund.then_some(ClientAction {
+                return may_refund.then(|| ClientAction {
                     kind: PaymentKind::ClientRefund,
-                    tokens,
+                    tokens: self.payable(tokens),
                 });
             }
             (ClientStatus::Normal | ClientStatus::Closing, _) => {}
             (ClientStatus::Closed | ClientStatus::Unknown, _) => return None,
         }
-        let committed = self.ledger.committed_to_chain();
-        let owed_nanoton = self.progress.owed_nanoton(committed, self.price_per_token_nanoton);
-        if owed_nanoton == 0 || owed_nanoton < self.policy.charge_threshold_nanoton {
-            return None;
-        }
+        let owed_nanoton = self.chargeable_nanoton()?;
+        (owed_nanoton >= self.policy.charge_threshold_nanoton)
+            .then(|| self.charge())
+            .flatten()
+    }
+
+    /// Coins that a charge would collect now; `None` if there is nothing to collect or an action is under way.
+    pub fn chargeable_nanoton(&self) -> Option<u128> {
+        let is_open = matches!(self.chain.status, ClientStatus::Normal | ClientStatus::Closing);
+        let safe = u64::try_from(self.ledger.committed_to_chain()).unwrap_or(0);
+        let owed = self
+            .progress
+            .owed_nanoton(self.payable(safe), self.price_per_token_nanoton);
+        (is_open && self.progress.is_idle() && owed > 0).then_some(owed)
+    }
+
+    fn charge(&self) -> Option<ClientAction> {
         let tokens = match self.policy.charge {
             ChargeRule::TokensMax => self.ledger.tokens_max(),
-            ChargeRule::Committed => committed,
+            ChargeRule::Committed => self.ledger.committed_to_chain(),
         };
         Some(ClientAction {
             kind: PaymentKind::ClientCharge,
-            tokens: u64::try_from(tokens).ok()?,
+            tokens: self.payable(u64::try_from(tokens).ok()?),
         })
+    }
+
+    /// Tokens of a signature for `tokens`: under the sound rule no more than the deposit pays, since a contract of
+    /// revision A forgets the rest and a hardened one refuses (T5).
+    fn payable(&self, tokens: u64) -> u64 {
+        match self.policy.cover {
+            CoverRule::Everything => tokens,
+            CoverRule::WithinBalance => {
+                let covered = self.tokens_for(self.chain.balance_nanoton) + i128::from(self.chain.tokens_used);
+                // A contract refuses a count below its own, also for a refund.
+                tokens
+                    .min(u64::try_from(covered).unwrap_or(u64::MAX))
+                    .max(self.chain.tokens_used)
+            }
+        }
     }
 
     /// Starts the action that is due. No other starts until [`finish_action`](Self::finish_action).
     pub fn begin_action(&mut self) -> Option<ClientAction> {
         let action = self.due_action()?;
+        self.begin(action);
+        Some(action)
+    }
+
+    /// Starts a charge whatever the threshold, if there is anything to charge.
+    pub(super) fn begin_charge(&mut self) -> Option<ClientAction> {
+        let action = self.chargeable_nanoton().and_then(|_| self.charge())?;
+        self.begin(action);
+        Some(action)
+    }
+
+    fn begin(&mut self, action: ClientAction) {
         self.progress.begin(action.tokens);
         self.refund_sent |= action.kind == PaymentKind::ClientRefund;
-        Some(action)
     }
 
     /// The action ended: a transaction of the own wallet with its query id was seen.

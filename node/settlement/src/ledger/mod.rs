@@ -15,8 +15,10 @@
 //! | [`reservation`] | reservations, charges, endings of requests |
 //! | [`client`] | a client's account |
 //! | [`worker`] | a worker's account |
+//! | [`due`] | the contract actions that are due over all accounts |
 
 pub mod client;
+pub mod due;
 pub mod policy;
 mod progress;
 pub mod reservation;
@@ -24,7 +26,8 @@ pub mod tokens;
 pub mod worker;
 
 pub use client::{ClientAccount, ClientAction, ClientChainState, ClientRecord, ClientStatus, ReserveError};
-pub use policy::{ChainAheadRule, ChargeRule, CompletionRule, FailureRule, LedgerPolicy, RefundRule};
+pub use due::{DueAction, begin_due_actions};
+pub use policy::{ChainAheadRule, ChargeRule, CompletionRule, CoverRule, FailureRule, LedgerPolicy, RefundRule};
 pub use progress::ActionOutcome;
 pub use reservation::{Charge, Completion, Reservation, Verdict};
 pub use tokens::{DbSnapshot, TokenLedger};

@@ -45,6 +45,17 @@ pub enum ChargeRule {
     Committed,
 }
 
+/// What happens to tokens that a client's deposit does not cover.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub enum CoverRule {
+    /// They are charged all the same; contracts of revision A forget what the deposit does not cover (T5). The
+    /// reference.
+    Everything,
+    /// A charge is signed for what the deposit covers; the rest stays due.
+    #[default]
+    WithinBalance,
+}
+
 /// How often a closing client is refunded (§5.4).
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub enum RefundRule {
@@ -68,6 +79,8 @@ pub struct LedgerPolicy {
     pub chain_ahead: ChainAheadRule,
     /// Which count a client is charged for.
     pub charge: ChargeRule,
+    /// What a client's deposit does not cover.
+    pub cover: CoverRule,
     /// How often a closing client is refunded.
     pub refund: RefundRule,
     /// A client is charged when it owes at least this (§5.4: 1 TON).
@@ -84,6 +97,7 @@ impl LedgerPolicy {
         failure: FailureRule::BookDelivered,
         chain_ahead: ChainAheadRule::Adopt,
         charge: ChargeRule::Committed,
+        cover: CoverRule::WithinBalance,
         refund: RefundRule::Once,
         charge_threshold_nanoton: NANOTON_PER_TON,
         payout_threshold_nanoton: 10 * NANOTON_PER_TON,
@@ -96,6 +110,7 @@ impl LedgerPolicy {
         failure: FailureRule::BookNothing,
         chain_ahead: ChainAheadRule::Abort,
         charge: ChargeRule::TokensMax,
+        cover: CoverRule::Everything,
         refund: RefundRule::Repeat,
         ..Self::SOUND
     };

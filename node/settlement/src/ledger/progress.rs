@@ -33,9 +33,8 @@ impl ChainProgress {
     }
 
     /// Coins that are owed for tokens up to `tokens`, beyond what is expected to be settled.
-    pub(super) fn owed_nanoton(&self, tokens: i64, per_token_nanoton: u64) -> u128 {
-        let tokens = u64::try_from(tokens).unwrap_or(0).saturating_sub(self.expected);
-        u128::from(tokens) * u128::from(per_token_nanoton)
+    pub(super) fn owed_nanoton(&self, tokens: u64, per_token_nanoton: u64) -> u128 {
+        u128::from(tokens.saturating_sub(self.expected)) * u128::from(per_token_nanoton)
     }
 
     pub(super) fn begin(&mut self, tokens: u64) {

@@ -127,22 +127,26 @@ impl WorkerAccount {
 
     /// The payout that is due, if any (§5.4): committed tokens whose fee reaches the threshold.
     pub fn due_action(&self) -> Option<WorkerAction> {
-        let committed = self.ledger.committed_to_chain();
+        let committed = u64::try_from(self.ledger.committed_to_chain()).ok()?;
         let owed_nanoton = self.progress.owed_nanoton(committed, self.fee_per_token_nanoton);
         if !self.progress.is_idle() || owed_nanoton == 0 || owed_nanoton < self.policy.payout_threshold_nanoton {
             return None;
         }
         Some(WorkerAction {
             kind: PaymentKind::WorkerPayout,
-            tokens: u64::try_from(committed).ok()?,
+            tokens: committed,
         })
     }
 
     /// Starts the payout that is due. No other starts until [`finish_action`](Self::finish_action).
     pub fn begin_action(&mut self) -> Option<WorkerAction> {
         let action = self.due_action()?;
-        self.progress.begin(action.tokens);
+        self.begin(action);
         Some(action)
+    }
+
+    pub(super) fn begin(&mut self, action: WorkerAction) {
+        self.progress.begin(action.tokens);
     }
 
     /// The payout ended: a transaction of the own wallet with its query id was seen.

@@ -10,6 +10,7 @@
 //! | [`bounce`] | messages that came back |
 //! | [`message`] | bodies of all messages |
 //! | [`storage`] | stored data of all contracts |
+//! | [`transaction`] | transactions and their messages |
 //! | [`wallet`] | the node wallet's queue |
 //! | [`revisions`] | how other published revisions differ |
 //! | [`policy`] | who sends what when |
@@ -25,6 +26,7 @@ pub mod opcodes;
 pub mod policy;
 pub mod revisions;
 pub mod storage;
+pub mod transaction;
 pub mod user_code;
 pub mod wallet;
 

@@ -13,6 +13,7 @@ use tycho_types::num::Tokens;
 
 use crate::boc::encode_base64;
 use crate::chain::{Block, BlockNumber, BlockRef, Chain, Message, MessageKind, TxRecord};
+use crate::exec::GLOBAL_ID;
 
 /// Base64 of a hash.
 pub(super) fn hash(hash: &HashBytes) -> String {
@@ -87,7 +88,7 @@ pub(super) fn block_v3(id: &BlockRef, block: Option<&Block>) -> Value {
         "seqno": id.number.seqno,
         "root_hash": hash(&id.root_hash),
         "file_hash": hash(&id.file_hash),
-        "global_id": -239,
+        "global_id": GLOBAL_ID,
         "version": 0,
         "after_merge": block.is_some_and(|block| block.previous.len() > 1),
         "before_split": false,

@@ -10,8 +10,10 @@
 //! | `v3` | methods of version 3 (`/api/v3/METHOD`) |
 //! | `stack` | values of the virtual machine in both forms |
 //! | `format` | addresses, blocks, messages, transactions |
+//! | [`http`] | paths, queries and bodies |
 
 mod format;
+pub mod http;
 mod stack;
 #[cfg(test)]
 mod tests;

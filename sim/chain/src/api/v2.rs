@@ -8,7 +8,7 @@ use super::format::{block_v2, friendly, hash, or_zero_state, parse_hash, parse_s
 use super::{Failure, Params, format, stack};
 use crate::boc::{BocError, BocLimits, decode_base64, encode_base64};
 use crate::chain::{BlockNumber, BlockRef, Chain, Message, Provider, ReadError, Refused, TxRecord, state_init};
-use crate::exec::{GetMethodResult, StackValue, method_id};
+use crate::exec::{GLOBAL_ID, GetMethodResult, StackValue, method_id};
 use crate::wallet::{WalletVersion, external_message};
 
 /// Exit code of a get-method of an account that has no code, as the public API reports it.
@@ -81,7 +81,7 @@ pub(super) fn call(chain: &mut Chain, provider: &Provider, method: &str, params:
             Ok(json!({
                 "@type": "blocks.header",
                 "id": block_v2(&id),
-                "global_id": -239,
+                "global_id": GLOBAL_ID,
                 "version": 0,
                 "after_merge": block.previous.len() > 1,
                 "gen_utime": block.now_unix_s,

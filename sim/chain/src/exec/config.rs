@@ -18,6 +18,10 @@ use tycho_types::models::{
 use super::FeeSchedule;
 use crate::boc::{self, BocError, BocLimits};
 
+/// Number of the simulated network: neither the main network's (−239) nor a public test network's (−3), so that nobody
+/// takes one for the other.
+pub const GLOBAL_ID: i32 = -7447;
+
 /// The first protocol version whose rules this crate knows.
 pub const MIN_VERSION: u32 = 12;
 /// The last protocol version whose rules this crate knows.
@@ -151,7 +155,7 @@ impl Config {
             capabilities: GlobalCapabilities::new(CAPABILITIES),
         })?;
         params.set_storage_prices(&fees.storage)?;
-        params.set_global_id(-239)?;
+        params.set_global_id(GLOBAL_ID)?;
         params.set_gas_prices(true, &fees.masterchain_gas)?;
         params.set_gas_prices(false, &fees.gas)?;
         params.set_msg_forward_prices(true, &fees.masterchain_forward)?;

@@ -22,7 +22,7 @@ pub mod storage_dict;
 mod tests;
 pub mod transaction;
 
-pub use config::{Config, ConfigError};
+pub use config::{Config, ConfigError, GLOBAL_ID};
 pub use fees::FeeSchedule;
 pub use getter::{GetMethodError, GetMethodResult, StackValue, method_id, run_get_method};
 pub use opcodes::{OpcodeScan, scan};

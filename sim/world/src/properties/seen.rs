@@ -86,3 +86,24 @@ pub(super) fn operations(op: u32, at_least: u64, rows: &Rows) -> Assertion {
     };
     judged(&format!("{name} is done"), Class::Sometimes, checked)
 }
+
+/// What owners were to do is done. `None` if they were to do nothing.
+pub(super) fn owners(plan: &Plan, rows: &Rows) -> Option<Assertion> {
+    let planned = plan.settlement.as_ref()?.operations.len();
+    if planned == 0 {
+        return None;
+    }
+    let failed = rows.operations.iter().find_map(|done| {
+        let failure = done.failure.as_ref()?;
+        Some(Violation::at(done.at_ns, format!("{}: {failure}", done.operation)))
+    });
+    let missing = (rows.operations.len() < planned).then(|| {
+        let text = format!("{} of {planned} were over when the run ended", rows.operations.len());
+        Violation::at(None, text)
+    });
+    let checked = Checked {
+        count: planned,
+        violation: failed.or(missing),
+    };
+    Some(judged("owners-operations", Class::Always, checked))
+}

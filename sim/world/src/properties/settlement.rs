@@ -300,9 +300,9 @@ fn proxy_rule(before: (u8, u32), after: (u8, u32), unix_s: u32, delay_s: u32) ->
 /// refunded, the top-up as not made.
 pub(super) fn bounces(plan: &Plan, rows: &Rows) -> Checked {
     let unaccounted = unaccounted(plan, rows);
-    let count = rows.transactions.iter().filter(|row| row.is_bounced).count();
+    let answered = rows.claims.iter().filter(|claim| claim.answered_at_ns.is_some());
     Checked {
-        count,
+        count: answered.count(),
         violation: unaccounted.into_iter().next().map(|lost| lost.violation),
     }
 }

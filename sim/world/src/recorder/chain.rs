@@ -185,6 +185,17 @@ pub struct Coins {
     pub gone_nanoton: u128,
 }
 
+/// What became of an operation of the plan.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct OwnerOperation {
+    /// When it was over, true time since the start.
+    pub at_ns: u64,
+    /// Which.
+    pub operation: String,
+    /// Why it was not carried out; `None` if it was.
+    pub failure: Option<String>,
+}
+
 /// How an attack of the plan ended.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Attack {

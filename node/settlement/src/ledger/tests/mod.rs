@@ -1,6 +1,7 @@
 //! One account at a time: each rule, sound and as in the reference. Sequences are in `tests/ledger_machine`.
 
 mod chain;
+mod due;
 mod requests;
 
 use super::*;

@@ -7,15 +7,18 @@
 //! | module | decides for |
 //! |---|---|
 //! | [`client`] | a client, about its contract |
-//! | [`proxy`] | a proxy, about its clients' and workers' contracts and its own |
 //! | [`worker`] | a worker, about its contract |
+//! | [`old_instance`] | a proxy, about the contracts of an older version of the parameters |
+//!
+//! What a proxy does with its clients' and workers' contracts of the present version is in
+//! [`ledger::due`](crate::ledger::due), beside the counts that it needs.
 
 pub mod client;
-pub mod proxy;
+pub mod old_instance;
 pub mod worker;
 
 pub use client::{ClientAction, ClientContract, ClientRules, ClientView, client_action};
-pub use proxy::{ClientAccountView, ProxyAction, ProxyRules, ProxyView, WorkerAccountView, proxy_actions};
+pub use old_instance::{OldAccount, OldAction, OldInstance, OldStage, OldView, Progress};
 pub use worker::{WorkerAction, WorkerRules, WorkerView, worker_action};
 
 /// Coins that go with the messages of §5.4; what is not used comes back.
