@@ -518,6 +518,8 @@ pub struct ExpectFile {
     pub operations: Key<Vec<At<DoneFile>>>,
     /// Nodes that must end by themselves.
     pub stops: List<Name>,
+    /// Contracts that must be seen frozen, because they cannot pay their storage.
+    pub frozen: Key<Vec<At<ContractFile>>>,
     /// What must hold with the contracts of `--profile reference` besides.
     pub reference: Key<ProfileExpectFile>,
     /// What must hold with the contracts of `--profile hardened` besides.

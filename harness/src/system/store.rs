@@ -361,10 +361,14 @@ fn shown_party(outcome: &Outcome, address: &str) -> String {
     let Some(party) = outcome.parties.get(address) else {
         return address.to_owned();
     };
+    let prices = match party.prices {
+        0 | 1 => String::new(),
+        number => format!(", prices {number}"),
+    };
     match (party.part, &party.proxy) {
         ("root", _) => "root contract".to_owned(),
-        ("proxy", _) => format!("pool of {}", party.name),
-        (part @ ("client" | "worker"), Some(proxy)) => format!("{} at {proxy} ({part})", party.name),
+        ("proxy", _) => format!("pool of {}{prices}", party.name),
+        (part @ ("client" | "worker"), Some(proxy)) => format!("{} at {proxy} ({part}{prices})", party.name),
         (part, _) => format!("{} ({part})", party.name),
     }
 }

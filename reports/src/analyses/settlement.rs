@@ -66,7 +66,7 @@ pub struct OperationSummary {
     pub operation: String,
     /// Number of transactions.
     pub count: u64,
-    /// Of these, those that failed.
+    /// Of these, those in which a contract refused or could not do what it was asked for.
     pub failed: u64,
     /// Gas of all of them.
     pub gas: u128,
@@ -95,7 +95,8 @@ pub fn operations(runs: &[RunStore]) -> Vec<OperationSummary> {
                 new_price_nanoton: 0,
             });
         summary.count += 1;
-        summary.failed += u64::from(!row.is_success);
+        let failed = |code: Option<i64>| code.is_some_and(|code| code != 0);
+        summary.failed += u64::from(failed(row.exit_code) || failed(row.action_code));
         summary.gas += u128::from(row.gas_used);
         summary.fees_nanoton += u128::from(row.fees_nanoton);
         summary.old_price_nanoton += u128::from(row.old_price_nanoton);

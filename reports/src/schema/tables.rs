@@ -262,7 +262,8 @@ table! {
         value_nanoton: u64,
         /// Coins that it sent on.
         sent_nanoton: u64,
-        /// Whether it did what it was asked for.
+        /// Whether a contract ran and did what it was asked for: not so for coins that came without being able to pay
+        /// for a run, or to an account without code.
         is_success: bool,
         /// Exit code of the contract; absent where it did not run.
         exit_code: Option<i64>,

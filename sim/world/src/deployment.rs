@@ -5,7 +5,7 @@
 
 use crate::{
     chain::{ADVERSARY, OnChain, PARTIES, nodes, owner_address, party_name},
-    plan::{AttestationPlan, BackendPlan, ContractName, Plan, TeeKind, TinySize},
+    plan::{AttestationPlan, BackendPlan, ContractName, Operation, Plan, TeeKind, TinySize},
 };
 use chrysalis_attest::{
     AllowList, Attester, CollateralStore, FakeTdxAttester, Identity, PeerPolicy, PeerVerifier, SimTdxAttester,
@@ -235,6 +235,8 @@ pub struct Account {
     pub holder: String,
     /// Address of the contract, raw form.
     pub address: String,
+    /// Which prices it belongs to: 1 for those of the start, and one more for each change.
+    pub prices: u32,
 }
 
 /// What follows from a plan before anything runs, for those who judge what nodes report.
@@ -259,6 +261,8 @@ pub struct Party {
     pub part: &'static str,
     /// At which proxy, for accounts.
     pub proxy: Option<String>,
+    /// Which prices it belongs to: 1 for those of the start, and one more for each change. 0 for what has none.
+    pub prices: u32,
     /// Whether it is an adversary of the plan.
     pub is_adversary: bool,
 }
@@ -269,7 +273,22 @@ impl Party {
             name: name.to_owned(),
             part,
             proxy: None,
+            prices: 0,
             is_adversary: false,
+        }
+    }
+
+    /// Whether a plan means this contract by a name: that of the prices of the start.
+    pub(crate) fn is_behind(&self, contract: &ContractName) -> bool {
+        let is = |part: &str, name: &str| self.part == part && self.name == name;
+        match contract {
+            ContractName::Root => is("root", "root"),
+            ContractName::Wallet(node) => is("wallet", node),
+            ContractName::Proxy(proxy) => is("proxy", proxy) && self.prices == 1,
+            ContractName::Account { holder, proxy } => {
+                let at = self.proxy.as_ref() == Some(proxy) && self.prices == 1;
+                at && (is("client", holder) || is("worker", holder))
+            }
         }
     }
 }
@@ -412,30 +431,51 @@ impl Deployment {
         }
     }
 
-    /// The contract of a proxy at the parameters of the start.
-    fn proxy_identity(&self, name: &str) -> Result<ProxyIdentity, DeployError> {
+    /// The contract of a proxy at the parameters of a root contract.
+    fn proxy_identity(&self, root: &RootConfig, name: &str) -> Result<ProxyIdentity, DeployError> {
         let public_key = proxy_key(name).public();
         Ok(ProxyIdentity {
-            address: self
-                .root
-                .current()
-                .proxy_address(&self.proxy_owner(name)?, &public_key),
+            address: root.proxy_address(&self.proxy_owner(name)?, &public_key),
             public_key,
         })
     }
 
-    /// A contract by its name; `None` if the plan has no such node.
+    /// The root contract at the start, and after each change of the prices that the plan has.
+    fn roots(&self) -> Vec<RootConfig> {
+        let mut root = RootConfig::clone(&self.root.current());
+        let mut roots = vec![root.clone()];
+        let settlement = self.plan.settlement.iter();
+        for planned in settlement.flat_map(|settlement| &settlement.operations) {
+            if let Operation::ChangePrice {
+                price_per_token_nanoton,
+                worker_fee_per_token_nanoton,
+            } = planned.operation
+            {
+                root.version += 1;
+                root.params.params_version += 1;
+                root.params.prices.price_per_token_nanoton = price_per_token_nanoton;
+                root.params.prices.worker_fee_per_token_nanoton = worker_fee_per_token_nanoton;
+                roots.push(root.clone());
+            }
+        }
+        roots
+    }
+
+    /// A contract by its name, at the parameters of the start; `None` if the plan has no such node.
     pub(crate) fn contract(&self, name: &ContractName) -> Result<Option<Address>, DeployError> {
-        let root = self.root.current();
+        self.contract_at(&self.root.current(), name)
+    }
+
+    fn contract_at(&self, root: &RootConfig, name: &ContractName) -> Result<Option<Address>, DeployError> {
         Ok(Some(match name {
             ContractName::Root => root.root_address,
             ContractName::Wallet(node) => match &self.onchain {
                 Some(onchain) => onchain.wallet_address(node)?,
                 None => return Ok(None),
             },
-            ContractName::Proxy(proxy) => self.proxy_identity(proxy)?.address,
+            ContractName::Proxy(proxy) => self.proxy_identity(root, proxy)?.address,
             ContractName::Account { holder, proxy } => {
-                let identity = self.proxy_identity(proxy)?;
+                let identity = self.proxy_identity(root, proxy)?;
                 if self.plan.clients.iter().any(|client| client.node.name == *holder) {
                     root.client_address(&identity, &self.client_owner(holder)?)
                 } else if self.plan.workers.iter().any(|worker| worker.node.name == *holder) {
@@ -453,7 +493,10 @@ impl Deployment {
             (hash(PROXY_IMAGE), hash(WORKER_IMAGE))
         });
         let mut accounts = BTreeMap::new();
-        for (index, proxy) in self.plan.proxies.iter().enumerate() {
+        let roots = self.roots();
+        let each = || (1..).zip(&roots);
+        let proxies = self.plan.proxies.iter().enumerate();
+        for ((index, proxy), (prices, root)) in proxies.flat_map(|proxy| each().map(move |root| (proxy, root))) {
             let name = &proxy.node.name;
             let uses = |chosen: &[usize]| chosen.is_empty() || chosen.contains(&index);
             let clients = self.plan.clients.iter().filter(|client| uses(&client.proxies));
@@ -465,12 +508,13 @@ impl Deployment {
                     holder: holder.clone(),
                     proxy: name.clone(),
                 };
-                if let Some(contract) = self.contract(&named)? {
+                if let Some(contract) = self.contract_at(root, &named)? {
                     let account = Account {
                         proxy: name.clone(),
                         kind,
                         holder: holder.clone(),
                         address: contract.to_string(),
+                        prices,
                     };
                     accounts.insert(contract.to_wire(NETWORK), account);
                 }
@@ -499,7 +543,13 @@ impl Deployment {
         }
         for proxy in &self.plan.proxies {
             let name = &proxy.node.name;
-            add(self.proxy_identity(name)?.address, Party::new(name, "proxy"));
+            for (prices, root) in (1..).zip(&self.roots()) {
+                let party = Party {
+                    prices,
+                    ..Party::new(name, "proxy")
+                };
+                add(self.proxy_identity(root, name)?.address, party);
+            }
         }
         for attack in &settlement.attacks {
             for party in PARTIES {
@@ -519,6 +569,7 @@ impl Deployment {
                     AccountKind::Worker => "worker",
                 },
                 proxy: Some(account.proxy.clone()),
+                prices: account.prices,
                 is_adversary: false,
             };
             parties.insert(account.address.clone(), party);

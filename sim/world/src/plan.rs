@@ -469,6 +469,11 @@ pub enum Expectation {
         /// Node name.
         node: String,
     },
+    /// A contract must be seen frozen: it could not pay its storage.
+    Frozen {
+        /// Which.
+        contract: ContractName,
+    },
     /// Messages with an operation that contracts must have carried out, as often as this at least.
     Operations {
         /// Operation code.

@@ -183,6 +183,7 @@ pub(crate) fn check(
             }
             Expectation::Attack { works } => seen::attacks(plan, rows, *works),
             Expectation::Stops { node } => vec![seen::stops(node, rows)],
+            Expectation::Frozen { contract } => vec![seen::frozen(contract, facts, rows)],
             Expectation::Operations { op, at_least } => vec![seen::operations(*op, *at_least, rows)],
         })
         .collect();

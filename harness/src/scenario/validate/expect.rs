@@ -94,6 +94,14 @@ pub(super) fn validate(
         expectations.push(Expectation::Operations { op, at_least });
     }
     expectations.extend(stops(cx, &file.stops, world)?);
+    for contract in file.frozen.given().map_or(&[][..], |list| &list.value) {
+        if settlement.is_none() {
+            let what = "a contract that freezes";
+            return cx.fail(contract.position, Problem::NeedsChain { what });
+        }
+        let contract = super::settlement::contract(cx, world, contract)?;
+        expectations.push(Expectation::Frozen { contract });
+    }
     let mut of_profile = [Vec::new(), Vec::new()];
     for (key, expected) in [&file.reference, &file.hardened].into_iter().zip(&mut of_profile) {
         if let Some(At { value, position }) = key.given() {

@@ -120,31 +120,13 @@ impl Chain<'_> {
         self.world.places.node(self.cx, self.cx.required(key, name, parent)?)
     }
 
-    /// A node of one kind.
-    fn node_of<'n>(
-        &self,
-        key: &Key<Text<Name>>,
-        kind: &'static str,
-        parent: Position,
-        nodes: impl Iterator<Item = &'n String>,
-    ) -> Checked<String> {
-        let text = self.cx.required(key, kind, parent)?;
-        let Name(name) = self.cx.read(text)?;
-        let known: Vec<String> = nodes.cloned().collect();
-        if known.contains(&name) {
-            return Ok(name);
-        }
-        self.cx.fail(text.position, Problem::UnknownNode { kind, name, known })
-    }
-
     fn proxy(&self, key: &Key<Text<Name>>, parent: Position) -> Checked<String> {
-        let proxies = self.world.proxies.iter().map(|proxy| &proxy.node.name);
-        self.node_of(key, "proxy", parent, proxies)
+        proxy(self.cx, self.world, key, parent)
     }
 
     fn client(&self, key: &Key<Text<Name>>, parent: Position) -> Checked<String> {
         let clients = self.world.clients.iter().map(|client| &client.node.name);
-        self.node_of(key, "client", parent, clients)
+        node_of(self.cx, key, "client", parent, clients)
     }
 
     fn amount(&self, key: &Key<Text<Coins>>, parent: Position) -> Checked<u64> {
@@ -294,33 +276,8 @@ impl Chain<'_> {
         })
     }
 
-    fn contract(&self, At { value: file, position }: &At<ContractFile>) -> Checked<ContractName> {
-        let cx = self.cx;
-        if let Some(wallet) = file.wallet.given() {
-            if let Some(other) = file.account.given().or(file.proxy.given()) {
-                let problem = Problem::Contradiction {
-                    key: "wallet",
-                    other: if file.account.given().is_some() { "account" } else { "proxy" },
-                    advice: "a contract is one of a wallet, a proxy, and an account at a proxy",
-                };
-                return cx.fail(other.position.max(wallet.position), problem);
-            }
-            return Ok(ContractName::Wallet(self.node(&file.wallet, "wallet", *position)?));
-        }
-        if file.account.given().is_some() {
-            let when = "an account is at a proxy";
-            cx.required_when(&file.proxy, "proxy", *position, when)?;
-            let workers = self.world.workers.iter().map(|worker| &worker.node.name);
-            let clients = self.world.clients.iter().map(|client| &client.node.name);
-            return Ok(ContractName::Account {
-                holder: self.node_of(&file.account, "account", *position, workers.chain(clients))?,
-                proxy: self.proxy(&file.proxy, *position)?,
-            });
-        }
-        if file.proxy.given().is_some() {
-            return Ok(ContractName::Proxy(self.proxy(&file.proxy, *position)?));
-        }
-        Ok(ContractName::Root)
+    fn contract(&self, file: &At<ContractFile>) -> Checked<ContractName> {
+        contract(self.cx, self.world, file)
     }
 
     fn operations(&self, key: &Key<Vec<At<OperationFile>>>) -> Checked<Vec<Timed<Operation>>> {
@@ -440,3 +397,57 @@ impl Chain<'_> {
     }
 }
 
+/// The contract that a file means.
+pub(super) fn contract(
+    cx: &Context<'_>,
+    world: &World,
+    At { value: file, position }: &At<ContractFile>,
+) -> Checked<ContractName> {
+    if let Some(wallet) = file.wallet.given() {
+        if let Some(other) = file.account.given().or(file.proxy.given()) {
+            let problem = Problem::Contradiction {
+                key: "wallet",
+                other: if file.account.given().is_some() { "account" } else { "proxy" },
+                advice: "a contract is one of a wallet, a proxy, and an account at a proxy",
+            };
+            return cx.fail(other.position.max(wallet.position), problem);
+        }
+        return Ok(ContractName::Wallet(world.places.node(cx, wallet)?));
+    }
+    if file.account.given().is_some() {
+        let when = "an account is at a proxy";
+        cx.required_when(&file.proxy, "proxy", *position, when)?;
+        let workers = world.workers.iter().map(|worker| &worker.node.name);
+        let clients = world.clients.iter().map(|client| &client.node.name);
+        return Ok(ContractName::Account {
+            holder: node_of(cx, &file.account, "account", *position, workers.chain(clients))?,
+            proxy: proxy(cx, world, &file.proxy, *position)?,
+        });
+    }
+    if file.proxy.given().is_some() {
+        return Ok(ContractName::Proxy(proxy(cx, world, &file.proxy, *position)?));
+    }
+    Ok(ContractName::Root)
+}
+
+/// A node of one kind.
+fn node_of<'n>(
+    cx: &Context<'_>,
+    key: &Key<Text<Name>>,
+    kind: &'static str,
+    parent: Position,
+    nodes: impl Iterator<Item = &'n String>,
+) -> Checked<String> {
+    let text = cx.required(key, kind, parent)?;
+    let Name(name) = cx.read(text)?;
+    let known: Vec<String> = nodes.cloned().collect();
+    if known.contains(&name) {
+        return Ok(name);
+    }
+    cx.fail(text.position, Problem::UnknownNode { kind, name, known })
+}
+
+fn proxy(cx: &Context<'_>, world: &World, key: &Key<Text<Name>>, parent: Position) -> Checked<String> {
+    let proxies = world.proxies.iter().map(|proxy| &proxy.node.name);
+    node_of(cx, key, "proxy", parent, proxies)
+}

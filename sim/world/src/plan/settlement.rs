@@ -270,6 +270,17 @@ pub enum ContractName {
     },
 }
 
+impl std::fmt::Display for ContractName {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        match self {
+            Self::Root => f.write_str("the root contract"),
+            Self::Wallet(node) => write!(f, "the wallet of {node}"),
+            Self::Proxy(proxy) => write!(f, "the contract of {proxy}"),
+            Self::Account { holder, proxy } => write!(f, "the account of {holder} at {proxy}"),
+        }
+    }
+}
+
 /// What an owner does.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct OperationPlan {

@@ -1,7 +1,11 @@
 //! What must be seen in a run: attacks that work, weak points that show, nodes that stop, operations that are done.
 
 use super::{Assertion, Checked, Class, Verdict, Violation, judged};
-use crate::{plan::Plan, recorder::Rows};
+use crate::{
+    deployment::Facts,
+    plan::{ContractName, Plan},
+    recorder::{ContractState, ContractView, Rows},
+};
 use chrysalis_settlement::onchain::opcodes;
 
 /// The property must not have held.
@@ -70,6 +74,29 @@ pub(super) fn stops(node: &str, rows: &Rows) -> Assertion {
         verdict,
         detail,
         at_ns: found.map(|stop| stop.at_ns),
+    }
+}
+
+/// The contract must have been seen frozen.
+pub(super) fn frozen(contract: &ContractName, facts: &Facts, rows: &Rows) -> Assertion {
+    let is_it = |state: &&ContractState| {
+        state.view == ContractView::Frozen
+            && facts
+                .parties
+                .get(&state.address)
+                .is_some_and(|party| party.is_behind(contract))
+    };
+    let found = rows.contracts.iter().find(is_it);
+    let (verdict, detail) = match found {
+        Some(_) => (Verdict::Held, "seen".to_owned()),
+        None => (Verdict::Violated, "it was never seen frozen".to_owned()),
+    };
+    Assertion {
+        name: format!("{contract} freezes"),
+        class: Class::Sometimes,
+        verdict,
+        detail,
+        at_ns: found.map(|state| state.at_ns),
     }
 }
 

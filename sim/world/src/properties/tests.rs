@@ -93,6 +93,7 @@ pub(super) fn facts() -> Facts {
         kind,
         holder: holder.into(),
         address: format!("0:{holder}"),
+        prices: 1,
     };
     Facts {
         commits_to_chain: false,
