@@ -9,6 +9,8 @@ use chrysalis_world::chain_server::ServerOptions;
 use clap::{Parser, Subcommand, ValueEnum, ValueHint};
 use clap_complete::Shell;
 
+use chrysalis_world::plan::Profile;
+
 use crate::scenario::scalar::{Coins, Scalar as _, SeedRange};
 use crate::services::Engine;
 
@@ -106,10 +108,13 @@ pub struct Run {
     /// What executes plans. Default: madsim where it is built in, else native.
     #[arg(short, long)]
     pub engine: Option<Engine>,
+    /// Behaviour: hardened, or reference, which has the documented weak points. Scenarios may expect other things of each.
+    #[arg(short, long, default_value = "hardened", value_parser = profile)]
+    pub profile: Profile,
     /// Threads. Default: one for each core.
     #[arg(short, long, value_name = "N")]
     pub jobs: Option<NonZeroUsize>,
-    /// Folder of run folders: `DIR/<scenario>/<seed>`.
+    /// Folder of run folders: `DIR/<scenario>/<seed>`, and `DIR/<scenario>@reference/<seed>` for the other profile.
     #[arg(short, long, value_name = "DIR", default_value = "runs", value_hint = ValueHint::DirPath)]
     pub out: PathBuf,
     /// Keep verdicts only.
@@ -270,6 +275,12 @@ pub struct Bench {
 
 fn part(text: &str) -> Result<Part, String> {
     Part::from_name(text).ok_or_else(|| format!("one of {}", Part::ALL.map(Part::name).join(", ")))
+}
+
+fn profile(text: &str) -> Result<Profile, String> {
+    let names = || Profile::ALL.map(Profile::name).join(" or ");
+    let found = Profile::ALL.into_iter().find(|profile| profile.name() == text);
+    found.ok_or_else(names)
 }
 
 fn repetitions(text: &str) -> Result<usize, String> {

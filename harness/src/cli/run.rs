@@ -35,6 +35,7 @@ pub fn run(services: &Services<'_>, host: &mut Host<'_>, global: &Global, comman
         .map(|selected| Suite {
             selected,
             seeds: command.seeds.unwrap_or(selected.scenario.seeds),
+            profile: command.profile,
         })
         .collect();
     let options = Options {
@@ -329,7 +330,7 @@ fn needs_no_simulation(selection: &Selection, engine: Engine) -> Result<(), Comm
     let faulty = selection
         .valid
         .iter()
-        .filter(|selected| !selected.scenario.faults.is_empty());
+        .filter(|selected| !selected.scenario.faults.is_empty() || selected.scenario.settlement.is_some());
     let names: Vec<&str> = faulty.map(|selected| selected.scenario.name.as_str()).collect();
     if engine.is_deterministic() || names.is_empty() {
         return Ok(());

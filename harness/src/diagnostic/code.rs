@@ -165,6 +165,14 @@ codes! {
         "The property says something about things that this scenario never has, in no seed: restarts of proxies, answers of embedded \
          models, evidence of nodes. It would look like a success without having been examined. Leave it out, or add to the scenario \
          what it is about.";
+    EndsBeforeItBegins = "CHR-S067", "a time ends before it begins",
+        "`to` must be later than `from`. A fault of the chain that lasts no time would look like a test and be none.";
+    NeedsChain = "CHR-S068", "something needs a chain, and there is none",
+        "Without the section `settlement` accounts are a list that never changes: nothing is deployed, charged or paid on chain, and \
+         both profiles are the same. Add the section, or leave out what needs it.";
+    Attacks = "CHR-S069", "attacks and what is expected of them do not belong together",
+        "An attack states both sides: `expect.reference.attacks: seen` and `expect.hardened.attacks: never`. Where it is not seen to \
+         work on contracts with the weak point, that it does not work on others proves nothing.";
     PathNotFound = "CHR-C001", "a path does not exist",
         "A path on the command line is neither a scenario file nor a folder of scenario files, or it cannot be read. Exit code 2.";
     NothingSelected = "CHR-C002", "nothing was selected",

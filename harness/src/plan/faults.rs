@@ -86,6 +86,24 @@ fn action(template: &ActionTemplate, stream: &mut Stream) -> FaultAction {
             node: node.clone(),
             by_ns: *by_ns,
         },
+        ActionTemplate::OldDisk {
+            node,
+            copied_at_ns,
+            restart_after,
+        } => FaultAction::OldDisk {
+            node: node.clone(),
+            copied_at_ns: *copied_at_ns,
+            restart_after_ns: span_ns(*restart_after, stream),
+        },
+        ActionTemplate::KillAt {
+            node,
+            moment,
+            restart_after,
+        } => FaultAction::KillAt {
+            node: node.clone(),
+            moment: *moment,
+            restart_after_ns: span_ns(*restart_after, stream),
+        },
         ActionTemplate::DiskFull { node, length } => FaultAction::DiskFull {
             node: node.clone(),
             length_ns: draw(length, stream),

@@ -7,6 +7,7 @@
 //! | [`prompts`] | texts of random words |
 //! | [`workload`] | arrivals and requests of a group |
 //! | [`faults`] | times and lengths of faults |
+//! | [`settlement`] | times of operations and attacks on the chain |
 //! | [`digest`] | the hash that identifies a plan |
 //!
 //! Each group of users and each fault draws from streams of its own, named after it. Adding, removing or changing one
@@ -16,17 +17,24 @@ pub mod digest;
 mod faults;
 mod prompts;
 pub mod sampling;
+mod settlement;
 pub mod streams;
 mod workload;
 
-use chrysalis_world::plan::Plan;
+use chrysalis_world::plan::{Expectation, Plan, Profile};
 
 use crate::scenario::Scenario;
 use streams::Streams;
 
-/// Draws the plan of one run. The same scenario and seed give the same plan on every machine.
+/// Draws the plan of one run with the sound behaviour. The same scenario and seed give the same plan on every machine.
 #[must_use]
 pub fn plan(scenario: &Scenario, seed: u64) -> Plan {
+    plan_in(scenario, seed, Profile::Hardened)
+}
+
+/// Draws the plan of one run in a profile. Whatever is drawn is the same in both.
+#[must_use]
+pub fn plan_in(scenario: &Scenario, seed: u64, profile: Profile) -> Plan {
     let streams = Streams::new(seed);
     Plan {
         scenario: scenario.name.clone(),
@@ -36,7 +44,11 @@ pub fn plan(scenario: &Scenario, seed: u64) -> Plan {
         network: scenario.network.clone(),
         economy: scenario.economy.clone(),
         attestation: scenario.attestation.clone(),
-        settlement: None,
+        profile,
+        settlement: scenario
+            .settlement
+            .as_ref()
+            .map(|template| settlement::settlement(template, profile, &streams)),
         proxies: scenario.proxies.clone(),
         workers: scenario.workers.clone(),
         clients: scenario.clients.clone(),
@@ -46,7 +58,16 @@ pub fn plan(scenario: &Scenario, seed: u64) -> Plan {
             .flat_map(|group| workload::users(group, &streams))
             .collect(),
         faults: faults::faults(&scenario.faults, &streams),
-        expectations: scenario.expectations.clone(),
+        expectations: expectations(scenario, profile),
         race: scenario.race.clone(),
     }
+}
+
+fn expectations(scenario: &Scenario, profile: Profile) -> Vec<Expectation> {
+    let [reference, hardened] = &scenario.expectations_of_profile;
+    let of_profile = match profile {
+        Profile::Reference => reference,
+        Profile::Hardened => hardened,
+    };
+    scenario.expectations.iter().chain(of_profile).cloned().collect()
 }

@@ -8,11 +8,13 @@ use std::sync::atomic::{AtomicBool, AtomicU64, AtomicUsize, Ordering};
 use std::sync::mpsc;
 use std::time::Duration;
 
+use chrysalis_world::plan::Profile;
+
 use super::elapsed::Watch;
 use super::record::{PendingFolder, Record};
 use super::select::Selected;
 use crate::cli::problem::CommandError;
-use crate::plan::{digest, plan};
+use crate::plan::{digest, plan_in};
 use crate::scenario::scalar::SeedRange;
 use crate::services::{Engine, Execute, Job, RunResult, ServiceError};
 
@@ -44,6 +46,19 @@ pub struct Suite<'a> {
     pub selected: &'a Selected,
     /// Its seeds.
     pub seeds: SeedRange,
+    /// Which behaviour is simulated.
+    pub profile: Profile,
+}
+
+impl Suite<'_> {
+    /// Name of the folder of its runs. No scenario has a name with `@` in it.
+    #[must_use]
+    pub fn folder(&self) -> String {
+        match self.profile {
+            Profile::Hardened => self.selected.scenario.name.clone(),
+            Profile::Reference => format!("{}@reference", self.selected.scenario.name),
+        }
+    }
 }
 
 /// What became of a seed.
@@ -198,11 +213,11 @@ fn one(execute: &dyn Execute, index: usize, suite: &Suite<'_>, seed: u64, option
     let folder = options
         .out
         .as_ref()
-        .map(|out| out.join(&scenario.name).join(seed.to_string()));
+        .map(|out| out.join(suite.folder()).join(seed.to_string()));
     let watch = Watch::start();
     let what = format!("{} with seed {seed}", scenario.name);
     let ran = guarded(&what, || {
-        let plan = plan(scenario, seed);
+        let plan = plan_in(scenario, seed, suite.profile);
         let hash = digest::of(&plan).map_err(|error| CommandError::ExecutionFailed {
             what: what.clone(),
             error: ServiceError::Environment(error.to_string()),

@@ -66,7 +66,7 @@ fn ended(outcome: &SeedOutcome, suite: &Suite<'_>, engine: Engine) -> TestCase {
             status
                 .set_type(label)
                 .set_message(printable(&lines.first().cloned().unwrap_or_default()));
-            lines.push(format!("again: {}", again(&suite.selected.path, outcome, engine)));
+            lines.push(format!("again: {}", again(suite, outcome, engine)));
             status.set_description(printable(&lines.join("\n")));
             status
         }

@@ -2,8 +2,8 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::fmt::Write as _;
-use std::path::Path;
 
+use chrysalis_world::plan::Profile;
 use serde_json::json;
 
 use super::campaign::{Campaign, SeedOutcome, Suite, Verdict};
@@ -83,13 +83,18 @@ pub fn exit(campaign: &Campaign) -> Exit {
 
 /// The command that runs one seed again.
 #[must_use]
-pub fn again(path: &Path, outcome: &SeedOutcome, engine: Engine) -> String {
+pub fn again(suite: &Suite<'_>, outcome: &SeedOutcome, engine: Engine) -> String {
+    let path = &suite.selected.path;
     match &outcome.folder {
         Some(folder) => format!("chrysalis replay {}", quoted(&folder.display().to_string())),
         None => {
             let (path, seed) = (quoted(&path.display().to_string()), outcome.seed);
+            let profile = match suite.profile {
+                Profile::Hardened => "",
+                Profile::Reference => " --profile reference",
+            };
             format!(
-                "chrysalis run {path} --seeds {seed}..{} --engine {}",
+                "chrysalis run {path} --seeds {seed}..{} --engine {}{profile}",
                 seed.saturating_add(1),
                 engine.name()
             )
@@ -158,7 +163,7 @@ pub fn text(campaign: &Campaign, suites: &[Suite<'_>], engine: Engine) -> String
             for line in reasons(&outcome.verdict) {
                 let _ = writeln!(out, "        {}", printable(&line).replace('\n', " "));
             }
-            let _ = writeln!(out, "        again: {}", again(&suite.selected.path, outcome, engine));
+            let _ = writeln!(out, "        again: {}", again(suite, outcome, engine));
         }
         if let Some(more) = bad.len().checked_sub(FAILURES_SHOWN).filter(|more| *more > 0) {
             let _ = writeln!(out, "      and {more} more seeds");
@@ -205,7 +210,7 @@ pub fn json(campaign: &Campaign, suites: &[Suite<'_>], engine: Engine) -> serde_
                         "reasons": reasons(&outcome.verdict),
                         "code": code,
                         "folder": outcome.folder.as_ref().map(|folder| folder.display().to_string()),
-                        "again": again(&suite.selected.path, outcome, engine),
+                        "again": again(suite, outcome, engine),
                     })
                 })
                 .collect();

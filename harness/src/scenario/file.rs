@@ -6,6 +6,8 @@
 //! Enums are externally tagged and nothing is flattened or untagged, because the YAML reader then knows the exact place
 //! of every mistake.
 
+pub mod settlement;
+
 use chrysalis_world::plan::{Endpoint, TeeKind, TinySize};
 use schemars::JsonSchema;
 use serde::Deserialize;
@@ -14,6 +16,12 @@ use super::located::{At, Key, Text};
 use super::scalar::{
     Bandwidth, Bits, Choice, Coins, Count, Distribution, Drift, Duration, Factor, LatencyBound, Line, Loss, ModelName,
     Name, Prompt, Rate, RequestBound, Seed, SeedRange, Share, SignedDuration, Size, WallClock,
+};
+
+pub use settlement::{
+    AccountFile, AmountFile, AttackFile, ChainFaultsFile, CongestionFile, ContractFile, DoneFile, ExternalFile,
+    FeeChangeFile, KillAtFile, LieFile, MissedSlotsFile, OldDiskFile, OperationFile, OwnedFile, PriceFile,
+    ProfileExpectFile, ReaderFile, SettlementFile, SlowFinalityFile, StakeFile, TouchFile,
 };
 
 /// A list of single values.
@@ -42,6 +50,8 @@ pub struct ScenarioFile {
     pub duration: Key<Text<Duration>>,
     /// Nodes, links, models, prices. Default: one client, one proxy, one worker.
     pub world: Key<WorldFile>,
+    /// A simulated chain with the contracts on it. Default: none; accounts are then a list that never changes.
+    pub settlement: Key<SettlementFile>,
     /// Groups of users and what they send.
     pub workload: Key<Vec<At<GroupFile>>>,
     /// What goes wrong, and when.
@@ -377,6 +387,10 @@ pub struct FaultFile {
     pub clock_jump: Key<ClockJumpFile>,
     /// The disk is full.
     pub disk_full: Key<DiskFullFile>,
+    /// The process dies, and comes back with the files that its disk held at an earlier time.
+    pub old_disk: Key<OldDiskFile>,
+    /// The process dies as soon as something happens.
+    pub kill_at: Key<KillAtFile>,
 }
 
 /// The process dies.
@@ -500,6 +514,16 @@ pub struct ExpectFile {
     pub requests: Key<RequestsFile>,
     /// Bounds on latencies.
     pub latency: Key<LatencyFile>,
+    /// Operations that contracts must have carried out.
+    pub operations: Key<Vec<At<DoneFile>>>,
+    /// Nodes that must end by themselves.
+    pub stops: List<Name>,
+    /// Contracts that must be seen frozen, because they cannot pay their storage.
+    pub frozen: Key<Vec<At<ContractFile>>>,
+    /// What must hold with the contracts of `--profile reference` besides.
+    pub reference: Key<ProfileExpectFile>,
+    /// What must hold with the contracts of `--profile hardened` besides.
+    pub hardened: Key<ProfileExpectFile>,
 }
 
 /// Bounds on how requests ended, seen from the user: `at least 95%`, `at most 3`, `exactly 2`.

@@ -38,5 +38,14 @@ pub const WORDS_MAX: u64 = 8_192;
 /// Bytes of a generated word with the space before it, at most.
 pub const WORD_BYTES_MAX: u64 = 11;
 
+/// Factor on the price of storage: a contract's debt then grows by coins a second.
+pub const STORAGE_FACTOR_MAX: u32 = 1_000_000_000;
+
+/// States of the chain that are kept for stale readers, the latest left out.
+pub const STALE_BLOCKS_MAX: u32 = 7;
+
+/// Gas of a block (configuration parameter 23).
+pub const BLOCK_GAS_MAX: u64 = 10_000_000;
+
 /// Tokens of an answer.
 pub const TOKENS_MAX: u64 = 1_000_000;

@@ -1,8 +1,8 @@
 //! A validated scenario: every name resolved, every unit gone, every limit checked.
 
 use chrysalis_world::plan::{
-    AttestationPlan, ClientPlan, EconomyPlan, Endpoint, Expectation, LinkPlan, NetworkPlan, Place, ProxyPlan, SpanNs,
-    WorkerPlan,
+    AttestationPlan, ClientPlan, EconomyPlan, Endpoint, Expectation, LinkPlan, Moment, NetworkPlan, Operation, Place,
+    ProxyPlan, SettlementPlan, SpanNs, Threat, WorkerPlan,
 };
 
 use super::scalar::{Rate, SeedRange};
@@ -34,14 +34,40 @@ pub struct Scenario {
     pub workers: Vec<WorkerPlan>,
     /// Clients.
     pub clients: Vec<ClientPlan>,
+    /// The chain, if accounts are on one.
+    pub settlement: Option<SettlementTemplate>,
     /// Groups of users.
     pub workload: Vec<UserGroup>,
     /// Faults in the order of the file.
     pub faults: Vec<FaultTemplate>,
-    /// What must hold.
+    /// What must hold in both profiles.
     pub expectations: Vec<Expectation>,
+    /// What must hold in one profile besides: reference, hardened.
+    pub expectations_of_profile: [Vec<Expectation>; 2],
     /// Why the outcome may depend on the order of simultaneous events.
     pub race: Option<String>,
+}
+
+/// The chain of a scenario; times of operations and attacks are still to be drawn.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct SettlementTemplate {
+    /// Everything that is not drawn, without operations and attacks.
+    pub fixed: SettlementPlan,
+    /// What owners do.
+    pub operations: Vec<Timed<Operation>>,
+    /// Adversaries.
+    pub attacks: Vec<Timed<Threat>>,
+}
+
+/// Something that happens at a time still to be drawn.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Timed<T> {
+    /// Labels its entropy stream.
+    pub label: String,
+    /// When.
+    pub at: SpanNs,
+    /// What.
+    pub what: T,
 }
 
 /// Users who send alike.
@@ -172,4 +198,16 @@ pub enum ActionTemplate {
     ClockJump { node: String, by_ns: i64 },
     /// The disk is full.
     DiskFull { node: String, length: Option<SpanNs> },
+    /// The process dies, and comes back with earlier files.
+    OldDisk {
+        node: String,
+        copied_at_ns: u64,
+        restart_after: SpanNs,
+    },
+    /// The process dies as soon as something happens.
+    KillAt {
+        node: String,
+        moment: Moment,
+        restart_after: SpanNs,
+    },
 }

@@ -248,6 +248,21 @@ pub enum Problem {
         /// Why.
         why: &'static str,
     },
+    /// A span.
+    #[error("this ends before it begins")]
+    EndsBeforeItBegins,
+    /// Without a chain.
+    #[error("{what} needs a chain")]
+    NeedsChain {
+        /// What does.
+        what: &'static str,
+    },
+    /// Attacks and nothing said about them, or the other way round.
+    #[error("{why}")]
+    Attacks {
+        /// What is wrong.
+        why: &'static str,
+    },
     /// More than there is.
     #[error("the bound asks for {bound} requests, but the workload sends at most {most}")]
     BoundOutOfReach {
@@ -301,6 +316,9 @@ impl Problem {
             Self::ListLength { .. } => Code::ListLength,
             Self::BoundOutOfReach { .. } => Code::BoundOutOfReach,
             Self::NothingToCheck { .. } => Code::NothingToCheck,
+            Self::EndsBeforeItBegins => Code::EndsBeforeItBegins,
+            Self::NeedsChain { .. } => Code::NeedsChain,
+            Self::Attacks { .. } => Code::Attacks,
         }
     }
 
@@ -329,6 +347,7 @@ impl Problem {
             }
             Self::MultipleDocuments => Some("put it into a file of its own".to_owned()),
             Self::NothingToCheck { why, .. } => Some((*why).to_owned()),
+            Self::NeedsChain { .. } => Some("add the section `settlement`; `settlement: {}` is a chain with all defaults".to_owned()),
             Self::NothingExpected => Some("name a property or a bound under `expect`".to_owned()),
             _ => None,
         }

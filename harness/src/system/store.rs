@@ -6,14 +6,16 @@ use chrysalis_reports::{
     schema::{
         AssertionClass, AssertionRow, AssertionVerdict, AttestationRow, AttestationVerdict, Direction, FaultRow,
         Observer, PacketRow, PartRow, PaymentRow, PriceRow, RequestRow, RequestStatus, Role, SpanRow, Tables,
+        TransactionRow,
     },
     store::{RunDescription, RunVerdict},
 };
+use chrysalis_settlement::onchain::opcodes;
 use chrysalis_world::{
     Outcome, RequestRecord,
     plan::{Plan, RequestOutcome, TeeKind},
     properties::{Class, Verdict},
-    recorder::{End, Part, Payment},
+    recorder::{ChainTransaction, End, Part, Payment},
 };
 
 /// Error code of a request that ran out of time (spec §1.6).
@@ -26,7 +28,7 @@ pub fn description(plan: &Plan, outcome: &Outcome, scenario_source: &str, engine
         scenario: plan.scenario.clone(),
         scenario_source: scenario_source.to_owned(),
         seed: plan.seed,
-        profile: "hardened".to_owned(),
+        profile: plan.profile.name().to_owned(),
         engine: engine.to_owned(),
         versions: BTreeMap::from([("chrysalis".to_owned(), env!("CARGO_PKG_VERSION").to_owned())]),
         virtual_ns: outcome.stats.virtual_ns,
@@ -50,6 +52,7 @@ pub fn tables(plan: &Plan, outcome: &Outcome) -> Tables {
         spans: spans(outcome),
         packets: packets(plan, outcome),
         payments: payments(plan, outcome),
+        transactions: transactions(outcome),
         attestations: attestations(plan, outcome),
         faults: rows
             .faults
@@ -301,13 +304,21 @@ fn payments(plan: &Plan, outcome: &Outcome) -> Vec<PaymentRow> {
         } else {
             plan.economy.worker_fee_per_token_nanoton
         };
+        let holder = outcome
+            .accounts
+            .get(contract)
+            .map_or_else(|| contract.clone(), |account| account.holder.clone());
+        let (payer, payee) = if kind == "client_charge" {
+            (holder.clone(), node.clone())
+        } else {
+            (node.clone(), holder.clone())
+        };
         rows.push(PaymentRow {
             at_ns: *at_ns,
+            payer,
+            payee,
             proxy: node.clone(),
-            counterparty: outcome
-                .accounts
-                .get(contract)
-                .map_or_else(|| contract.clone(), |account| account.holder.clone()),
+            counterparty: holder,
             kind: kind.clone(),
             tokens: *tokens,
             delta_tokens: delta,
@@ -315,7 +326,90 @@ fn payments(plan: &Plan, outcome: &Outcome) -> Vec<PaymentRow> {
             request_id: None,
         });
     }
+    rows.extend(arrivals(outcome));
+    // A stable sort: what happened at one moment stays in its order.
+    rows.sort_by_key(|row| row.at_ns);
     rows
+}
+
+/// Coins that arrived somewhere on the chain.
+fn arrivals(outcome: &Outcome) -> impl Iterator<Item = PaymentRow> {
+    let with_coins = |row: &&ChainTransaction| row.value_nanoton > 0;
+    outcome.rows.transactions.iter().filter(with_coins).filter_map(|row| {
+        Some(PaymentRow {
+            at_ns: row.at_ns,
+            payer: shown_party(outcome, row.source.as_ref()?),
+            payee: shown_party(outcome, &row.account),
+            proxy: String::new(),
+            counterparty: String::new(),
+            kind: operation(row),
+            tokens: 0,
+            delta_tokens: 0,
+            nanoton: small(row.value_nanoton),
+            request_id: None,
+        })
+    })
+}
+
+/// All coins that there are fit into 64 bits.
+fn small(nanoton: u128) -> u64 {
+    u64::try_from(nanoton).unwrap_or(u64::MAX)
+}
+
+/// Whose account an address is; the address itself where nobody is known.
+fn shown_party(outcome: &Outcome, address: &str) -> String {
+    let Some(party) = outcome.parties.get(address) else {
+        return address.to_owned();
+    };
+    let prices = match party.prices {
+        0 | 1 => String::new(),
+        number => format!(", prices {number}"),
+    };
+    match (party.part, &party.proxy) {
+        ("root", _) => "root contract".to_owned(),
+        ("proxy", _) => format!("pool of {}{prices}", party.name),
+        (part @ ("client" | "worker"), Some(proxy)) => format!("{} at {proxy} ({part}{prices})", party.name),
+        (part, _) => format!("{} ({part})", party.name),
+    }
+}
+
+/// Why a transaction came about.
+fn operation(row: &ChainTransaction) -> String {
+    match (row.is_bounced, row.op, &row.source) {
+        (true, ..) => "bounced".to_owned(),
+        (_, _, None) => "external".to_owned(),
+        (_, None, _) => "plain".to_owned(),
+        (_, Some(op), _) => opcodes::name(op).map_or_else(|| format!("{op:#010x}"), str::to_owned),
+    }
+}
+
+fn transactions(outcome: &Outcome) -> Vec<TransactionRow> {
+    let row = |row: &ChainTransaction| TransactionRow {
+        at_ns: row.at_ns,
+        account: shown_party(outcome, &row.account),
+        part: outcome
+            .parties
+            .get(&row.account)
+            .map_or_else(String::new, |party| party.part.to_owned()),
+        address: row.account.clone(),
+        lt: row.lt,
+        hash: row.hash.clone(),
+        source: row.source.as_ref().map(|source| shown_party(outcome, source)),
+        operation: operation(row),
+        value_nanoton: small(row.value_nanoton),
+        sent_nanoton: small(row.sent_nanoton),
+        is_success: row.is_success,
+        exit_code: row.exit_code.map(i64::from),
+        action_code: row.action_code.map(i64::from),
+        gas_used: row.gas_used,
+        fees_nanoton: small(row.fees_nanoton),
+        gas_fee_nanoton: small(row.gas_fee_nanoton),
+        message_fee_nanoton: small(row.message_fee_nanoton),
+        storage_fee_nanoton: small(row.storage_fee_nanoton),
+        old_price_nanoton: small(row.old_price_nanoton),
+        new_price_nanoton: small(row.new_price_nanoton),
+    };
+    outcome.rows.transactions.iter().map(row).collect()
 }
 
 fn attestations(plan: &Plan, outcome: &Outcome) -> Vec<AttestationRow> {
@@ -348,6 +442,8 @@ fn assertions(outcome: &Outcome) -> Vec<AssertionRow> {
             Class::Always => AssertionClass::Always,
             Class::Eventually => AssertionClass::Eventually,
             Class::Slo => AssertionClass::Slo,
+            Class::Never => AssertionClass::Never,
+            Class::Sometimes => AssertionClass::Sometimes,
         },
         verdict: match assertion.verdict {
             Verdict::Held => AssertionVerdict::Pass,

@@ -70,7 +70,9 @@ pub fn unsigned(runs: &[RunStore]) -> Vec<Unsigned> {
 /// Payments of these runs, ordered by kind, proxy and counterparty.
 pub fn payments(runs: &[RunStore]) -> Vec<PaymentSummary> {
     let mut groups: BTreeMap<(&str, &str, &str), (u64, i128, u128)> = BTreeMap::new();
-    for row in runs.iter().flat_map(|run| &run.tables().payments) {
+    let all = runs.iter().flat_map(|run| &run.tables().payments);
+    // Coins on the chain are on nobody's books.
+    for row in all.filter(|row| !row.proxy.is_empty()) {
         let (count, delta_tokens, nanoton) = groups.entry((&row.kind, &row.proxy, &row.counterparty)).or_default();
         *count += 1;
         *delta_tokens += i128::from(row.delta_tokens);

@@ -55,6 +55,7 @@ main,header,footer,.contents{max-width:1120px;margin:0 auto;padding:0 24px}
 .skip{position:absolute;left:-9999px}
 .skip:focus{left:16px;top:16px;padding:8px 16px;background:var(--page);color:var(--accent);border:2px solid var(--accent);z-index:1}
 a{color:var(--accent)}
+.flow{fill-opacity:.35}
 :focus-visible{outline:2px solid var(--accent);outline-offset:2px}
 h1{font-size:30px;line-height:1.2;letter-spacing:-.015em;margin:4px 0 8px;font-weight:650;overflow-wrap:anywhere}
 h2{font-size:21px;line-height:1.3;letter-spacing:-.01em;margin:0 0 6px;font-weight:650}

@@ -18,10 +18,11 @@ pub(crate) use tables::for_each_table;
 pub use tables::{
     AssertionClass, AssertionRow, AssertionVerdict, AttestationRow, AttestationVerdict, Direction, FaultRow, Observer,
     PacketRow, PartRow, PaymentRow, PriceRow, RequestRow, RequestStatus, Role, SpanRow, Tables,
+    TransactionRow,
 };
 
 /// Version of the schema: of the set of tables, their columns and their meaning. A store of another version is refused.
-pub const SCHEMA_VERSION: u32 = 2;
+pub const SCHEMA_VERSION: u32 = 3;
 
 /// A row of a table, and with it the table's definition.
 pub trait Row: Sized {

@@ -213,24 +213,76 @@ table! {
 }
 
 table! {
-    /// Movements of money and of accounts, one row each.
+    /// Who paid whom, when, how much and why, one row each: signatures of proxies, and coins that arrived somewhere on
+    /// the chain. The two do not add up: a signature is worth coins that move later, if they do.
     pub struct PaymentRow in "payments" {
         /// When.
         at_ns: u64,
-        /// Name of the proxy on whose books it is.
+        /// Who pays.
+        payer: String,
+        /// Who is paid.
+        payee: String,
+        /// Name of the proxy on whose books it is; empty for coins on the chain.
         proxy: String,
-        /// Name of the client that pays or of the worker that is paid.
+        /// Name of the client that pays or of the worker that is paid; empty for coins on the chain.
         counterparty: String,
-        /// What happened, for example `client_charge` or `worker_payout`.
+        /// Why: `client_charge` or `worker_payout` for signatures, the operation of the message for coins on the chain.
         kind: String,
         /// Account total after it, in billed units.
         tokens: u64,
         /// Change of that account, in billed units.
         delta_tokens: i64,
-        /// What the change is worth; zero where the account shrank.
+        /// What the change is worth, zero where the account shrank; or coins that arrived.
         nanoton: u64,
         /// Request that caused it; absent if it settles several.
         request_id: Option<String>,
+    }
+}
+
+table! {
+    /// Transactions of the simulated chain, one row each, in the order of their blocks.
+    pub struct TransactionRow in "transactions" {
+        /// When its block was made.
+        at_ns: u64,
+        /// Whose account: the name of a node, an owner or a party of an attack; the address where nobody is known.
+        account: String,
+        /// What the account is: `root`, `proxy`, `client`, `worker`, `wallet`, `owner`; empty where nobody is known.
+        part: String,
+        /// Address of the account, raw form.
+        address: String,
+        /// Logical time.
+        lt: u64,
+        /// Hash, hexadecimal.
+        hash: String,
+        /// Whose account sent the message that caused it; absent for messages from outside.
+        source: Option<String>,
+        /// Operation of that message by name; `external`, `plain` and `bounced` for those without one.
+        operation: String,
+        /// Coins that came with it.
+        value_nanoton: u64,
+        /// Coins that it sent on.
+        sent_nanoton: u64,
+        /// Whether a contract ran and did what it was asked for: not so for coins that came without being able to pay
+        /// for a run, or to an account without code.
+        is_success: bool,
+        /// Exit code of the contract; absent where it did not run.
+        exit_code: Option<i64>,
+        /// Result of its actions; absent where there were none.
+        action_code: Option<i64>,
+        /// Gas.
+        gas_used: u64,
+        /// All fees that it paid.
+        fees_nanoton: u64,
+        /// Of these, for gas.
+        gas_fee_nanoton: u64,
+        /// Of these, for messages: import, sending, delivery.
+        message_fee_nanoton: u64,
+        /// Of these, for storage.
+        storage_fee_nanoton: u64,
+        /// What its gas and the messages that it sent cost at the prices until April 2026.
+        old_price_nanoton: u64,
+        /// The same at the prices since then.
+        new_price_nanoton: u64,
     }
 }
 
@@ -307,6 +359,7 @@ macro_rules! for_each_table {
             spans: SpanRow,
             packets: PacketRow,
             payments: PaymentRow,
+            transactions: TransactionRow,
             attestations: AttestationRow,
             faults: FaultRow,
             assertions: AssertionRow,

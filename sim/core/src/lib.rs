@@ -42,7 +42,7 @@ mod world;
 
 pub use clock::ClockSpec;
 pub use config::{CryptoMode, EngineKind, Limits, PanicPolicy, Recording, SimConfig, TransportConfig};
-pub use disk::{DiskFault, DiskSpec};
+pub use disk::{DiskFault, DiskImage, DiskSpec};
 pub use distribution::{Distribution, QuantileTable};
 pub use entropy::EntropyStream;
 pub use error::{LimitKind, SimError, SimErrorKind, WaitingTask};

@@ -2,7 +2,7 @@
 
 use crate::{
     clock::{ClockSpec, NodeClock},
-    disk::{Disk, DiskFault, DiskSpec},
+    disk::{Disk, DiskFault, DiskImage, DiskSpec},
     engine::NodeEngine,
     log::EventKind,
     net::NodePorts,
@@ -341,6 +341,24 @@ impl NodeHandle {
             if let Some(node) = state.nodes.get_mut(self.id.index()) {
                 node.disk.wipe();
                 state.fault(FaultKind::WipeDisk { node: self.id });
+            }
+        });
+    }
+
+    /// A copy of what the node's disk holds now, synchronised or not; `None` if the world is gone.
+    pub fn disk_image(&self) -> Option<DiskImage> {
+        let image = self
+            .world
+            .with(|state| Some(state.nodes.get(self.id.index())?.disk.image()));
+        image.flatten()
+    }
+
+    /// Puts a copy in the place of what the node's disk holds. The node must not run.
+    pub fn restore_disk(&self, image: &DiskImage) {
+        self.world.with(|state| {
+            if let Some(node) = state.nodes.get_mut(self.id.index()) {
+                node.disk.restore(image);
+                state.fault(FaultKind::RestoreDisk { node: self.id });
             }
         });
     }

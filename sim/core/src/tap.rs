@@ -153,6 +153,11 @@ pub enum FaultKind {
         /// Which.
         node: NodeId,
     },
+    /// A node's disk holds what an earlier copy of it held.
+    RestoreDisk {
+        /// Which.
+        node: NodeId,
+    },
     /// A node's clock was changed.
     Clock {
         /// Which.

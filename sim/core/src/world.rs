@@ -209,6 +209,7 @@ impl State {
             FaultKind::WipeDisk { node } => (node, Event::NO_NODE, 9),
             FaultKind::Clock { node } => (node, Event::NO_NODE, 10),
             FaultKind::Disk { node } => (node, Event::NO_NODE, 11),
+            FaultKind::RestoreDisk { node } => (node, Event::NO_NODE, 12),
         };
         self.log
             .push(self.now_ns, EventKind::Fault, node.0, peer, subject, 0, 0);

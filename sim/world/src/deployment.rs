@@ -4,8 +4,8 @@
 //! certificates, quotes and their verdicts, all pure functions, are made once for thousands of runs ([`Workshop`]).
 
 use crate::{
-    chain::{OnChain, SharedChain},
-    plan::{AttestationPlan, BackendPlan, Plan, TeeKind, TinySize},
+    chain::{ADVERSARY, OnChain, PARTIES, nodes, owner_address, party_name},
+    plan::{AttestationPlan, BackendPlan, ContractName, Operation, Plan, TeeKind, TinySize},
 };
 use chrysalis_attest::{
     AllowList, Attester, CollateralStore, FakeTdxAttester, Identity, PeerPolicy, PeerVerifier, SimTdxAttester,
@@ -80,6 +80,9 @@ pub enum DeployError {
     /// The root contract cannot be read.
     #[error("the root contract: {0}")]
     Root(#[from] chrysalis_settlement::onchain::storage::RootConfigError),
+    /// A wallet of the chain cannot be made.
+    #[error("a wallet: {0}")]
+    Wallet(#[from] chrysalis_chain::wallet::WalletError),
     /// A time that a chain cannot have.
     #[error("a run on a chain must start before the year 2106")]
     Date,
@@ -230,6 +233,10 @@ pub struct Account {
     pub kind: AccountKind,
     /// Name of the client or worker.
     pub holder: String,
+    /// Address of the contract, raw form.
+    pub address: String,
+    /// Which prices it belongs to: 1 for those of the start, and one more for each change.
+    pub prices: u32,
 }
 
 /// What follows from a plan before anything runs, for those who judge what nodes report.
@@ -241,6 +248,49 @@ pub(crate) struct Facts {
     pub(crate) accounts: BTreeMap<String, Account>,
     /// Whether a signature waits for a commit of the ledger to a chain.
     pub(crate) commits_to_chain: bool,
+    /// Who is behind each address of the chain that is known beforehand, by raw address.
+    pub(crate) parties: BTreeMap<String, Party>,
+}
+
+/// Who is behind an address.
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
+pub struct Party {
+    /// Whose it is: a node, `root`, or a party of an attack.
+    pub name: String,
+    /// What it is there: `root`, `owner`, `wallet`, `proxy`, `client`, `worker`.
+    pub part: &'static str,
+    /// At which proxy, for accounts.
+    pub proxy: Option<String>,
+    /// Which prices it belongs to: 1 for those of the start, and one more for each change. 0 for what has none.
+    pub prices: u32,
+    /// Whether it is an adversary of the plan.
+    pub is_adversary: bool,
+}
+
+impl Party {
+    fn new(name: &str, part: &'static str) -> Self {
+        Self {
+            name: name.to_owned(),
+            part,
+            proxy: None,
+            prices: 0,
+            is_adversary: false,
+        }
+    }
+
+    /// Whether a plan means this contract by a name: that of the prices of the start.
+    pub(crate) fn is_behind(&self, contract: &ContractName) -> bool {
+        let is = |part: &str, name: &str| self.part == part && self.name == name;
+        match contract {
+            ContractName::Root => is("root", "root"),
+            ContractName::Wallet(node) => is("wallet", node),
+            ContractName::Proxy(proxy) => is("proxy", proxy) && self.prices == 1,
+            ContractName::Account { holder, proxy } => {
+                let at = self.proxy.as_ref() == Some(proxy) && self.prices == 1;
+                at && (is("client", holder) || is("worker", holder))
+            }
+        }
+    }
 }
 
 impl Facts {
@@ -255,20 +305,12 @@ impl Facts {
     }
 }
 
-fn proxy_owner(name: &str) -> Address {
-    address_of("proxy owner", name)
-}
-
-fn proxy_key(name: &str) -> SigningKey {
+pub(crate) fn proxy_key(name: &str) -> SigningKey {
     SigningKey::from_seed(&named_hash("proxy key", name))
 }
 
 fn client_owner(name: &str) -> Address {
     address_of("client", name)
-}
-
-fn worker_owner(name: &str) -> Address {
-    address_of("worker owner", name)
 }
 
 const PROXY_IMAGE: &str = "chrysalis proxy";
@@ -294,9 +336,12 @@ impl Deployment {
             unique_id: 13,
             is_test: true,
             prices,
-            proxy_delay_s: 86_400,
-            client_delay_s: 43_200,
-            min_proxy_stake_nanoton: 1_000_000_000,
+            proxy_delay_s: plan.settlement.as_ref().map_or(86_400, |settlement| settlement.proxy_delay_s),
+            client_delay_s: plan.settlement.as_ref().map_or(43_200, |settlement| settlement.client_delay_s),
+            min_proxy_stake_nanoton: plan
+                .settlement
+                .as_ref()
+                .map_or(1_000_000_000, |settlement| settlement.proxy_stake_nanoton),
             min_client_stake_nanoton: economy.client_stake_nanoton,
         };
         let registry = Registry {
@@ -344,7 +389,7 @@ impl Deployment {
                 (client_owner(&client.node.name), state)
             })
             .collect();
-        Ok(Self {
+        let mut deployment = Self {
             plan,
             onchain,
             root: Arc::new(StaticRoot::new(root)),
@@ -354,53 +399,182 @@ impl Deployment {
             }),
             evidence,
             workshop: workshop.clone(),
-        })
+        };
+        let readers = OnChain::readers(&deployment.plan, |name| deployment.contract(name))?;
+        if let Some(onchain) = &mut deployment.onchain {
+            onchain.readers = readers;
+        }
+        Ok(deployment)
     }
 
     /// On a chain a client's contracts belong to its wallet.
-    fn client_owner(&self, name: &str) -> Address {
+    fn client_owner(&self, name: &str) -> Result<Address, DeployError> {
         match &self.onchain {
-            None => client_owner(name),
+            None => Ok(client_owner(name)),
             Some(onchain) => onchain.wallet_address(name),
         }
     }
 
-    pub(crate) fn facts(&self) -> Facts {
+    /// Who gets the share of a proxy.
+    fn proxy_owner(&self, name: &str) -> Result<Address, DeployError> {
+        match &self.onchain {
+            None => Ok(address_of("proxy owner", name)),
+            Some(_) => owner_address(name),
+        }
+    }
+
+    /// Who gets the fees of a worker.
+    fn worker_owner(&self, name: &str) -> Result<Address, DeployError> {
+        match &self.onchain {
+            None => Ok(address_of("worker owner", name)),
+            Some(_) => owner_address(name),
+        }
+    }
+
+    /// The contract of a proxy at the parameters of a root contract.
+    fn proxy_identity(&self, root: &RootConfig, name: &str) -> Result<ProxyIdentity, DeployError> {
+        let public_key = proxy_key(name).public();
+        Ok(ProxyIdentity {
+            address: root.proxy_address(&self.proxy_owner(name)?, &public_key),
+            public_key,
+        })
+    }
+
+    /// The root contract at the start, and after each change of the prices that the plan has.
+    fn roots(&self) -> Vec<RootConfig> {
+        let mut root = RootConfig::clone(&self.root.current());
+        let mut roots = vec![root.clone()];
+        let settlement = self.plan.settlement.iter();
+        for planned in settlement.flat_map(|settlement| &settlement.operations) {
+            if let Operation::ChangePrice {
+                price_per_token_nanoton,
+                worker_fee_per_token_nanoton,
+            } = planned.operation
+            {
+                root.version += 1;
+                root.params.params_version += 1;
+                root.params.prices.price_per_token_nanoton = price_per_token_nanoton;
+                root.params.prices.worker_fee_per_token_nanoton = worker_fee_per_token_nanoton;
+                roots.push(root.clone());
+            }
+        }
+        roots
+    }
+
+    /// A contract by its name, at the parameters of the start; `None` if the plan has no such node.
+    pub(crate) fn contract(&self, name: &ContractName) -> Result<Option<Address>, DeployError> {
+        self.contract_at(&self.root.current(), name)
+    }
+
+    fn contract_at(&self, root: &RootConfig, name: &ContractName) -> Result<Option<Address>, DeployError> {
+        Ok(Some(match name {
+            ContractName::Root => root.root_address,
+            ContractName::Wallet(node) => match &self.onchain {
+                Some(onchain) => onchain.wallet_address(node)?,
+                None => return Ok(None),
+            },
+            ContractName::Proxy(proxy) => self.proxy_identity(root, proxy)?.address,
+            ContractName::Account { holder, proxy } => {
+                let identity = self.proxy_identity(root, proxy)?;
+                if self.plan.clients.iter().any(|client| client.node.name == *holder) {
+                    root.client_address(&identity, &self.client_owner(holder)?)
+                } else if self.plan.workers.iter().any(|worker| worker.node.name == *holder) {
+                    root.worker_address(&identity, &self.worker_owner(holder)?)
+                } else {
+                    return Ok(None);
+                }
+            }
+        }))
+    }
+
+    pub(crate) fn facts(&self) -> Result<Facts, DeployError> {
         let images = (self.plan.attestation.tee != TeeKind::None).then(|| {
             let hash = |image| self.evidence.image_hash(image);
             (hash(PROXY_IMAGE), hash(WORKER_IMAGE))
         });
-        let root = self.root.current();
         let mut accounts = BTreeMap::new();
-        for (index, proxy) in self.plan.proxies.iter().enumerate() {
+        let roots = self.roots();
+        let each = || (1..).zip(&roots);
+        let proxies = self.plan.proxies.iter().enumerate();
+        for ((index, proxy), (prices, root)) in proxies.flat_map(|proxy| each().map(move |root| (proxy, root))) {
             let name = &proxy.node.name;
-            let public_key = proxy_key(name).public();
-            let identity = ProxyIdentity {
-                address: root.proxy_address(&proxy_owner(name), &public_key),
-                public_key,
-            };
             let uses = |chosen: &[usize]| chosen.is_empty() || chosen.contains(&index);
-            let account = |kind, holder: &str| Account {
-                proxy: name.clone(),
-                kind,
-                holder: holder.to_owned(),
-            };
-            for client in self.plan.clients.iter().filter(|client| uses(&client.proxies)) {
-                let holder = &client.node.name;
-                let contract = root.client_address(&identity, &self.client_owner(holder));
-                accounts.insert(contract.to_wire(NETWORK), account(AccountKind::Client, holder));
-            }
-            for worker in self.plan.workers.iter().filter(|worker| uses(&worker.proxies)) {
-                let holder = &worker.node.name;
-                let contract = root.worker_address(&identity, &worker_owner(holder));
-                accounts.insert(contract.to_wire(NETWORK), account(AccountKind::Worker, holder));
+            let clients = self.plan.clients.iter().filter(|client| uses(&client.proxies));
+            let clients = clients.map(|client| (AccountKind::Client, &client.node.name));
+            let workers = self.plan.workers.iter().filter(|worker| uses(&worker.proxies));
+            let workers = workers.map(|worker| (AccountKind::Worker, &worker.node.name));
+            for (kind, holder) in clients.chain(workers) {
+                let named = ContractName::Account {
+                    holder: holder.clone(),
+                    proxy: name.clone(),
+                };
+                if let Some(contract) = self.contract_at(root, &named)? {
+                    let account = Account {
+                        proxy: name.clone(),
+                        kind,
+                        holder: holder.clone(),
+                        address: contract.to_string(),
+                        prices,
+                    };
+                    accounts.insert(contract.to_wire(NETWORK), account);
+                }
             }
         }
-        Facts {
+        Ok(Facts {
             images,
+            parties: self.parties(&accounts)?,
             accounts,
             commits_to_chain: self.onchain.is_some(),
+        })
+    }
+
+    /// Who is behind the addresses of the chain.
+    fn parties(&self, accounts: &BTreeMap<String, Account>) -> Result<BTreeMap<String, Party>, DeployError> {
+        let mut parties = BTreeMap::new();
+        let (Some(onchain), Some(settlement)) = (&self.onchain, &self.plan.settlement) else {
+            return Ok(parties);
+        };
+        let mut add = |address: Address, party: Party| drop(parties.insert(address.to_string(), party));
+        add(onchain.root_address, Party::new("root", "root"));
+        add(owner_address("root")?, Party::new("root", "owner"));
+        for node in nodes(&self.plan) {
+            add(owner_address(&node.name)?, Party::new(&node.name, "owner"));
+            add(onchain.wallet_address(&node.name)?, Party::new(&node.name, "wallet"));
         }
+        for proxy in &self.plan.proxies {
+            let name = &proxy.node.name;
+            for (prices, root) in (1..).zip(&self.roots()) {
+                let party = Party {
+                    prices,
+                    ..Party::new(name, "proxy")
+                };
+                add(self.proxy_identity(root, name)?.address, party);
+            }
+        }
+        for attack in &settlement.attacks {
+            for party in PARTIES {
+                let name = party_name(attack.threat, party);
+                let party = Party {
+                    is_adversary: party == ADVERSARY,
+                    ..Party::new(&name, "owner")
+                };
+                add(owner_address(&name)?, party);
+            }
+        }
+        for account in accounts.values() {
+            let party = Party {
+                name: account.holder.clone(),
+                part: match account.kind {
+                    AccountKind::Client => "client",
+                    AccountKind::Worker => "worker",
+                },
+                proxy: Some(account.proxy.clone()),
+                prices: account.prices,
+                is_adversary: false,
+            };
+            parties.insert(account.address.clone(), party);
+        }
+        Ok(parties)
     }
 
     /// Settings of a proxy that listens on the two addresses.
@@ -416,14 +590,14 @@ impl Deployment {
             None => (ProxyChain::Static(self.chain.clone()), address_of("proxy wallet", name)),
             Some(onchain) => {
                 let settlement = onchain.settlement(env);
-                let wallet = onchain.wallet(env, Role::Proxy, &settlement);
+                let wallet = onchain.wallet(env, Role::Proxy, &settlement)?;
                 let address = wallet.address();
                 (ProxyChain::Live { settlement, wallet }, address)
             }
         };
         let identity = self.evidence.identity(name, Some(PROXY_IMAGE), index as u64)?;
         Ok(ProxySettings {
-            owner: proxy_owner(name),
+            owner: self.proxy_owner(name)?,
             wallet,
             network: NETWORK,
             key: Arc::new(proxy_key(name)),
@@ -453,7 +627,7 @@ impl Deployment {
         let platform = (self.plan.proxies.len() + index) as u64;
         let identity = self.evidence.identity(&plan.node.name, Some(WORKER_IMAGE), platform)?;
         Ok(WorkerSettings {
-            owner: worker_owner(&plan.node.name),
+            owner: self.worker_owner(&plan.node.name)?,
             network: NETWORK,
             model: plan.model.clone(),
             coefficient: plan.coefficient,
@@ -467,7 +641,7 @@ impl Deployment {
                 None => WorkerChain::None,
                 Some(onchain) => {
                     let settlement = onchain.settlement(env);
-                    let wallet = onchain.wallet(env, Role::Worker, &settlement);
+                    let wallet = onchain.wallet(env, Role::Worker, &settlement)?;
                     WorkerChain::Live { settlement, wallet }
                 }
             },
@@ -497,7 +671,7 @@ impl Deployment {
             }
             Some(onchain) => {
                 let settlement = onchain.settlement(env);
-                let wallet = onchain.wallet(env, Role::Client, &settlement);
+                let wallet = onchain.wallet(env, Role::Client, &settlement)?;
                 let owner = wallet.address();
                 (ClientChain::Live { settlement, wallet }, owner)
             }
@@ -525,8 +699,8 @@ impl Deployment {
     }
 
     /// The chain, if this deployment has one.
-    pub(crate) fn chain(&self) -> Option<&Arc<SharedChain>> {
-        self.onchain.as_ref().map(|onchain| &onchain.chain)
+    pub(crate) fn onchain(&self) -> Option<&OnChain> {
+        self.onchain.as_ref()
     }
 
     fn backend(&self, model: &str, plan: &BackendPlan, env: &Env) -> Arc<dyn Backend> {

@@ -1,11 +1,12 @@
 //! Faults of a plan, as a schedule of small steps: each fault that mends itself is two of them.
 
 use crate::{
-    plan::{FaultAction, FaultPlan, LinkPlan, LinkRule, NetworkPlan, Place, SpanNs},
+    plan::{FaultAction, FaultPlan, LinkPlan, LinkRule, Moment, NetworkPlan, Place, SpanNs},
     recorder::Recorder,
 };
-use chrysalis_sim::{ClockSpec, Distribution, KillMode, LinkSpec, Network, NodeHandle, disk::DiskFault};
-use std::{collections::BTreeMap, num::NonZeroU64};
+use chrysalis_env::Env;
+use chrysalis_sim::{ClockSpec, DiskImage, Distribution, KillMode, LinkSpec, Network, NodeHandle, disk::DiskFault};
+use std::{collections::BTreeMap, num::NonZeroU64, time::Duration};
 
 /// A node of the world, with what faults need to know of it.
 #[derive(Clone)]
@@ -13,6 +14,8 @@ pub(crate) struct Target {
     pub(crate) handle: NodeHandle,
     pub(crate) region: String,
     pub(crate) clock: ClockSpec,
+    /// The last copy of its disk.
+    pub(crate) disk_copy: Option<DiskImage>,
 }
 
 pub(crate) type Targets = BTreeMap<String, Target>;
@@ -67,6 +70,20 @@ pub(crate) enum Step {
     Disk {
         node: String,
         fault: DiskFault,
+    },
+    /// A copy of the disk is made.
+    CopyDisk {
+        node: String,
+    },
+    /// The last copy takes the place of what the disk holds.
+    OldDisk {
+        node: String,
+    },
+    /// From now on the process dies when something happens.
+    Arm {
+        node: String,
+        moment: Moment,
+        restart_after_ns: u64,
     },
 }
 
@@ -164,6 +181,30 @@ pub(crate) fn schedule(faults: &[FaultPlan]) -> Vec<(u64, Step)> {
                 ));
                 steps.extend(after(restart_after_ns).map(|at| (at, Step::Restart { node, wipe: false })));
             }
+            FaultAction::OldDisk {
+                node,
+                copied_at_ns,
+                restart_after_ns,
+            } => {
+                let back = at.saturating_add(*restart_after_ns);
+                steps.push((*copied_at_ns, Step::CopyDisk { node: node.clone() }));
+                let mut death = death(at, node, false, Some(back), false);
+                steps.extend(death.next());
+                steps.push((back, Step::OldDisk { node: node.clone() }));
+                steps.extend(death);
+            }
+            FaultAction::KillAt {
+                node,
+                moment,
+                restart_after_ns,
+            } => steps.push((
+                at,
+                Step::Arm {
+                    node: node.clone(),
+                    moment: *moment,
+                    restart_after_ns: *restart_after_ns,
+                },
+            )),
             FaultAction::DiskFull { node, length_ns } => {
                 let step = |fault| Step::Disk {
                     node: node.clone(),
@@ -235,6 +276,16 @@ pub(crate) fn apply(
                 target.handle.set_disk_fault(*fault);
             });
         }
+        Step::CopyDisk { node } => on(targets, node, "disk_copied", at_ns, recorder, |target| {
+            target.disk_copy = target.handle.disk_image();
+        }),
+        Step::OldDisk { node } => on(targets, node, "old_disk", at_ns, recorder, |target| {
+            if let Some(copy) = &target.disk_copy {
+                target.handle.restore_disk(copy);
+            }
+        }),
+        // It waits beside the schedule: see `armed`.
+        Step::Arm { node, .. } => recorder.fault(at_ns, "armed", node.clone()),
         Step::Cut { left, right, one_way } => {
             recorder.fault(at_ns, "partition", between(left, right));
             each_pair(targets, left, right, *one_way, |a, b| network.cut_one_way(a, b));
@@ -272,6 +323,25 @@ pub(crate) fn apply(
             }
         }
     }
+}
+
+/// Kills a node when its moment comes, and starts it again.
+pub(crate) async fn armed(
+    env: &Env,
+    handle: &NodeHandle,
+    recorder: &Recorder,
+    moment: Moment,
+    from_ns: u64,
+    restart_after_ns: u64,
+) {
+    let name = handle.name();
+    let bell = recorder.moments.wait_for(name, moment, from_ns);
+    bell.notified().await;
+    recorder.fault(env.now_ns(), "kill", name.to_owned());
+    handle.kill(KillMode::Process);
+    env.sleep(Duration::from_nanos(restart_after_ns)).await;
+    recorder.fault(env.now_ns(), "restart", name.to_owned());
+    handle.restart();
 }
 
 fn on(

@@ -9,6 +9,8 @@
 //! | `chain` | the simulated chain in the world's time, and how nodes reach it |
 //! | [`chain_server`] | a simulated chain behind HTTP, in time that goes on by itself |
 //! | `deployment` | what all nodes of a plan agree on: root configuration, accounts, identities |
+//! | `script` | what owners and adversaries do on the chain |
+//! | `moments` | moments of a proxy's work that faults wait for |
 //! | `users` | who sends requests, and what comes back |
 //! | `faults` | faults as small steps |
 //! | [`recorder`] | what nodes and network report, as rows |
@@ -20,16 +22,18 @@ pub mod chain_server;
 mod deployment;
 mod faults;
 pub mod live;
+mod moments;
 pub mod outcome;
 pub mod plan;
 pub mod properties;
 pub mod recorder;
 pub mod run;
+mod script;
 pub mod tunnel;
 mod users;
 
 pub use chrysalis_sim::{EngineKind, MADSIM_AVAILABLE};
-pub use deployment::{Account, AccountKind, DeployError, Workshop};
+pub use deployment::{Account, AccountKind, DeployError, Party, Workshop};
 pub use outcome::{Outcome, RunStats};
 pub use recorder::Detail;
 pub use run::{RunError, RunOptions, run};

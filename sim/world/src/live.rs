@@ -229,7 +229,7 @@ pub async fn run_live(plan: &Arc<Plan>, workshop: &Workshop, data: &Path) -> Res
         ..RunStats::default()
     };
     let requests = properties::with_lost(plan, diary.take());
-    let facts = network.deployment.facts();
+    let facts = network.deployment.facts()?;
     Ok(Outcome::new(
         plan,
         facts,

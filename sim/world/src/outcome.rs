@@ -1,7 +1,7 @@
 //! What a run was: requests, rows, verdicts, digests.
 
 use crate::{
-    deployment::{Account, Facts},
+    deployment::{Account, Facts, Party},
     plan::{Plan, RequestOutcome},
     properties::{self, Assertion, ExpectedAnswers, Verdict},
     recorder::Rows,
@@ -37,6 +37,8 @@ pub struct Outcome {
     pub assertions: Vec<Assertion>,
     /// Whose each contract is, by address.
     pub accounts: BTreeMap<String, Account>,
+    /// Who is behind each address of the chain that was known beforehand, by raw address.
+    pub parties: BTreeMap<String, Party>,
     /// What users got, without times: equal on every engine where the plan has no race.
     pub application_digest: [u8; 32],
     /// The event log, if it was recorded.
@@ -61,6 +63,7 @@ impl Outcome {
             rows,
             assertions,
             accounts: facts.accounts,
+            parties: facts.parties,
             application_digest,
             log,
         }

@@ -4,6 +4,14 @@
 //! starts, never inside it. Deleting a line of a plan therefore disturbs nothing else, which is what makes a failing
 //! run shrinkable (design §4).
 
+mod settlement;
+
+pub use settlement::{
+    AttackPlan, ChainFaults, CongestionPlan, ContractBuild, ContractName, ExternalFaultKind, ExternalFaultPlan, FeeChange,
+    FeePlan, LieKind, LiePlan, MissedSlotsPlan, Operation, OperationPlan, Producer, Profile, ReaderPlan, SettlementPlan,
+    SlowFinalityPlan, Threat, ViewPlan,
+};
+
 use serde::{Deserialize, Serialize};
 
 /// One run.
@@ -23,6 +31,9 @@ pub struct Plan {
     pub economy: EconomyPlan,
     /// How peers prove what they are.
     pub attestation: AttestationPlan,
+    /// Which behaviour is simulated (design §5).
+    #[serde(default, skip_serializing_if = "Profile::is_hardened")]
+    pub profile: Profile,
     /// The chain that accounts are on. Without it accounts are a list that never changes.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub settlement: Option<SettlementPlan>,
@@ -41,41 +52,6 @@ pub struct Plan {
     /// `Some(reason)` if the outcome legitimately depends on the order of simultaneous events, so that engines need
     /// not agree on the application digest.
     pub race: Option<String>,
-}
-
-/// A simulated chain with the contracts on it.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-pub struct SettlementPlan {
-    /// Which build of the contracts.
-    pub contracts: ContractBuild,
-    /// Which prices the chain has.
-    pub fees: FeePlan,
-    /// Coins of each node's wallet at the start.
-    pub wallet_nanoton: u64,
-    /// Time of a question to the chain and its answer.
-    pub access_ns: u64,
-    /// A client is charged on chain when it owes this much.
-    pub charge_threshold_nanoton: u64,
-    /// A worker is paid by its proxy when it is owed this much.
-    pub payout_threshold_nanoton: u64,
-}
-
-/// The project's contracts.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
-pub enum ContractBuild {
-    /// As the reference's revision A behaves.
-    Reference,
-    /// With every named weak point closed.
-    Hardened,
-}
-
-/// Prices of a chain.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
-pub enum FeePlan {
-    /// Until April 2026.
-    Old,
-    /// Since then.
-    New,
 }
 
 /// Links between regions, and exceptions between nodes. Region names are free; the first rule that fits counts.
@@ -425,6 +401,33 @@ pub enum FaultAction {
         /// For this long; for ever if `None`.
         length_ns: Option<u64>,
     },
+    /// The process dies, and comes back with the files that its disk held at an earlier time.
+    OldDisk {
+        /// Node name.
+        node: String,
+        /// When the copy was made that comes back.
+        copied_at_ns: u64,
+        /// Starts again after this long.
+        restart_after_ns: u64,
+    },
+    /// The process dies as soon as something happens, if it happens.
+    KillAt {
+        /// Node name.
+        node: String,
+        /// What must happen.
+        moment: Moment,
+        /// Starts again this long after it.
+        restart_after_ns: u64,
+    },
+}
+
+/// A moment in a proxy's work that a fault waits for.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
+pub enum Moment {
+    /// It has signed for more tokens than before, and has told nobody yet.
+    Signed,
+    /// A commit of its ledger is on the chain, and it has not seen it yet.
+    Committed,
 }
 
 /// What must hold after a run.
@@ -450,6 +453,33 @@ pub enum Expectation {
         percentile_bp: u32,
         /// At most this.
         max_ns: u64,
+    },
+    /// A built-in property must be seen not to hold: a weak point that shows.
+    Violated {
+        /// Its name.
+        name: String,
+    },
+    /// Every attack of the plan must come to its end, and must be seen to work, or must not work.
+    Attack {
+        /// Whether it must work.
+        works: bool,
+    },
+    /// A node must end by itself, and may.
+    Stops {
+        /// Node name.
+        node: String,
+    },
+    /// A contract must be seen frozen: it could not pay its storage.
+    Frozen {
+        /// Which.
+        contract: ContractName,
+    },
+    /// Messages with an operation that contracts must have carried out, as often as this at least.
+    Operations {
+        /// Operation code.
+        op: u32,
+        /// At least this many.
+        at_least: u64,
     },
 }
 

@@ -3,6 +3,8 @@
 mod answers;
 mod bounds;
 mod coins;
+mod seen;
+mod settlement;
 
 pub use bounds::latency_samples;
 
@@ -17,21 +19,36 @@ use std::collections::{BTreeMap, BTreeSet};
 pub(crate) use answers::{ExpectedAnswers, expected_answers};
 
 /// Every built-in property: name, class, meaning.
-pub const PROPERTIES: [(&str, Class, &str); 7] = [
+pub const PROPERTIES: [(&str, Class, &str); 10] = [
     (
         "conservation-of-coins",
         Class::Always,
-        "clients are told what proxies book; signatures to clients and workers cover their bookings, never more, and soon all",
+        "clients are told what proxies book; signatures to clients and workers cover their bookings, never more, and soon all; on a chain, balances, fees and coins on the way are what it began with, to the nano, after every block",
     ),
     (
         "honest-party-never-loses",
         Class::Always,
-        "no worker is credited fewer tokens than it reported for an answer that its client received whole",
+        "no worker is credited fewer tokens than it reported for an answer that its client received whole; on a chain, whoever keeps to the rules is paid what a contract has booked for it, or has it back",
     ),
     (
         "monotonic-tokens",
         Class::Always,
-        "the tokens that signatures cover never shrink, per contract",
+        "the tokens that signatures cover and that contracts count never shrink, and no contract opens again; hardened contracts take back exactly what was refused",
+    ),
+    (
+        "pool-covers-clients",
+        Class::Always,
+        "after every block, each proxy contract holds what its clients have in it, and its owner's share and stake",
+    ),
+    (
+        "unlock-rules",
+        Class::Always,
+        "proxies and accounts close only when asked and when their delay is over, and the time is set once",
+    ),
+    (
+        "every-bounce-accounted",
+        Class::Always,
+        "whatever a proxy contract refused is back in the account that claimed it",
     ),
     (
         "ledger-keeps-signed-units",
@@ -64,6 +81,10 @@ pub enum Class {
     Eventually,
     /// A bound on rates or percentiles.
     Slo,
+    /// Must not be seen.
+    Never,
+    /// Must be seen: a weak point that shows.
+    Sometimes,
 }
 
 impl Class {
@@ -73,6 +94,8 @@ impl Class {
             Self::Always => "always",
             Self::Eventually => "eventually",
             Self::Slo => "slo",
+            Self::Never => "never",
+            Self::Sometimes => "sometimes",
         }
     }
 }
@@ -147,17 +170,25 @@ pub(crate) fn check(
     let mut assertions: Vec<Assertion> = plan
         .expectations
         .iter()
-        .map(|expectation| match expectation {
-            Expectation::Property { name } => property(name, plan, facts, requests, rows, expected),
-            Expectation::Requests { outcome, bound } => bounds::request_bound(*outcome, *bound, requests),
+        .flat_map(|expectation| match expectation {
+            Expectation::Property { name } => vec![property(name, plan, facts, requests, rows, expected)],
+            Expectation::Requests { outcome, bound } => vec![bounds::request_bound(*outcome, *bound, requests)],
             Expectation::Latency {
                 metric,
                 percentile_bp,
                 max_ns,
-            } => bounds::latency_bound(*metric, *percentile_bp, *max_ns, requests),
+            } => vec![bounds::latency_bound(*metric, *percentile_bp, *max_ns, requests)],
+            Expectation::Violated { name } => {
+                vec![seen::violated(property(name, plan, facts, requests, rows, expected))]
+            }
+            Expectation::Attack { works } => seen::attacks(plan, rows, *works),
+            Expectation::Stops { node } => vec![seen::stops(node, rows)],
+            Expectation::Frozen { contract } => vec![seen::frozen(contract, facts, rows)],
+            Expectation::Operations { op, at_least } => vec![seen::operations(*op, *at_least, rows)],
         })
         .collect();
     assertions.push(judged("nodes-run", Class::Always, nodes_ran(plan, rows)));
+    assertions.extend(seen::owners(plan, rows));
     assertions.sort_by_key(|assertion| assertion.class);
     assertions
 }
@@ -195,6 +226,18 @@ impl Checked {
             count,
             violation: Some(violation),
         }
+    }
+
+    /// Both: of two violations the earlier one.
+    fn and(self, other: Self) -> Self {
+        let at_ns = |checked: &Self| checked.violation.as_ref().and_then(|violation| violation.at_ns);
+        let count = self.count + other.count;
+        let violation = match (&self.violation, &other.violation) {
+            (Some(_), Some(_)) if at_ns(&other) < at_ns(&self) => other.violation,
+            (None, _) => other.violation,
+            _ => self.violation,
+        };
+        Self { count, violation }
     }
 }
 
@@ -240,9 +283,16 @@ fn property(
         .find(|(known, ..)| *known == name)
         .map_or(Class::Always, |(_, class, _)| *class);
     let checked = match name {
-        "conservation-of-coins" => coins::conservation(plan, facts, requests, rows),
-        "honest-party-never-loses" => honest_party(rows),
-        "monotonic-tokens" => monotonic(rows),
+        // Where proxies go over to other contracts, a signature says nothing about those before it.
+        "conservation-of-coins" if settlement::changes_prices(plan) => settlement::conservation(rows),
+        "conservation-of-coins" => {
+            coins::conservation(plan, facts, requests, rows).and(settlement::conservation(rows))
+        }
+        "honest-party-never-loses" => honest_party(rows).and(settlement::honest_claims(plan, facts, rows)),
+        "monotonic-tokens" => monotonic(rows).and(settlement::monotonic(plan, rows)),
+        "pool-covers-clients" => settlement::pool_covers(plan, facts, requests, rows),
+        "unlock-rules" => settlement::unlock_rules(rows),
+        "every-bounce-accounted" => settlement::bounces(plan, rows),
         "ledger-keeps-signed-units" => ledger_keeps(rows),
         "only-attested-peers-see-prompts" => attested(facts, rows),
         "answers-are-exact" => answers::exact(plan, requests, expected),
@@ -263,6 +313,8 @@ pub struct Scope<'a> {
     pub models_asked_for: &'a BTreeSet<String>,
     /// Whether a fault ever starts a proxy again.
     pub a_proxy_restarts: bool,
+    /// Whether accounts are on a chain.
+    pub on_chain: bool,
 }
 
 /// Why a property has nothing to check in any run, whatever the seed; `None` if it may have.
@@ -272,6 +324,9 @@ pub fn never_applies(name: &str, scope: &Scope<'_>) -> Option<&'static str> {
     match name {
         "answers-are-exact" if !scope.models_asked_for.iter().any(knows) => {
             Some("no user asks for a model whose answers are known: an embedded one, of one size on all its workers")
+        }
+        "pool-covers-clients" | "unlock-rules" | "every-bounce-accounted" if !scope.on_chain => {
+            Some("accounts are on no chain: add `settlement`")
         }
         "ledger-keeps-signed-units" if !scope.a_proxy_restarts => Some("no fault stops a proxy and starts it again"),
         "only-attested-peers-see-prompts" if scope.tee == TeeKind::None => {
@@ -404,9 +459,15 @@ fn ends(requests: &[RequestRecord]) -> Checked {
 
 /// A node that cannot start is no outcome of a scenario: something is wrong with the plan or with this program.
 fn nodes_ran(plan: &Plan, rows: &Rows) -> Checked {
+    let may_stop = |name: &str| {
+        plan.expectations
+            .iter()
+            .any(|expectation| matches!(expectation, Expectation::Stops { node } if node == name))
+    };
     let violation = rows
         .stopped
-        .first()
+        .iter()
+        .find(|stop| !may_stop(&stop.node))
         .map(|stop| Violation::at(stop.at_ns, format!("{} stopped: {}", stop.node, stop.text)));
     Checked {
         count: plan.proxies.len() + plan.workers.len() + plan.clients.len(),

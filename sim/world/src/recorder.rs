@@ -1,5 +1,10 @@
 //! What happened in a run, as rows. Everything comes through two places: observations of nodes, and the network's tap.
 
+mod chain;
+
+pub use chain::{Attack, ChainTransaction, Claim, ClaimKind, Coins, ContractState, ContractView, OwnerOperation};
+
+use crate::moments::Moments;
 use chrysalis_env::{Observation, Value};
 use chrysalis_sim::{FaultEvent, NodeId, PacketEvent, Tap};
 use std::{
@@ -121,37 +126,6 @@ pub struct Packet {
     pub bytes: u64,
 }
 
-/// A transaction on the simulated chain.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct ChainTransaction {
-    /// When its block was made, true time since the start.
-    pub at_ns: u64,
-    /// Account, raw form.
-    pub account: String,
-    /// Logical time.
-    pub lt: u64,
-    /// Hash, hexadecimal.
-    pub hash: String,
-    /// Sender of the message that caused it, raw form; none from outside.
-    pub source: Option<String>,
-    /// Operation of that message.
-    pub op: Option<u32>,
-    /// Coins that came with it.
-    pub value_nanoton: u128,
-    /// Coins that it sent on.
-    pub sent_nanoton: u128,
-    /// Whether it did what it was asked for.
-    pub is_success: bool,
-    /// Exit code of the contract, where it ran.
-    pub exit_code: Option<i32>,
-    /// Result of its actions, where there were any.
-    pub action_code: Option<i32>,
-    /// Gas.
-    pub gas_used: u64,
-    /// Fees that it paid.
-    pub fees_nanoton: u128,
-}
-
 /// A fault as it struck.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Fault {
@@ -221,6 +195,18 @@ pub struct Rows {
     pub starts: Vec<Start>,
     /// See [`ChainTransaction`].
     pub transactions: Vec<ChainTransaction>,
+    /// See [`ContractState`].
+    pub contracts: Vec<ContractState>,
+    /// See [`Claim`].
+    pub claims: Vec<Claim>,
+    /// See [`Coins`].
+    pub coins: Vec<Coins>,
+    /// What the chain itself found wrong.
+    pub chain_defects: Vec<Note>,
+    /// See [`OwnerOperation`].
+    pub operations: Vec<OwnerOperation>,
+    /// See [`Attack`].
+    pub attacks: Vec<Attack>,
     /// Nodes whose role could not run.
     pub stopped: Vec<Note>,
 }
@@ -231,6 +217,7 @@ pub(crate) struct Recorder {
     /// Names by node number; filled before nodes start.
     names: Mutex<BTreeMap<NodeId, String>>,
     rows: Mutex<Rows>,
+    pub(crate) moments: Moments,
 }
 
 impl Recorder {
@@ -239,10 +226,11 @@ impl Recorder {
             detail,
             names: Mutex::default(),
             rows: Mutex::default(),
+            moments: Moments::default(),
         }
     }
 
-    fn rows(&self) -> MutexGuard<'_, Rows> {
+    pub(crate) fn rows(&self) -> MutexGuard<'_, Rows> {
         // Rows are pushed whole.
         self.rows.lock().unwrap_or_else(PoisonError::into_inner)
     }
@@ -269,10 +257,6 @@ impl Recorder {
             node: node.to_owned(),
             text,
         });
-    }
-
-    pub(crate) fn transaction(&self, transaction: ChainTransaction) {
-        self.rows().transactions.push(transaction);
     }
 
     pub(crate) fn take(&self) -> Rows {
@@ -325,6 +309,9 @@ impl Recorder {
                 self.rows().ends.push(row);
             }
             "payment" => {
+                if text("role") == "proxy" {
+                    self.moments.signed(&node, &text("owner"), number("tokens"), at_ns);
+                }
                 let row = Payment {
                     at_ns,
                     node,

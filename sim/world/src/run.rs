@@ -2,11 +2,12 @@
 
 use crate::{
     deployment::{DeployError, Deployment, Workshop},
-    faults::{self, Target, Targets},
+    faults::{self, Step, Target, Targets},
     outcome::{Outcome, RunStats},
     plan::{NodePlan, Plan},
     properties,
     recorder::{Detail, Recorder},
+    script,
     users::{self, Diary},
 };
 use chrysalis_env::{AbortOnDrop, Env};
@@ -29,6 +30,8 @@ const PROXY_CLIENTS_PORT: u16 = 11_002;
 const SAME_MACHINE_NS: u64 = 20_000;
 /// After the last answer the world goes on this long, so that ledgers are written and bills arrive.
 const SETTLE: Duration = Duration::from_secs(5);
+/// On a chain it goes on this much longer: the next commit, and what it lets proxies sign, charge and pay.
+const SETTLE_ON_CHAIN: Duration = Duration::from_secs(240);
 /// Polls that may pass without time moving before a run counts as stuck.
 const STUCK_POLLS: u64 = 5_000_000;
 
@@ -97,7 +100,7 @@ pub fn run(plan: &Arc<Plan>, options: RunOptions, workshop: &Workshop) -> Result
     };
     let recorder = Arc::new(Recorder::new(options.detail));
     let diary = Arc::new(Diary::default());
-    let facts = deployment.facts();
+    let facts = deployment.facts()?;
     let (task_plan, task_recorder, task_diary) = (plan.clone(), recorder.clone(), diary.clone());
     let (result, report) = chrysalis_sim::run(options.engine, config, move |sim| async move {
         let world = Assembly {
@@ -156,6 +159,7 @@ impl Assembly {
         let mut targets = Targets::new();
         let handles = self.add_nodes(&mut targets)?;
         let _chain = self.start_chain();
+        let scripts = script::start(&self.sim.env(), &self.deployment, &self.recorder);
         self.set_links(&targets);
         self.start_nodes(&handles);
         self.start_users(&handles)?;
@@ -166,8 +170,23 @@ impl Assembly {
         let _faults = env
             .spawn("controller: faults", async move {
                 let env = sim.env();
+                let mut armed = Vec::new();
                 for (at_ns, step) in steps.by_ref() {
                     env.sleep_until(at_ns).await;
+                    if let Step::Arm {
+                        node,
+                        moment,
+                        restart_after_ns,
+                    } = &step
+                        && let Some(target) = targets.get(node)
+                    {
+                        let (env, handle, recorder) = (sim.env(), target.handle.clone(), recorder.clone());
+                        let (moment, restart_after_ns) = (*moment, *restart_after_ns);
+                        let task = sim.env().spawn("controller: armed fault", async move {
+                            faults::armed(&env, &handle, &recorder, moment, at_ns, restart_after_ns).await;
+                        });
+                        armed.push(task.abort_on_drop());
+                    }
                     faults::apply(
                         &step,
                         sim.now_ns(),
@@ -177,22 +196,33 @@ impl Assembly {
                         &recorder,
                     );
                 }
+                // Faults that wait for a moment do so until the end of the run.
+                std::future::pending::<()>().await;
             })
             .abort_on_drop();
         let limit = Duration::from_nanos(self.plan.duration_ns);
         // Whoever has no answer then has lost a request; the diary shows it.
-        let _ = env.timeout(limit, self.diary.all_finished(self.plan.users.len())).await;
+        let all = async {
+            self.diary.all_finished(self.plan.users.len()).await;
+            scripts.finished(&env).await;
+        };
+        let _ = env.timeout(limit, all).await;
         env.sleep(SETTLE).await;
+        if self.deployment.onchain().is_some() {
+            // What is on its way through the chain has a while to arrive, but not beyond the end of the run.
+            let left = Duration::from_nanos(self.plan.duration_ns.saturating_sub(env.now_ns()));
+            env.sleep(left.min(SETTLE_ON_CHAIN)).await;
+        }
         Ok(())
     }
 
     /// Lets the chain make its blocks, if there is one. Dropping the result stops it.
     fn start_chain(&self) -> Option<AbortOnDrop> {
-        let chain = self.deployment.chain()?.clone();
+        let chain = self.deployment.onchain()?.keep_going(self.sim.env(), self.recorder.clone());
         let (env, recorder) = (self.sim.env(), self.recorder.clone());
         let controller = env.clone();
         let task = env.spawn("controller: chain", async move {
-            let text = chain.keep_going(controller.clone(), recorder.clone()).await;
+            let text = chain.await;
             recorder.stopped(controller.now_ns(), "chain", text);
         });
         Some(task.abort_on_drop())
@@ -213,6 +243,7 @@ impl Assembly {
             handle: handle.clone(),
             region: node.region.clone(),
             clock,
+            disk_copy: None,
         };
         targets.insert(node.name.clone(), target);
         Ok(handle)

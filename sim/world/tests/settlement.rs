@@ -7,7 +7,7 @@ mod common;
 use chrysalis_settlement::{PaymentKind, onchain::opcodes};
 use chrysalis_world::{
     Detail, EngineKind, Outcome, RunOptions, Workshop,
-    plan::{ContractBuild, FeePlan, Plan, SettlementPlan},
+    plan::{AttackPlan, ContractBuild, Expectation, FeePlan, Plan, SettlementPlan, Threat},
     run,
 };
 use std::sync::Arc;
@@ -21,6 +21,7 @@ fn plan(contracts: ContractBuild) -> Plan {
         access_ns: 100_000_000,
         charge_threshold_nanoton: 1,
         payout_threshold_nanoton: 1,
+        ..SettlementPlan::default()
     });
     plan.duration_ns = 600_000_000_000;
     plan.users[0].requests = [60_000, 90_000, 300_000]
@@ -95,4 +96,54 @@ fn the_same_seed_gives_the_same_chain() {
     let first = hashes(EngineKind::Native);
     assert!(first.1.len() > 20, "{} transactions", first.1.len());
     assert_eq!(first, hashes(EngineKind::Native));
+}
+
+/// A plan with every attack, each on contracts of its own.
+fn attacked(contracts: ContractBuild) -> Plan {
+    let mut plan = plan(contracts);
+    let works = contracts == ContractBuild::Reference;
+    plan.users[0].requests.truncate(1);
+    plan.users[0].requests.push(common::request(590_000, "Still there?", false));
+    plan.expectations.push(Expectation::Attack { works });
+    if let Some(settlement) = &mut plan.settlement {
+        settlement.proxy_delay_s = 120;
+        settlement.client_delay_s = 60;
+        settlement.attacks = Threat::ALL
+            .map(|threat| AttackPlan {
+                at_ns: 20_000_000_000,
+                threat,
+            })
+            .to_vec();
+    }
+    plan
+}
+
+const ON_CHAIN: [&str; 5] = [
+    "pool-covers-clients",
+    "every-bounce-accounted",
+    "honest-party-never-loses",
+    "unlock-rules",
+    "monotonic-tokens",
+];
+
+#[test]
+fn each_attack_works_on_the_reference_and_none_on_hardened_contracts() {
+    let mut hardened = attacked(ContractBuild::Hardened);
+    let properties = ON_CHAIN.map(|name| Expectation::Property { name: name.into() });
+    hardened.expectations.extend(properties);
+    let outcome = go(hardened, EngineKind::Native);
+    assert!(outcome.passed(), "{:#?}", outcome.assertions);
+
+    let mut reference = attacked(ContractBuild::Reference);
+    reference.expectations = vec![Expectation::Attack { works: true }];
+    let seen = ["pool-covers-clients", "every-bounce-accounted", "honest-party-never-loses"];
+    reference
+        .expectations
+        .extend(seen.map(|name| Expectation::Violated { name: name.into() }));
+    for name in ["conservation-of-coins", "unlock-rules", "monotonic-tokens"] {
+        reference.expectations.push(Expectation::Property { name: name.into() });
+    }
+    let outcome = go(reference, EngineKind::Native);
+    assert!(outcome.passed(), "{:#?}", outcome.assertions);
+    assert_eq!(outcome.rows.attacks.len(), 9);
 }

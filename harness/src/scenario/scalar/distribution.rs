@@ -75,6 +75,15 @@ impl<T: Scalar + Ord + Copy> Distribution<T> {
         }
     }
 
+    /// The smallest value that is named.
+    #[must_use]
+    pub fn smallest_named(&self) -> T {
+        match self {
+            Self::Constant(value) | Self::Uniform(value, _) => *value,
+            Self::Normal { mean, .. } | Self::Exponential { mean } => *mean,
+        }
+    }
+
     /// The largest value that is named.
     #[must_use]
     pub fn largest_named(&self) -> T {

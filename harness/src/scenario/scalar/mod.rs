@@ -17,6 +17,7 @@ pub mod bound;
 pub mod distribution;
 pub mod number;
 pub mod seeds;
+pub mod settlement;
 pub mod time;
 pub mod word;
 
@@ -24,8 +25,9 @@ pub use amount::{Bandwidth, Bits, Coins, Count, Drift, Duration, Factor, Loss, R
 pub use bound::{LatencyBound, RequestBound};
 pub use distribution::Distribution;
 pub use seeds::{Seed, SeedRange};
+pub use settlement::{AttackBound, FaultWord, OperationName, ViewWord};
 pub use time::WallClock;
-pub use word::{Choice, Line, ModelName, Name, Prompt};
+pub use word::{Choice, Line, ModelName, Name, Prompt, Words};
 
 use crate::diagnostic::Code;
 use crate::diagnostic::source::printable;

@@ -7,13 +7,19 @@ use chrysalis_world::properties::{Scope, never_applies};
 
 use super::context::Context;
 use super::world::World;
-use crate::scenario::file::ExpectFile;
+use crate::scenario::file::{ExpectFile, List, ProfileExpectFile};
 use crate::scenario::load::Checked;
 use crate::scenario::located::At;
-use crate::scenario::model::{ActionTemplate, FaultTemplate, UserGroup};
+use crate::scenario::model::{ActionTemplate, FaultTemplate, SettlementTemplate, UserGroup};
 use crate::scenario::problem::Problem;
 use crate::scenario::properties::names;
-use crate::scenario::scalar::{LatencyBound, Name, RequestBound};
+use crate::scenario::scalar::{AttackBound, Choice, Count, LatencyBound, Name, OperationName, RequestBound};
+
+/// What must hold in both profiles, and in one of them besides: reference, hardened.
+pub(super) struct Expected {
+    pub(super) always: Vec<Expectation>,
+    pub(super) of_profile: [Vec<Expectation>; 2],
+}
 
 pub(super) fn validate(
     cx: &Context<'_>,
@@ -21,7 +27,8 @@ pub(super) fn validate(
     world: &World,
     workload: &[UserGroup],
     faults: &[FaultTemplate],
-) -> Checked<Vec<Expectation>> {
+    settlement: Option<&SettlementTemplate>,
+) -> Checked<Expected> {
     let file = &key.value;
     let requests_max = workload.iter().map(|group| group.requests_max).sum();
     let models_asked_for: BTreeSet<String> = workload.iter().map(|group| group.model.clone()).collect();
@@ -30,26 +37,9 @@ pub(super) fn validate(
         workers: &world.workers,
         models_asked_for: &models_asked_for,
         a_proxy_restarts: faults.iter().any(|fault| restarts_a_proxy(fault, world)),
+        on_chain: settlement.is_some(),
     };
-    let mut expectations: Vec<Expectation> = Vec::new();
-    for At {
-        value: Name(name),
-        position,
-    } in cx.list(&file.properties)?
-    {
-        let known = names();
-        if !known.contains(&name.as_str()) {
-            return cx.fail(position, Problem::UnknownProperty { name, known });
-        }
-        if let Some(why) = never_applies(&name, &scope) {
-            return cx.fail(position, Problem::NothingToCheck { name, why });
-        }
-        let expectation = Expectation::Property { name: name.clone() };
-        if expectations.contains(&expectation) {
-            return cx.fail(position, Problem::DuplicateName { name });
-        }
-        expectations.push(expectation);
-    }
+    let mut expectations = properties(cx, &file.properties, &scope, &[])?;
     if let Some(At { value: requests, .. }) = file.requests.given() {
         for (outcome, key) in [
             (RequestOutcome::Succeeded, &requests.succeeded),
@@ -93,10 +83,128 @@ pub(super) fn validate(
             }
         }
     }
-    if expectations.is_empty() {
+    for At { value: done, position } in file.operations.given().map_or(&[][..], |list| &list.value) {
+        if settlement.is_none() {
+            let what = "an operation of a contract";
+            return cx.fail(*position, Problem::NeedsChain { what });
+        }
+        let OperationName(op) = cx.read_required(&done.operation, "operation", *position)?;
+        let at_least = cx.required(&done.at_least, "at_least", *position)?;
+        let Count(at_least) = cx.positive(at_least, "the number of operations")?;
+        expectations.push(Expectation::Operations { op, at_least });
+    }
+    expectations.extend(stops(cx, &file.stops, world)?);
+    for contract in file.frozen.given().map_or(&[][..], |list| &list.value) {
+        if settlement.is_none() {
+            let what = "a contract that freezes";
+            return cx.fail(contract.position, Problem::NeedsChain { what });
+        }
+        let contract = super::settlement::contract(cx, world, contract)?;
+        expectations.push(Expectation::Frozen { contract });
+    }
+    let mut of_profile = [Vec::new(), Vec::new()];
+    for (key, expected) in [&file.reference, &file.hardened].into_iter().zip(&mut of_profile) {
+        if let Some(At { value, position }) = key.given() {
+            if settlement.is_none() {
+                let what = "an expectation of one profile";
+                return cx.fail(*position, Problem::NeedsChain { what });
+            }
+            *expected = profile(cx, value, &scope, &expectations, world)?;
+        }
+    }
+    attacks(cx, key, settlement)?;
+    if expectations.is_empty() && of_profile.iter().any(Vec::is_empty) {
         return cx.fail(key.position, Problem::NothingExpected);
     }
+    Ok(Expected {
+        always: expectations,
+        of_profile,
+    })
+}
+
+/// Built-in properties by name, none of them twice.
+fn properties(
+    cx: &Context<'_>,
+    list: &List<Name>,
+    scope: &Scope<'_>,
+    before: &[Expectation],
+) -> Checked<Vec<Expectation>> {
+    let mut expectations: Vec<Expectation> = Vec::new();
+    for At {
+        value: Name(name),
+        position,
+    } in cx.list(list)?
+    {
+        let known = names();
+        if !known.contains(&name.as_str()) {
+            return cx.fail(position, Problem::UnknownProperty { name, known });
+        }
+        if let Some(why) = never_applies(&name, scope) {
+            return cx.fail(position, Problem::NothingToCheck { name, why });
+        }
+        let expectation = Expectation::Property { name: name.clone() };
+        if expectations.contains(&expectation) || before.contains(&expectation) {
+            return cx.fail(position, Problem::DuplicateName { name });
+        }
+        expectations.push(expectation);
+    }
     Ok(expectations)
+}
+
+fn stops(cx: &Context<'_>, list: &List<Name>, world: &World) -> Checked<Vec<Expectation>> {
+    let entries = list.given().map_or(&[][..], |list| &list.value);
+    entries
+        .iter()
+        .map(|entry| {
+            let node = world.places.node(cx, entry)?;
+            Ok(Expectation::Stops { node })
+        })
+        .collect()
+}
+
+/// What is expected of one profile, beside what is expected of both.
+fn profile(
+    cx: &Context<'_>,
+    file: &ProfileExpectFile,
+    scope: &Scope<'_>,
+    always: &[Expectation],
+    world: &World,
+) -> Checked<Vec<Expectation>> {
+    let mut expected = properties(cx, &file.properties, scope, always)?;
+    let held = always.iter().chain(&expected).cloned().collect::<Vec<_>>();
+    // A property cannot be expected to hold and not to hold.
+    for expectation in properties(cx, &file.violated, scope, &held)? {
+        if let Expectation::Property { name } = expectation {
+            expected.push(Expectation::Violated { name });
+        }
+    }
+    if let Some(Choice(bound)) = cx.optional(&file.attacks)? {
+        expected.push(Expectation::Attack {
+            works: bound == AttackBound::Seen,
+        });
+    }
+    expected.extend(stops(cx, &file.stops, world)?);
+    Ok(expected)
+}
+
+/// Both profiles say what becomes of attacks, if there are any, and neither does if there are none.
+fn attacks(cx: &Context<'_>, key: &At<ExpectFile>, settlement: Option<&SettlementTemplate>) -> Checked<()> {
+    let has_attacks = settlement.is_some_and(|settlement| !settlement.attacks.is_empty());
+    for profile in [&key.value.reference, &key.value.hardened] {
+        let bound = profile.given().and_then(|profile| profile.value.attacks.given());
+        match (has_attacks, bound) {
+            (true, None) => {
+                let why = "the scenario has attacks, and does not say for both profiles what becomes of them";
+                return cx.fail(profile.given().map_or(key.position, |at| at.position), Problem::Attacks { why });
+            }
+            (false, Some(bound)) => {
+                let why = "the scenario has no attacks";
+                return cx.fail(bound.position, Problem::Attacks { why });
+            }
+            _ => {}
+        }
+    }
+    Ok(())
 }
 
 fn restarts_a_proxy(fault: &FaultTemplate, world: &World) -> bool {
@@ -110,7 +218,9 @@ fn restarts_a_proxy(fault: &FaultTemplate, world: &World) -> bool {
             node,
             restart_after: Some(_),
             ..
-        } => world.proxies.iter().any(|proxy| proxy.node.name == *node),
+        }
+        | ActionTemplate::OldDisk { node, .. }
+        | ActionTemplate::KillAt { node, .. } => world.proxies.iter().any(|proxy| proxy.node.name == *node),
         _ => false,
     }
 }

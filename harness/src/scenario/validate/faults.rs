@@ -25,6 +25,8 @@ const ACTIONS: &[&str] = &[
     "link",
     "clock_jump",
     "disk_full",
+    "old_disk",
+    "kill_at",
 ];
 
 pub(super) fn validate(
@@ -41,6 +43,12 @@ pub(super) fn validate(
         horizon.check(cx, at.largest_named().0, text.position)?;
         one_action(cx, file, *position)?;
         let action = action(cx, file, *position, world)?;
+        if let (ActionTemplate::OldDisk { copied_at_ns, .. }, Some(old)) = (&action, file.old_disk.given())
+            && *copied_at_ns > at.smallest_named().0
+        {
+            let place = old.value.copied_at.given().map_or(old.position, |text| text.position);
+            return cx.fail(place, Problem::EndsBeforeItBegins);
+        }
         let target = target(&action);
         let number = seen.entry(target.clone()).or_default();
         *number += 1;
@@ -64,6 +72,8 @@ fn one_action(cx: &Context<'_>, file: &FaultFile, position: Position) -> Checked
         file.link.given().map(|action| action.position),
         file.clock_jump.given().map(|action| action.position),
         file.disk_full.given().map(|action| action.position),
+        file.old_disk.given().map(|action| action.position),
+        file.kill_at.given().map(|action| action.position),
     ];
     let mut given: Vec<(Position, &'static str)> = places
         .iter()
@@ -178,6 +188,20 @@ fn action(cx: &Context<'_>, file: &FaultFile, position: Position, world: &World)
             length: length(&full.length)?,
         });
     }
+    if let Some(At { value: old, position }) = file.old_disk.given() {
+        return Ok(ActionTemplate::OldDisk {
+            node: node(&old.node, *position)?,
+            copied_at_ns: cx.read_required(&old.copied_at, "copied_at", *position)?.0,
+            restart_after: cx.read_required(&old.restart_after, "restart_after", *position)?.into(),
+        });
+    }
+    if let Some(At { value: kill, position }) = file.kill_at.given() {
+        return Ok(ActionTemplate::KillAt {
+            node: node(&kill.node, *position)?,
+            moment: cx.read_required(&kill.moment, "moment", *position)?.0,
+            restart_after: cx.read_required(&kill.restart_after, "restart_after", *position)?.into(),
+        });
+    }
     cx.fail(position, Problem::NoAction { known: ACTIONS })
 }
 
@@ -248,5 +272,7 @@ fn target(action: &ActionTemplate) -> String {
         ActionTemplate::Link { from, to, .. } => format!("link/{}/{}", name(from), name(to)),
         ActionTemplate::ClockJump { node, .. } => format!("clock_jump/{node}"),
         ActionTemplate::DiskFull { node, .. } => format!("disk_full/{node}"),
+        ActionTemplate::OldDisk { node, .. } => format!("old_disk/{node}"),
+        ActionTemplate::KillAt { node, .. } => format!("kill_at/{node}"),
     }
 }

@@ -5,6 +5,7 @@
 //! | [`context`] | single keys: present, readable, in range |
 //! | [`world`] | nodes, models, prices, evidence |
 //! | [`links`] | places and links |
+//! | [`settlement`] | the chain, owners, adversaries |
 //! | [`workload`] | groups of users |
 //! | [`faults`] | faults |
 //! | [`expect`] | expectations |
@@ -13,6 +14,7 @@ mod context;
 mod expect;
 mod faults;
 mod links;
+mod settlement;
 mod workload;
 mod world;
 
@@ -64,7 +66,8 @@ pub(crate) fn validate(source: &Arc<Source>, located: &At<ScenarioFile>) -> Chec
     let workload = workload::validate(&cx, cx.required(&file.workload, "workload", *top)?, &world, &horizon)?;
     let faults = faults::validate(&cx, &file.faults, &world, &horizon)?;
     let expect = cx.required(&file.expect, "expect", *top)?;
-    let expectations = expect::validate(&cx, expect, &world, &workload, &faults)?;
+    let settlement = settlement::validate(&cx, &file.settlement, &world, &horizon)?;
+    let expected = expect::validate(&cx, expect, &world, &workload, &faults, settlement.as_ref())?;
     let race = cx.optional(&file.race)?.map(|Line(reason)| reason);
     Ok(Scenario {
         name: name.0,
@@ -79,9 +82,11 @@ pub(crate) fn validate(source: &Arc<Source>, located: &At<ScenarioFile>) -> Chec
         proxies: world.proxies,
         workers: world.workers,
         clients: world.clients,
+        settlement,
         workload,
         faults,
-        expectations,
+        expectations: expected.always,
+        expectations_of_profile: expected.of_profile,
         race,
     })
 }

@@ -128,19 +128,7 @@ pub(super) struct Canvas<'a> {
 impl<'a> Canvas<'a> {
     /// Starts a drawing of this size at the end of `svg`.
     pub(super) fn new(svg: &'a mut String, size: (u32, u32), words: &Words<'_>) -> Self {
-        let (width, height) = size;
-        let id = words.id;
-        let class = if width > NARROW_WIDTH { "chart wide" } else { "chart" };
-        // Writing to a String cannot fail, here and below.
-        let _ = write!(
-            svg,
-            "<svg class=\"{class}\" viewBox=\"0 0 {width} {height}\" role=\"img\" aria-labelledby=\"{id}-title {id}-description\">\
-             <title id=\"{id}-title\">"
-        );
-        escape(svg, words.title);
-        let _ = write!(svg, "</title><desc id=\"{id}-description\">");
-        escape(svg, words.description);
-        svg.push_str("</desc>");
+        open(svg, size, words);
         Self {
             svg,
             size,
@@ -294,7 +282,23 @@ impl DrawingBackend for Canvas<'_> {
     }
 }
 
-fn escape(out: &mut String, text: &str) {
+/// Begins a drawing: its size, its title, its description.
+pub(super) fn open(svg: &mut String, (width, height): (u32, u32), words: &Words<'_>) {
+    let id = words.id;
+    let class = if width > NARROW_WIDTH { "chart wide" } else { "chart" };
+    // Writing to a String cannot fail, here and below.
+    let _ = write!(
+        svg,
+        "<svg class=\"{class}\" viewBox=\"0 0 {width} {height}\" role=\"img\" aria-labelledby=\"{id}-title {id}-description\">\
+         <title id=\"{id}-title\">"
+    );
+    escape(svg, words.title);
+    let _ = write!(svg, "</title><desc id=\"{id}-description\">");
+    escape(svg, words.description);
+    svg.push_str("</desc>");
+}
+
+pub(super) fn escape(out: &mut String, text: &str) {
     for character in text.chars() {
         match character {
             '<' => out.push_str("&lt;"),

@@ -7,6 +7,7 @@ mod bars;
 mod canvas;
 mod distribution;
 mod over_time;
+mod sankey;
 mod swimlane;
 
 use maud::{Markup, PreEscaped, html};
@@ -15,6 +16,7 @@ pub(super) use bars::{Bar, Segment, bars};
 pub(super) use canvas::Ink;
 pub(super) use distribution::{Unit, distribution};
 pub(super) use over_time::{Moment, over_time};
+pub(super) use sankey::{Ribbon, sankey};
 pub(super) use swimlane::swimlane;
 
 /// What a chart says, in words: for its caption and for readers who do not see it.

@@ -8,6 +8,7 @@ mod method;
 mod observer;
 mod payments;
 mod runs;
+mod settlement;
 mod timeline;
 mod verdicts;
 
@@ -31,6 +32,8 @@ pub(super) struct Findings {
     pub(super) cost: Cost,
     pub(super) payments: Vec<PaymentSummary>,
     pub(super) unsigned: Vec<Unsigned>,
+    pub(super) flows: Vec<analyses::Flow>,
+    pub(super) operations: Vec<analyses::OperationSummary>,
     pub(super) observer: ObserverView,
     pub(super) attestations: BTreeMap<String, AttestationSummary>,
     pub(super) faults: BTreeMap<String, FaultSummary>,
@@ -45,6 +48,8 @@ impl Findings {
             cost: analyses::cost(runs),
             payments: analyses::payments(runs),
             unsigned: analyses::unsigned(runs),
+            flows: analyses::flows(runs),
+            operations: analyses::operations(runs),
             observer: analyses::observer_view(runs),
             attestations: analyses::attestations(runs),
             faults: analyses::faults(runs),
@@ -122,6 +127,7 @@ pub(super) fn all(context: &Context<'_>) -> Vec<Section> {
         Some(section("latency", "Latency", latency::body(context))),
         Some(section("cost", "Cost", cost::body(context))),
         payments::body(context).map(|body| section("payments", "Payments", body)),
+        settlement::body(context).map(|body| section("settlement", "Coins on the chain", body)),
         timeline::body(context).map(|body| section("timeline", "One request across the network", body)),
         observer::body(context).map(|body| section("observer", "What the network saw", body)),
         events::attestations(context).map(|body| section("attestation", "Attestation", body)),

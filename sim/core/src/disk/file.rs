@@ -10,7 +10,7 @@ const VERSIONS_MAX: usize = 4;
 
 type Sector = [u8; SECTOR_BYTES];
 
-#[derive(Debug, Default)]
+#[derive(Debug, Clone, Default)]
 pub(super) struct FileData {
     /// Identity in decisions: digest of the path it was created under.
     origin: u64,

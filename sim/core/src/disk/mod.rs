@@ -70,6 +70,13 @@ pub(crate) enum Operation {
     Sync,
 }
 
+/// Everything that a disk held at some moment.
+#[derive(Debug, Clone)]
+pub struct DiskImage {
+    files: BTreeMap<FileId, FileData>,
+    names: Names,
+}
+
 pub(crate) struct Disk {
     spec: DiskSpec,
     key: EntropyKey,
@@ -113,6 +120,21 @@ impl Disk {
             file.open_handles = 0;
         }
         self.collect();
+    }
+
+    /// A copy of everything that the process sees.
+    pub(crate) fn image(&self) -> DiskImage {
+        DiskImage {
+            files: self.files.clone(),
+            names: self.names.clone(),
+        }
+    }
+
+    /// Everything is as it was when the copy was made. Names of files go on from where they are: what was open stays
+    /// none of the restored ones.
+    pub(crate) fn restore(&mut self, image: &DiskImage) {
+        self.files = image.files.clone();
+        self.names = image.names.clone();
     }
 
     pub(crate) fn wipe(&mut self) {

@@ -48,7 +48,7 @@ impl Change {
     }
 }
 
-#[derive(Debug, Default)]
+#[derive(Debug, Clone, Default)]
 pub(super) struct Names {
     live: BTreeMap<PathBuf, FileId>,
     durable: BTreeMap<PathBuf, FileId>,

@@ -59,7 +59,24 @@ struct Troubles {
 }
 
 impl Troubles {
-    fn of(node: &str, faults: &[Fault]) -> Self {
+    /// Faults of a node, and of the chain that it commits to.
+    fn of(node: &str, faults: &[Fault], plan: &Plan) -> Self {
+        let mut troubles = Self::of_node(node, faults);
+        let chain = plan.settlement.iter().map(|settlement| &settlement.faults);
+        for faults in chain {
+            let externals = faults.externals.iter();
+            let own = externals.filter(|fault| fault.node.as_deref().is_none_or(|name| name == node));
+            let own = own.map(|fault| (fault.from_ns, fault.to_ns.unwrap_or(u64::MAX)));
+            let missed = faults.missed_slots.iter().map(|span| (span.from_ns, span.to_ns));
+            let slow = faults.slow_finality.iter().map(|span| (span.from_ns, span.to_ns));
+            let full = faults.congestion.iter().map(|span| (span.from_ns, span.to_ns));
+            troubles.spans.extend(own.chain(missed).chain(slow).chain(full));
+        }
+        troubles.spans.sort_unstable();
+        troubles
+    }
+
+    fn of_node(node: &str, faults: &[Fault]) -> Self {
         let mut open: BTreeMap<&str, u32> = BTreeMap::new();
         let mut spans: Vec<(u64, u64)> = Vec::new();
         for fault in faults.iter().filter(|fault| fault.target == node) {
@@ -111,7 +128,7 @@ impl Troubles {
 
 /// What a proxy booked, by the account that it must be on.
 #[derive(Default)]
-struct Book<'a> {
+pub(super) struct Book<'a> {
     accounts: BTreeMap<AccountKey<'a>, Sums>,
     /// Requests whose client or worker died before it could say that they were its own.
     unknown: BTreeMap<(&'a str, AccountKind), Sums>,
@@ -119,7 +136,7 @@ struct Book<'a> {
 }
 
 impl<'a> Book<'a> {
-    fn of(plan: &'a Plan, requests: &'a [RequestRecord], rows: &'a Rows) -> Self {
+    pub(super) fn of(plan: &'a Plan, requests: &'a [RequestRecord], rows: &'a Rows) -> Self {
         let holders = |role: &str| -> BTreeMap<&str, &str> {
             let ends = rows.ends.iter().filter(|end| end.role == role);
             ends.map(|end| (end.request_id.as_str(), end.node.as_str())).collect()
@@ -158,7 +175,7 @@ impl<'a> Book<'a> {
     }
 
     /// The most that can be on an account at this moment.
-    fn most(&self, account: &Account, at_ns: u64) -> u64 {
+    pub(super) fn most(&self, account: &Account, at_ns: u64) -> u64 {
         let own = self.accounts.get(&(&*account.proxy, account.kind, &*account.holder));
         let unknown = self.unknown.get(&(&*account.proxy, account.kind));
         let until = |sums: Option<&Sums>| sums.map_or(0, |sums| sums.until(at_ns));
@@ -171,7 +188,7 @@ pub(super) fn conservation(plan: &Plan, facts: &Facts, requests: &[RequestRecord
     let book = Book::of(plan, requests, rows);
     let violation = told_is_booked(rows)
         .or_else(|| never_more_than_booked(facts, &book, rows))
-        .or_else(|| every_booking_is_billed(facts, &book, rows));
+        .or_else(|| every_booking_is_billed(plan, facts, &book, rows));
     Checked {
         count: book.count,
         violation,
@@ -242,7 +259,7 @@ fn never_more_than_booked(facts: &Facts, book: &Book<'_>, rows: &Rows) -> Option
 
 /// While nothing is wrong with a proxy: a bill follows on every booking, to both sides of the request, and a bill covers
 /// what was booked some time before.
-fn every_booking_is_billed(facts: &Facts, book: &Book<'_>, rows: &Rows) -> Option<Violation> {
+fn every_booking_is_billed(plan: &Plan, facts: &Facts, book: &Book<'_>, rows: &Rows) -> Option<Violation> {
     let mut bills: BTreeMap<AccountKey<'_>, Vec<(u64, u64)>> = BTreeMap::new();
     for payment in rows.payments.iter().filter(|payment| payment.role == "proxy") {
         if let Some(account) = facts.accounts.get(&payment.contract) {
@@ -261,7 +278,7 @@ fn every_booking_is_billed(facts: &Facts, book: &Book<'_>, rows: &Rows) -> Optio
     for (key @ (proxy, _, holder), sums) in &book.accounts {
         let troubles = troubles
             .entry(proxy)
-            .or_insert_with(|| Troubles::of(proxy, &rows.faults));
+            .or_insert_with(|| Troubles::of(proxy, &rows.faults, plan));
         let bills = bills.get(key).map_or(&[][..], Vec::as_slice);
         for (at_ns, tokens) in bills {
             let Some(since_ns) = troubles.calm_since(*at_ns) else {

@@ -43,6 +43,7 @@ pub(super) fn plan() -> Plan {
             tee: TeeKind::SimulatedTdx,
             proof_of_work_bits: 0,
         },
+        profile: crate::plan::Profile::Hardened,
         settlement: None,
         proxies: vec![ProxyPlan { node: node("proxy-1") }],
         workers: vec![WorkerPlan {
@@ -91,9 +92,12 @@ pub(super) fn facts() -> Facts {
         proxy: "proxy-1".into(),
         kind,
         holder: holder.into(),
+        address: format!("0:{holder}"),
+        prices: 1,
     };
     Facts {
         commits_to_chain: false,
+        parties: BTreeMap::new(),
         images: Some(([1; 32], [2; 32])),
         accounts: BTreeMap::from([
             ("C".to_owned(), account(AccountKind::Client, "client-1")),
@@ -217,6 +221,7 @@ fn what_can_never_be_checked_is_told_beforehand() {
         workers: &plan.workers,
         models_asked_for: &models,
         a_proxy_restarts: true,
+        on_chain: true,
     };
     for (name, ..) in PROPERTIES {
         assert_eq!(never_applies(name, &all), None, "{name}");
@@ -225,6 +230,7 @@ fn what_can_never_be_checked_is_told_beforehand() {
         tee: TeeKind::None,
         workers: &timed,
         a_proxy_restarts: false,
+        on_chain: false,
         ..all
     };
     let refused: Vec<&str> = PROPERTIES
@@ -235,6 +241,9 @@ fn what_can_never_be_checked_is_told_beforehand() {
     assert_eq!(
         refused,
         [
+            "pool-covers-clients",
+            "unlock-rules",
+            "every-bounce-accounted",
             "ledger-keeps-signed-units",
             "only-attested-peers-see-prompts",
             "answers-are-exact"

@@ -46,6 +46,7 @@ pub(crate) fn hello(seed: u64) -> Plan {
             tee: TeeKind::SimulatedTdx,
             proof_of_work_bits: 4,
         },
+        profile: Profile::Hardened,
         settlement: None,
         proxies: vec![ProxyPlan { node: node("proxy-1") }],
         workers: vec![WorkerPlan {

@@ -1,0 +1,361 @@
+//! What every block did, as rows: transactions, contracts, claims, coins. Nothing is judged here but what the chain
+//! itself must guarantee.
+
+use super::{body_of, from_std};
+use crate::recorder::{ChainTransaction, Claim, ClaimKind, Coins, ContractState, ContractView, Note, Recorder, hex};
+use chrysalis_chain::{
+    Cell, Chain, HashBytes, StdAddr, TxRecord,
+    chain::{Block, Message, invariant::MessageLedger},
+    exec::FeeSchedule,
+    trace::FeeSplit,
+};
+use chrysalis_settlement::{
+    Address,
+    contracts::{client_address, worker_address},
+    onchain::{
+        CodeSet, ContractRole,
+        message::{
+            common::Notice,
+            proxy::{ClientPayload, ProxyMessage, WorkerPayout},
+        },
+        opcodes,
+        storage::{ClientStorage, ProxyStorage, WorkerStorage},
+    },
+};
+use std::{
+    collections::{BTreeMap, BTreeSet},
+    sync::Arc,
+};
+use tycho_types::{
+    cell::{CellTreeStats, HashBytes as CellHash},
+    models::AccountState,
+};
+
+/// Follows a chain, block after block.
+pub(super) struct Watch {
+    recorder: Arc<Recorder>,
+    codes: &'static CodeSet,
+    roles: BTreeMap<HashBytes, ContractRole>,
+    messages: MessageLedger,
+    /// Claims that have not come to their end, by the message that carries them.
+    open: BTreeMap<HashBytes, usize>,
+    storage_paid: BTreeMap<StdAddr, u128>,
+    /// Proxies by the address of their wallet.
+    proxies: BTreeMap<StdAddr, String>,
+    prices: [FeeSchedule; 2],
+}
+
+impl Watch {
+    pub(super) fn new(recorder: Arc<Recorder>, codes: &'static CodeSet, proxies: BTreeMap<StdAddr, String>) -> Self {
+        let roles = ContractRole::ALL.map(|role| (*codes.code(role).repr_hash(), role));
+        Self {
+            recorder,
+            codes,
+            roles: roles.into(),
+            messages: MessageLedger::default(),
+            open: BTreeMap::new(),
+            storage_paid: BTreeMap::new(),
+            proxies,
+            prices: [FeeSchedule::old(), FeeSchedule::new()],
+        }
+    }
+
+    /// Takes the blocks of one slot. `false`: the chain is not what a chain must be, and a row says why.
+    pub(super) fn slot(&mut self, chain: &Chain, at_ns: u64, blocks: &[Arc<Block>]) -> bool {
+        let mut touched = BTreeSet::new();
+        for block in blocks {
+            if let Err(violation) = self.messages.follow(block) {
+                return self.defect(at_ns, violation.to_string());
+            }
+            for record in &block.transactions {
+                self.transaction(chain, at_ns, record);
+                touched.insert(record.address.clone());
+            }
+        }
+        // A slot without transactions moves no coins.
+        if touched.is_empty() {
+            return true;
+        }
+        match chain.audit() {
+            Ok(audit) => self.recorder.rows().coins.push(Coins {
+                at_ns,
+                issued_nanoton: audit.issued_nanoton,
+                balances_nanoton: audit.balances_nanoton,
+                in_flight_nanoton: audit.in_flight_nanoton,
+                fees_nanoton: audit.fees_nanoton,
+                gone_nanoton: audit.burned_nanoton + audit.stranded_nanoton,
+            }),
+            Err(violation) => return self.defect(at_ns, violation.to_string()),
+        }
+        let states: Vec<_> = touched
+            .iter()
+            .filter_map(|address| self.contract(chain, at_ns, address))
+            .collect();
+        self.recorder.rows().contracts.extend(states);
+        true
+    }
+
+    fn defect(&self, at_ns: u64, text: String) -> bool {
+        self.recorder.rows().chain_defects.push(Note {
+            at_ns,
+            node: "chain".to_owned(),
+            text,
+        });
+        false
+    }
+
+    fn transaction(&mut self, chain: &Chain, at_ns: u64, record: &TxRecord) {
+        *self.storage_paid.entry(record.address.clone()).or_default() += record.phases.storage_fee_nanoton;
+        let row = self.row(at_ns, record);
+        self.recorder.rows().transactions.push(row);
+        let incoming = record.in_message.as_deref();
+        if let Some(index) = incoming.and_then(|message| self.open.remove(&message.hash)) {
+            self.answer(at_ns, index, record);
+        }
+        match self.role(chain, &record.address) {
+            Some(ContractRole::Client | ContractRole::Worker) => {
+                for message in &record.out_messages {
+                    if let Some(claim) = claim(at_ns, message) {
+                        let mut rows = self.recorder.rows();
+                        self.open.insert(message.hash, rows.claims.len());
+                        rows.claims.push(claim);
+                    }
+                }
+            }
+            Some(ContractRole::Proxy) => {
+                let wallet = incoming.and_then(Message::from);
+                if let Some(name) = wallet.and_then(|wallet| self.proxies.get(wallet))
+                    && incoming.is_some_and(is_commit)
+                {
+                    self.recorder.moments.committed(name, at_ns);
+                }
+            }
+            _ => {}
+        }
+    }
+
+    /// A claim arrived at its proxy contract, or is back where it came from.
+    fn answer(&mut self, at_ns: u64, index: usize, record: &TxRecord) {
+        let mut rows = self.recorder.rows();
+        let Some(claim) = rows.claims.get_mut(index) else {
+            return;
+        };
+        if claim.answered_at_ns.is_some() {
+            claim.returned_at_ns = Some(at_ns);
+            return;
+        }
+        claim.answered_at_ns = Some(at_ns);
+        claim.is_refused = record.phases.aborted;
+        claim.paid_nanoton = record
+            .out_messages
+            .iter()
+            .filter(|message| message.op == Some(opcodes::PAYOUT))
+            .filter(|message| message.to().is_some_and(|to| raw(to) == claim.owner))
+            .map(|message| message.value_nanoton())
+            .sum();
+        if let Some(back) = record.out_messages.iter().find(|message| message.is_bounced()) {
+            self.open.insert(back.hash, index);
+        }
+    }
+
+    fn role(&self, chain: &Chain, address: &StdAddr) -> Option<ContractRole> {
+        let account = chain.account(address)?.account().ok()??;
+        match account.state {
+            AccountState::Active(state) => self.roles.get(state.code?.repr_hash()).copied(),
+            AccountState::Uninit | AccountState::Frozen(_) => None,
+        }
+    }
+
+    fn contract(&self, chain: &Chain, at_ns: u64, address: &StdAddr) -> Option<ContractState> {
+        let entry = chain.account(address)?;
+        let account = entry.account().ok()??;
+        let view = match account.state {
+            AccountState::Uninit => return None,
+            AccountState::Frozen(_) => ContractView::Frozen,
+            AccountState::Active(state) => {
+                let role = self.roles.get(state.code?.repr_hash())?;
+                let data = state.data.unwrap_or_default();
+                self.view(*role, address, &data)?
+            }
+        };
+        Some(ContractState {
+            at_ns,
+            unix_s: chain.now_unix_s(),
+            address: raw(address),
+            coins_nanoton: entry.balance_nanoton,
+            storage_paid_nanoton: self.storage_paid.get(address).copied().unwrap_or(0),
+            view,
+        })
+    }
+
+    /// What a contract's data says; `None` if no proxy contract would take this account for one of its own.
+    fn view(&self, role: ContractRole, address: &StdAddr, data: &Cell) -> Option<ContractView> {
+        let codes = self.codes.contracts();
+        match role {
+            ContractRole::Root | ContractRole::Wallet => None,
+            ContractRole::Proxy => Some(match ProxyStorage::parse(data) {
+                Err(_) => ContractView::Unreadable,
+                Ok(proxy) => ContractView::Proxy {
+                    state: proxy.state.number(),
+                    share_nanoton: proxy.balance_nanoton,
+                    stake_nanoton: proxy.stake_nanoton,
+                    unlock_unix_s: proxy.unlock_ts,
+                    delay_s: proxy.params.proxy_delay_s,
+                },
+            }),
+            ContractRole::Client => match ClientStorage::parse(data) {
+                Err(_) => Some(ContractView::Unreadable),
+                Ok(client) => {
+                    let derived = client_address(codes, &client.params, &client.proxy, &client.owner);
+                    (derived == from_std(address)).then(|| ContractView::Client {
+                        proxy: client.proxy.address.to_string(),
+                        state: client.state.number(),
+                        balance_nanoton: client.balance_nanoton,
+                        tokens: client.tokens_used,
+                        price_nanoton: client.params.prices.price_per_token_nanoton,
+                        unlock_unix_s: client.unlock_ts,
+                        delay_s: client.params.client_delay_s,
+                    })
+                }
+            },
+            ContractRole::Worker => match WorkerStorage::parse(data) {
+                Err(_) => Some(ContractView::Unreadable),
+                Ok(worker) => {
+                    let derived = worker_address(codes, &worker.params, &worker.proxy, &worker.owner);
+                    (derived == from_std(address)).then(|| ContractView::Worker {
+                        proxy: worker.proxy.address.to_string(),
+                        state: worker.state.number(),
+                        tokens: worker.tokens,
+                        price_nanoton: worker.params.prices.price_per_token_nanoton,
+                    })
+                }
+            },
+        }
+    }
+
+    fn row(&self, at_ns: u64, record: &TxRecord) -> ChainTransaction {
+        let incoming = record.in_message.as_deref();
+        let fees = FeeSplit::of(record);
+        let [old_price_nanoton, new_price_nanoton] =
+            [&self.prices[0], &self.prices[1]].map(|prices| price(prices, record));
+        ChainTransaction {
+            at_ns,
+            account: raw(&record.address),
+            lt: record.lt,
+            hash: hex(&record.hash.0),
+            source: incoming.and_then(|message| Some(raw(message.from()?))),
+            op: incoming.and_then(|message| message.op),
+            is_bounced: incoming.is_some_and(Message::is_bounced),
+            value_nanoton: incoming.map_or(0, Message::value_nanoton),
+            sent_nanoton: record.out_messages.iter().map(|message| message.value_nanoton()).sum(),
+            is_success: !record.phases.aborted,
+            exit_code: record.phases.exit_code,
+            action_code: record.phases.action_code,
+            gas_used: record.phases.gas_used,
+            fees_nanoton: fees.total_nanoton(),
+            gas_fee_nanoton: fees.compute_nanoton,
+            message_fee_nanoton: fees.import_nanoton + fees.action_nanoton + fees.forward_nanoton,
+            storage_fee_nanoton: fees.storage_nanoton,
+            old_price_nanoton,
+            new_price_nanoton,
+        }
+    }
+}
+
+/// Raw form of an address.
+pub(crate) fn raw(address: &StdAddr) -> String {
+    from_std(address).to_string()
+}
+
+fn is_commit(message: &Message) -> bool {
+    message.op == Some(opcodes::DO_NOT_PROCESS)
+        && body_of(message)
+            .ok()
+            .and_then(|body| Notice::parse(&body).ok().flatten())
+            .is_some_and(|notice| matches!(notice, Notice::StateCommit { .. }))
+}
+
+/// What the gas of a transaction and the messages that it sent cost at some prices.
+fn price(prices: &FeeSchedule, record: &TxRecord) -> u128 {
+    let gas = match record.phases.exit_code {
+        Some(_) => prices.gas.compute_gas_fee(record.phases.gas_used).into_inner(),
+        // The machine did not run.
+        None => 0,
+    };
+    let sent = record
+        .out_messages
+        .iter()
+        .map(|message| prices.forward.compute_fwd_fee(size(&message.cell)).into_inner());
+    let imported = record
+        .in_message
+        .iter()
+        .filter(|message| message.from().is_none())
+        .map(|message| prices.forward.compute_fwd_fee(size(&message.cell)).into_inner());
+    gas + sent.chain(imported).sum::<u128>()
+}
+
+/// Different cells of a message below its root, and their bits: what forwarding is paid for.
+fn size(message: &Cell) -> CellTreeStats {
+    let mut seen: BTreeSet<CellHash> = BTreeSet::new();
+    let mut stats = CellTreeStats {
+        bit_count: 0,
+        cell_count: 0,
+    };
+    let mut left: Vec<Cell> = message.references().cloned().collect();
+    while let Some(cell) = left.pop() {
+        if seen.insert(*cell.repr_hash()) {
+            stats.bit_count += u64::from(cell.bit_len());
+            stats.cell_count += 1;
+            left.extend(cell.references().cloned());
+        }
+    }
+    stats
+}
+
+/// The claim that a message of an account carries to its proxy contract, if it carries one.
+fn claim(at_ns: u64, message: &Message) -> Option<Claim> {
+    let (from, to) = (message.from()?, message.to()?);
+    let claim = |owner: &Address, kind, deposit: u128, due: u128, tokens: u128| Claim {
+        at_ns,
+        account: raw(from),
+        proxy: raw(to),
+        owner: owner.to_string(),
+        kind,
+        deposit_nanoton: deposit,
+        due_nanoton: due,
+        tokens_nanoton: tokens,
+        answered_at_ns: None,
+        is_refused: false,
+        paid_nanoton: 0,
+        returned_at_ns: None,
+    };
+    match ProxyMessage::parse(&body_of(message).ok()?).ok()? {
+        ProxyMessage::Worker {
+            owner,
+            payload: Some(WorkerPayout { to_pay, to_save, .. }),
+            ..
+        } => {
+            let (due, saved) = (to_pay.nanoton(), to_save.nanoton());
+            Some(claim(&owner, ClaimKind::Payout, 0, due, due + saved))
+        }
+        ProxyMessage::Client {
+            owner,
+            payload: Some(payload),
+            ..
+        } => match payload {
+            ClientPayload::TopUp { amount, .. } => Some(claim(&owner, ClaimKind::TopUp, amount.nanoton(), 0, 0)),
+            ClientPayload::RefundGranted { amount, .. } => {
+                Some(claim(&owner, ClaimKind::Refund, 0, amount.nanoton(), 0))
+            }
+            ClientPayload::RefundForce { amount, .. } => {
+                Some(claim(&owner, ClaimKind::ForcedRefund, 0, amount.nanoton(), 0))
+            }
+            ClientPayload::Settle { cost, refund, .. } => {
+                let (due, tokens) = (refund.nanoton(), cost.nanoton());
+                Some(claim(&owner, ClaimKind::Settle, 0, due, tokens))
+            }
+            ClientPayload::Register { .. } => None,
+        },
+        _ => None,
+    }
+}
