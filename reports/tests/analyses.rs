@@ -275,6 +275,8 @@ fn timelines_order_nodes_by_role_and_stages_by_time() {
 fn payments_are_summed_by_kind_proxy_and_counterparty() {
     let payment = |kind: &str, counterparty: &str, delta_tokens, nanoton| PaymentRow {
         at_ns: 0,
+        payer: counterparty.to_owned(),
+        payee: "p".to_owned(),
         proxy: "p".to_owned(),
         counterparty: counterparty.to_owned(),
         kind: kind.to_owned(),

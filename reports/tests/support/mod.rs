@@ -108,6 +108,8 @@ pub(crate) fn tables(seed: u64, requests: u64, failing: bool) -> Tables {
     }
     tables.payments.push(PaymentRow {
         at_ns: 590 * SECOND,
+        payer: "proxy-0".to_owned(),
+        payee: "worker-0".to_owned(),
         proxy: "proxy-0".to_owned(),
         counterparty: "worker-0".to_owned(),
         kind: "worker_payout".to_owned(),
@@ -284,6 +286,8 @@ fn request(
     if answered {
         tables.payments.push(PaymentRow {
             at_ns: last_ns,
+            payer: client.clone(),
+            payee: "proxy-0".to_owned(),
             proxy: "proxy-0".to_owned(),
             counterparty: client.clone(),
             kind: "client_charge".to_owned(),
