@@ -211,6 +211,8 @@ pub enum Damaged {
 pub struct HtmlReport {
     /// One self-contained file.
     pub html: String,
+    /// Verdicts, flows of coins and costs of operations as plain text.
+    pub text: String,
     /// Runs that are not in it: which and why, one line each.
     pub left_out: Vec<String>,
 }

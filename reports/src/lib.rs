@@ -10,6 +10,7 @@
 //! | [`stats`] | exact percentiles with confidence intervals, proportions, histograms |
 //! | [`analyses`] | latency, cost, observer view, timeline, verdicts, payments |
 //! | [`html`] | one self-contained HTML file from run stores |
+//! | [`text`] | flows of coins and costs of operations as plain text |
 
 pub mod analyses;
 mod format;
@@ -17,6 +18,7 @@ pub mod html;
 pub mod schema;
 pub mod stats;
 pub mod store;
+pub mod text;
 
 pub use html::{ReportOptions, render};
 pub use schema::{SCHEMA_VERSION, Tables};

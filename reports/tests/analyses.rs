@@ -10,6 +10,7 @@ mod support;
 use chrysalis_reports::analyses::{
     Choice, LatencyMetric, SuiteVerdict, TokenClass, choose_request, cost, latency, nanoton_per_million, observer_view,
     payments, runs, timeline, verdicts,
+    flows, operations,
 };
 use chrysalis_reports::schema::{
     AssertionClass, AssertionRow, AssertionVerdict, Direction, Observer, PacketRow, PartRow, PaymentRow, RequestRow,
@@ -390,4 +391,31 @@ fn runs_are_kept_apart() {
         (1, 2)
     );
     assert_eq!(summaries[1].client_pays_nanoton, 1_240);
+}
+
+#[test]
+fn flows_and_operations_of_the_chain_add_up() {
+    let run = store(support::tables(1, 12, false));
+    let flows = flows(std::slice::from_ref(&run));
+    let first = &flows[0];
+    assert_eq!(
+        (first.payer.as_str(), first.reason.as_str(), first.payee.as_str(), first.nanoton),
+        ("client-0 (wallet)", "ext_client_top_up", "client-0 at proxy-0 (client)", 15_700_000_000)
+    );
+    assert!(flows.is_sorted_by_key(|flow| std::cmp::Reverse(flow.nanoton)));
+    // Everything that arrived and every fee is in one flow, signatures in none.
+    let tables = run.tables();
+    let arrived = tables.payments.iter().filter(|row| row.proxy.is_empty());
+    let arrived: u128 = arrived.map(|row| u128::from(row.nanoton)).sum();
+    let fees: u128 = tables.transactions.iter().map(|row| u128::from(row.fees_nanoton)).sum();
+    assert_eq!(flows.iter().map(|flow| flow.nanoton).sum::<u128>(), arrived + fees);
+
+    let operations = operations(std::slice::from_ref(&run));
+    let charge = operations
+        .iter()
+        .find(|row| row.operation == "ext_client_charge_signed")
+        .unwrap();
+    assert_eq!((charge.part.as_str(), charge.count, charge.failed, charge.gas), ("client", 2, 1, 12_133));
+    assert_eq!(charge.old_price_nanoton, 12_133 * 400 + 800_000);
+    assert_eq!(operations.iter().map(|row| row.count).sum::<u64>(), 6);
 }

@@ -36,6 +36,15 @@ fn the_text_of_a_small_report() {
 }
 
 #[test]
+fn the_plain_text_of_a_small_report() {
+    let text = chrysalis_reports::text::render(&[run(3, 24, true)]);
+    insta::assert_snapshot!(text);
+    let text = chrysalis_reports::text::render(&[hostile_run()]);
+    let is_plain = |character: char| character == '\n' || !character.is_control();
+    assert!(text.chars().all(is_plain) && !text.contains('\u{202E}'));
+}
+
+#[test]
 fn equal_input_gives_equal_bytes() {
     let runs = suite();
     let first = report(&runs);
@@ -163,6 +172,21 @@ fn each_hostile_column_reaches_the_page_or_is_not_shown_at_all() {
     });
     check("payment.kind", &|t, x| {
         t.payments.iter_mut().for_each(|row| row.kind = x.to_owned());
+    });
+    check("payment.payer", &|t, x| {
+        t.payments.iter_mut().for_each(|row| row.payer = x.to_owned());
+    });
+    check("payment.payee", &|t, x| {
+        t.payments.iter_mut().for_each(|row| row.payee = x.to_owned());
+    });
+    check("transaction.account", &|t, x| {
+        t.transactions.iter_mut().for_each(|row| row.account = x.to_owned());
+    });
+    check("transaction.part", &|t, x| {
+        t.transactions.iter_mut().for_each(|row| row.part = x.to_owned());
+    });
+    check("transaction.operation", &|t, x| {
+        t.transactions.iter_mut().for_each(|row| row.operation = x.to_owned());
     });
     check("payment.proxy", &|t, x| {
         t.payments.iter_mut().for_each(|row| row.proxy = x.to_owned());
@@ -419,6 +443,10 @@ fn extremes_do_not_disturb_it() {
     }
     for row in &mut extreme.payments {
         (row.tokens, row.delta_tokens, row.nanoton) = (u64::MAX, i64::MIN, u64::MAX);
+    }
+    for row in &mut extreme.transactions {
+        (row.fees_nanoton, row.gas_used) = (u64::MAX, u64::MAX);
+        (row.old_price_nanoton, row.new_price_nanoton) = (u64::MAX, u64::MAX);
     }
     extreme.faults.iter_mut().for_each(|row| row.at_ns = u64::MAX);
     extreme.prices.iter_mut().for_each(|row| row.nanoton = u64::MAX);

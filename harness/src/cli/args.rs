@@ -254,6 +254,9 @@ pub struct Report {
     /// Where to write it; `-` is stdout.
     #[arg(long, value_name = "FILE", default_value = "report.html", value_hint = ValueHint::FilePath)]
     pub html: PathBuf,
+    /// Where to write flows of coins and costs of operations as plain text; `-` is stdout.
+    #[arg(long, value_name = "FILE", value_hint = ValueHint::FilePath)]
+    pub text: Option<PathBuf>,
 }
 
 /// Options of `bench`.

@@ -193,6 +193,9 @@ pub fn report(
             error,
         })?;
     write(host, &command.html, &made.html)?;
+    if let Some(file) = &command.text {
+        write(host, file, &made.text)?;
+    }
     for line in &made.left_out {
         host.say(&format!("left out: {}", printable(line)));
     }

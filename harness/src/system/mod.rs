@@ -65,7 +65,8 @@ impl Report for System {
             ..html::ReportOptions::default()
         };
         let html = html::render(&stores, &options);
-        Ok(HtmlReport { html, left_out })
+        let text = chrysalis_reports::text::render(&stores);
+        Ok(HtmlReport { html, text, left_out })
     }
 }
 

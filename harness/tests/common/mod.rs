@@ -212,7 +212,8 @@ impl Report for Others {
             return Err(ServiceError::Input(left_out.join("\n")));
         }
         let html = format!("<!doctype html>{} runs", runs.len() - left_out.len());
-        Ok(HtmlReport { html, left_out })
+        let text = String::new();
+        Ok(HtmlReport { html, text, left_out })
     }
 }
 

@@ -9,6 +9,7 @@ use std::collections::BTreeMap;
 use chrysalis_reports::schema::{
     AssertionClass, AssertionRow, AssertionVerdict, AttestationRow, AttestationVerdict, Direction, FaultRow, Observer,
     PacketRow, PartRow, PaymentRow, PriceRow, RequestRow, RequestStatus, Role, SpanRow, Tables,
+    TransactionRow,
 };
 use chrysalis_reports::{RunDescription, RunVerdict};
 
@@ -118,8 +119,62 @@ pub(crate) fn tables(seed: u64, requests: u64, failing: bool) -> Tables {
         nanoton: account * FEE_NANOTON,
         request_id: None,
     });
+    chain(&mut tables);
     assertions(&mut tables, seed, failing);
     tables
+}
+
+/// A top-up on its way from wallet to pool, a charge, and one that the contract refuses.
+fn chain(tables: &mut Tables) {
+    let wallet = "client-0 (wallet)";
+    let (account, pool) = ("client-0 at proxy-0 (client)", "pool of proxy-0");
+    let operations = [
+        (wallet, "wallet", None, "external", 0, 3_000, Some(0)),
+        (account, "client", Some(wallet), "ext_client_top_up", 15_700_000_000, 7_137, Some(0)),
+        (pool, "proxy", Some(account), "client_proxy_request", 15_699_000_000, 8_447, Some(0)),
+        (account, "client", Some(wallet), "ext_client_charge_signed", 700_000_000, 10_133, Some(0)),
+        (account, "client", Some(wallet), "ext_client_charge_signed", 700_000_000, 2_000, Some(1_000)),
+        (account, "client", Some(pool), "bounced", 12_000, 0, None),
+    ];
+    for (number, (account, part, source, operation, value_nanoton, gas_used, exit_code)) in (1..).zip(operations) {
+        let at_ns = number * 2 * SECOND;
+        tables.transactions.push(TransactionRow {
+            at_ns,
+            account: account.to_owned(),
+            part: part.to_owned(),
+            address: format!("0:{number:064x}"),
+            lt: number * 1_000_000,
+            hash: format!("{:064x}", number * 7),
+            source: source.map(str::to_owned),
+            operation: operation.to_owned(),
+            value_nanoton,
+            sent_nanoton: value_nanoton.saturating_sub(1_000_000),
+            is_success: exit_code == Some(0),
+            exit_code,
+            action_code: exit_code.filter(|code| *code == 0),
+            gas_used,
+            fees_nanoton: gas_used * 67 + 90_000,
+            gas_fee_nanoton: gas_used * 67,
+            message_fee_nanoton: 89_990,
+            storage_fee_nanoton: 10,
+            old_price_nanoton: gas_used * 400 + 400_000,
+            new_price_nanoton: gas_used * 67 + 66_667,
+        });
+        if let Some(source) = source {
+            tables.payments.push(PaymentRow {
+                at_ns,
+                payer: source.to_owned(),
+                payee: account.to_owned(),
+                proxy: String::new(),
+                counterparty: String::new(),
+                kind: operation.to_owned(),
+                tokens: 0,
+                delta_tokens: 0,
+                nanoton: value_nanoton,
+                request_id: None,
+            });
+        }
+    }
 }
 
 fn attestations(tables: &mut Tables) {
@@ -437,6 +492,8 @@ pub(crate) fn hostile(mut tables: Tables) -> Tables {
         [from_node, to_node, kind, tap].into_iter().for_each(taint);
     }
     for PaymentRow {
+        payer,
+        payee,
         proxy,
         counterparty,
         kind,
@@ -444,8 +501,21 @@ pub(crate) fn hostile(mut tables: Tables) -> Tables {
         ..
     } in &mut tables.payments
     {
-        [proxy, counterparty, kind].into_iter().for_each(taint);
+        [payer, payee, proxy, counterparty, kind].into_iter().for_each(taint);
         taint_optional(request_id);
+    }
+    for TransactionRow {
+        account,
+        part,
+        address,
+        hash,
+        source,
+        operation,
+        ..
+    } in &mut tables.transactions
+    {
+        [account, part, address, hash, operation].into_iter().for_each(taint);
+        taint_optional(source);
     }
     for AttestationRow {
         verifier,

@@ -476,4 +476,6 @@ fn nodes_ran(plan: &Plan, rows: &Rows) -> Checked {
 }
 
 #[cfg(test)]
+mod seen_tests;
+#[cfg(test)]
 mod tests;
