@@ -159,7 +159,11 @@ const BAD: &[(&str, Code, &str)] = &[
     ("settlement-two-contracts", Code::Contradiction, "proxy-1 }"),
     ("settlement-account-without-proxy", Code::MissingKey, "{ account"),
     ("settlement-no-operation", Code::MissingKey, "{ at: 1s }"),
-    ("settlement-two-operations", Code::Contradiction, "{ proxy: proxy-1 } }] }"),
+    (
+        "settlement-two-operations",
+        Code::Contradiction,
+        "{ proxy: proxy-1 } }] }",
+    ),
     ("settlement-worker-as-client", Code::UnknownNode, "worker-1"),
     ("settlement-fee-above-price", Code::FeeAbovePrice, "9 nanoTON"),
     ("settlement-nothing-added", Code::Zero, "0 TON"),

@@ -33,7 +33,13 @@ pub fn render(runs: &[RunStore]) -> String {
             ]
         })
         .collect();
-    table(&mut text, "Coins on the chain", ["payer", "for", "payee", "messages", "TON"], 3, &flows);
+    table(
+        &mut text,
+        "Coins on the chain",
+        ["payer", "for", "payee", "messages", "TON"],
+        3,
+        &flows,
+    );
     let operations: Vec<[String; 8]> = analyses::operations(runs)
         .iter()
         .map(|row| {
@@ -50,8 +56,23 @@ pub fn render(runs: &[RunStore]) -> String {
             ]
         })
         .collect();
-    let heads = ["operation", "at", "count", "failed", "gas", "paid, nanoTON", "until April 2026", "since then"];
-    table(&mut text, "Operations, means for each transaction", heads, 2, &operations);
+    let heads = [
+        "operation",
+        "at",
+        "count",
+        "failed",
+        "gas",
+        "paid, nanoTON",
+        "until April 2026",
+        "since then",
+    ];
+    table(
+        &mut text,
+        "Operations, means for each transaction",
+        heads,
+        2,
+        &operations,
+    );
     text
 }
 

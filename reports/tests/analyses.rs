@@ -8,9 +8,8 @@
 mod support;
 
 use chrysalis_reports::analyses::{
-    Choice, LatencyMetric, SuiteVerdict, TokenClass, choose_request, cost, latency, nanoton_per_million, observer_view,
-    payments, runs, timeline, verdicts,
-    flows, operations,
+    Choice, LatencyMetric, SuiteVerdict, TokenClass, choose_request, cost, flows, latency, nanoton_per_million,
+    observer_view, operations, payments, runs, timeline, verdicts,
 };
 use chrysalis_reports::schema::{
     AssertionClass, AssertionRow, AssertionVerdict, Direction, Observer, PacketRow, PartRow, PaymentRow, RequestRow,
@@ -399,8 +398,18 @@ fn flows_and_operations_of_the_chain_add_up() {
     let flows = flows(std::slice::from_ref(&run));
     let first = &flows[0];
     assert_eq!(
-        (first.payer.as_str(), first.reason.as_str(), first.payee.as_str(), first.nanoton),
-        ("client-0 (wallet)", "ext_client_top_up", "client-0 at proxy-0 (client)", 15_700_000_000)
+        (
+            first.payer.as_str(),
+            first.reason.as_str(),
+            first.payee.as_str(),
+            first.nanoton
+        ),
+        (
+            "client-0 (wallet)",
+            "ext_client_top_up",
+            "client-0 at proxy-0 (client)",
+            15_700_000_000
+        )
     );
     assert!(flows.is_sorted_by_key(|flow| std::cmp::Reverse(flow.nanoton)));
     // Everything that arrived and every fee is in one flow, signatures in none.
@@ -415,7 +424,10 @@ fn flows_and_operations_of_the_chain_add_up() {
         .iter()
         .find(|row| row.operation == "ext_client_charge_signed")
         .unwrap();
-    assert_eq!((charge.part.as_str(), charge.count, charge.failed, charge.gas), ("client", 2, 1, 12_133));
+    assert_eq!(
+        (charge.part.as_str(), charge.count, charge.failed, charge.gas),
+        ("client", 2, 1, 12_133)
+    );
     assert_eq!(charge.old_price_nanoton, 12_133 * 400 + 800_000);
     assert_eq!(operations.iter().map(|row| row.count).sum::<u64>(), 6);
 }

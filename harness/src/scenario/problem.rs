@@ -177,7 +177,7 @@ pub enum Problem {
         advice: &'static str,
     },
     /// A fault that does nothing.
-    #[error("this fault has no action")]
+    #[error("this entry does nothing")]
     NoAction {
         /// The actions.
         known: &'static [&'static str],
@@ -348,6 +348,9 @@ impl Problem {
             Self::MultipleDocuments => Some("put it into a file of its own".to_owned()),
             Self::NothingToCheck { why, .. } => Some((*why).to_owned()),
             Self::NeedsChain { .. } => Some("add the section `settlement`; `settlement: {}` is a chain with all defaults".to_owned()),
+            Self::Attacks { .. } => Some(
+                "with `settlement.attacks`, and only then, write `reference: { attacks: seen }` and `hardened: { attacks: never }` under `expect`".to_owned(),
+            ),
             Self::NothingExpected => Some("name a property or a bound under `expect`".to_owned()),
             _ => None,
         }

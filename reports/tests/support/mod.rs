@@ -8,8 +8,7 @@ use std::collections::BTreeMap;
 
 use chrysalis_reports::schema::{
     AssertionClass, AssertionRow, AssertionVerdict, AttestationRow, AttestationVerdict, Direction, FaultRow, Observer,
-    PacketRow, PartRow, PaymentRow, PriceRow, RequestRow, RequestStatus, Role, SpanRow, Tables,
-    TransactionRow,
+    PacketRow, PartRow, PaymentRow, PriceRow, RequestRow, RequestStatus, Role, SpanRow, Tables, TransactionRow,
 };
 use chrysalis_reports::{RunDescription, RunVerdict};
 
@@ -130,10 +129,42 @@ fn chain(tables: &mut Tables) {
     let (account, pool) = ("client-0 at proxy-0 (client)", "pool of proxy-0");
     let operations = [
         (wallet, "wallet", None, "external", 0, 3_000, Some(0)),
-        (account, "client", Some(wallet), "ext_client_top_up", 15_700_000_000, 7_137, Some(0)),
-        (pool, "proxy", Some(account), "client_proxy_request", 15_699_000_000, 8_447, Some(0)),
-        (account, "client", Some(wallet), "ext_client_charge_signed", 700_000_000, 10_133, Some(0)),
-        (account, "client", Some(wallet), "ext_client_charge_signed", 700_000_000, 2_000, Some(1_000)),
+        (
+            account,
+            "client",
+            Some(wallet),
+            "ext_client_top_up",
+            15_700_000_000,
+            7_137,
+            Some(0),
+        ),
+        (
+            pool,
+            "proxy",
+            Some(account),
+            "client_proxy_request",
+            15_699_000_000,
+            8_447,
+            Some(0),
+        ),
+        (
+            account,
+            "client",
+            Some(wallet),
+            "ext_client_charge_signed",
+            700_000_000,
+            10_133,
+            Some(0),
+        ),
+        (
+            account,
+            "client",
+            Some(wallet),
+            "ext_client_charge_signed",
+            700_000_000,
+            2_000,
+            Some(1_000),
+        ),
         (account, "client", Some(pool), "bounced", 12_000, 0, None),
     ];
     for (number, (account, part, source, operation, value_nanoton, gas_used, exit_code)) in (1..).zip(operations) {

@@ -199,4 +199,3 @@ fn body_of(message: &Message) -> Result<Cell, CellError> {
 fn transaction(record: &TxRecord) -> Result<TransactionView, ChainError> {
     TransactionView::parse(&record.cell, &from_std(&record.address)).map_err(unreadable)
 }
-

@@ -336,8 +336,14 @@ impl Deployment {
             unique_id: 13,
             is_test: true,
             prices,
-            proxy_delay_s: plan.settlement.as_ref().map_or(86_400, |settlement| settlement.proxy_delay_s),
-            client_delay_s: plan.settlement.as_ref().map_or(43_200, |settlement| settlement.client_delay_s),
+            proxy_delay_s: plan
+                .settlement
+                .as_ref()
+                .map_or(86_400, |settlement| settlement.proxy_delay_s),
+            client_delay_s: plan
+                .settlement
+                .as_ref()
+                .map_or(43_200, |settlement| settlement.client_delay_s),
             min_proxy_stake_nanoton: plan
                 .settlement
                 .as_ref()

@@ -47,10 +47,7 @@ impl Moments {
     /// A proxy signed for this many tokens of a contract. A bill that says what an earlier one said is no moment.
     pub(crate) fn signed(&self, node: &str, contract: &str, tokens: u64, at_ns: u64) {
         let mut known = self.lock();
-        let largest = known
-            .signed
-            .entry((node.to_owned(), contract.to_owned()))
-            .or_default();
+        let largest = known.signed.entry((node.to_owned(), contract.to_owned())).or_default();
         if tokens > *largest {
             *largest = tokens;
             known.ring(node, Moment::Signed, at_ns);

@@ -285,9 +285,7 @@ fn property(
     let checked = match name {
         // Where proxies go over to other contracts, a signature says nothing about those before it.
         "conservation-of-coins" if settlement::changes_prices(plan) => settlement::conservation(rows),
-        "conservation-of-coins" => {
-            coins::conservation(plan, facts, requests, rows).and(settlement::conservation(rows))
-        }
+        "conservation-of-coins" => coins::conservation(plan, facts, requests, rows).and(settlement::conservation(rows)),
         "honest-party-never-loses" => honest_party(rows).and(settlement::honest_claims(plan, facts, rows)),
         "monotonic-tokens" => monotonic(rows).and(settlement::monotonic(plan, rows)),
         "pool-covers-clients" => settlement::pool_covers(plan, facts, requests, rows),

@@ -218,7 +218,10 @@ impl Assembly {
 
     /// Lets the chain make its blocks, if there is one. Dropping the result stops it.
     fn start_chain(&self) -> Option<AbortOnDrop> {
-        let chain = self.deployment.onchain()?.keep_going(self.sim.env(), self.recorder.clone());
+        let chain = self
+            .deployment
+            .onchain()?
+            .keep_going(self.sim.env(), self.recorder.clone());
         let (env, recorder) = (self.sim.env(), self.recorder.clone());
         let controller = env.clone();
         let task = env.spawn("controller: chain", async move {

@@ -103,7 +103,9 @@ fn attacked(contracts: ContractBuild) -> Plan {
     let mut plan = plan(contracts);
     let works = contracts == ContractBuild::Reference;
     plan.users[0].requests.truncate(1);
-    plan.users[0].requests.push(common::request(590_000, "Still there?", false));
+    plan.users[0]
+        .requests
+        .push(common::request(590_000, "Still there?", false));
     plan.expectations.push(Expectation::Attack { works });
     if let Some(settlement) = &mut plan.settlement {
         settlement.proxy_delay_s = 120;
@@ -136,7 +138,11 @@ fn each_attack_works_on_the_reference_and_none_on_hardened_contracts() {
 
     let mut reference = attacked(ContractBuild::Reference);
     reference.expectations = vec![Expectation::Attack { works: true }];
-    let seen = ["pool-covers-clients", "every-bounce-accounted", "honest-party-never-loses"];
+    let seen = [
+        "pool-covers-clients",
+        "every-bounce-accounted",
+        "honest-party-never-loses",
+    ];
     reference
         .expectations
         .extend(seen.map(|name| Expectation::Violated { name: name.into() }));

@@ -49,11 +49,13 @@ impl Scalar for OperationName {
     fn parse(text: &str) -> Result<Self, ScalarError> {
         let known = || opcodes::ALL.iter();
         let found = known().find(|(_, _, name)| *name == text.trim());
-        found.map(|(code, ..)| Self(*code)).ok_or_else(|| ScalarError::UnknownChoice {
-            what: Self::WHAT,
-            text: shown(text),
-            choices: known().map(|(_, _, name)| *name).collect(),
-        })
+        found
+            .map(|(code, ..)| Self(*code))
+            .ok_or_else(|| ScalarError::UnknownChoice {
+                what: Self::WHAT,
+                text: shown(text),
+                choices: known().map(|(_, _, name)| *name).collect(),
+            })
     }
 
     fn words() -> Option<Vec<&'static str>> {
@@ -74,11 +76,8 @@ impl Words for FaultWord {
 
 impl Words for ViewWord {
     const WHAT: &'static str = "a state of the chain";
-    const WORDS: &'static [(&'static str, Self)] = &[
-        ("latest", Self::Latest),
-        ("final", Self::Final),
-        ("stale", Self::Stale),
-    ];
+    const WORDS: &'static [(&'static str, Self)] =
+        &[("latest", Self::Latest), ("final", Self::Final), ("stale", Self::Stale)];
     const EXAMPLES: &'static [&'static str] = &["latest", "final", "stale"];
 }
 

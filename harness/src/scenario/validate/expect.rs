@@ -195,7 +195,10 @@ fn attacks(cx: &Context<'_>, key: &At<ExpectFile>, settlement: Option<&Settlemen
         match (has_attacks, bound) {
             (true, None) => {
                 let why = "the scenario has attacks, and does not say for both profiles what becomes of them";
-                return cx.fail(profile.given().map_or(key.position, |at| at.position), Problem::Attacks { why });
+                return cx.fail(
+                    profile.given().map_or(key.position, |at| at.position),
+                    Problem::Attacks { why },
+                );
             }
             (false, Some(bound)) => {
                 let why = "the scenario has no attacks";

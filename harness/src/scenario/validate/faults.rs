@@ -199,7 +199,9 @@ fn action(cx: &Context<'_>, file: &FaultFile, position: Position, world: &World)
         return Ok(ActionTemplate::KillAt {
             node: node(&kill.node, *position)?,
             moment: cx.read_required(&kill.moment, "moment", *position)?.0,
-            restart_after: cx.read_required(&kill.restart_after, "restart_after", *position)?.into(),
+            restart_after: cx
+                .read_required(&kill.restart_after, "restart_after", *position)?
+                .into(),
         });
     }
     cx.fail(position, Problem::NoAction { known: ACTIONS })

@@ -3,8 +3,8 @@
 use std::collections::BTreeMap;
 
 use chrysalis_world::plan::{
-    ChainFaults, CongestionPlan, ContractName, ExternalFaultKind, ExternalFaultPlan, FeeChange, FeePlan, LieKind, LiePlan,
-    MissedSlotsPlan, Operation, Producer, ReaderPlan, SettlementPlan, SlowFinalityPlan, ViewPlan,
+    ChainFaults, CongestionPlan, ContractName, ExternalFaultKind, ExternalFaultPlan, FeeChange, FeePlan, LieKind,
+    LiePlan, MissedSlotsPlan, Operation, Producer, ReaderPlan, SettlementPlan, SlowFinalityPlan, ViewPlan,
 };
 
 use super::context::Context;
@@ -323,11 +323,17 @@ impl Chain<'_> {
             return cx.fail(*place, Problem::Contradiction { key, other, advice });
         }
         if let Some(At { value, position }) = file.withdraw.given() {
-            let (client, proxy) = (self.client(&value.client, *position)?, self.proxy(&value.proxy, *position)?);
+            let (client, proxy) = (
+                self.client(&value.client, *position)?,
+                self.proxy(&value.proxy, *position)?,
+            );
             return Ok(Operation::Withdraw { client, proxy });
         }
         if let Some(At { value, position }) = file.request_refund.given() {
-            let (client, proxy) = (self.client(&value.client, *position)?, self.proxy(&value.proxy, *position)?);
+            let (client, proxy) = (
+                self.client(&value.client, *position)?,
+                self.proxy(&value.proxy, *position)?,
+            );
             return Ok(Operation::RequestRefund { client, proxy });
         }
         if let Some(At { value, position }) = file.top_up.given() {
@@ -407,7 +413,11 @@ pub(super) fn contract(
         if let Some(other) = file.account.given().or(file.proxy.given()) {
             let problem = Problem::Contradiction {
                 key: "wallet",
-                other: if file.account.given().is_some() { "account" } else { "proxy" },
+                other: if file.account.given().is_some() {
+                    "account"
+                } else {
+                    "proxy"
+                },
                 advice: "a contract is one of a wallet, a proxy, and an account at a proxy",
             };
             return cx.fail(other.position.max(wallet.position), problem);

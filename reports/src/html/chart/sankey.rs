@@ -53,8 +53,16 @@ pub(in crate::html) fn sankey(words: &Words<'_>, ribbons: &[Ribbon]) -> Option<S
             column.entry(name).or_default().amount += ribbon.amount;
         }
     }
-    let gaps = columns.iter().map(|column| column.len().saturating_sub(1)).max().unwrap_or(0);
-    let room = u128::from(HEIGHT.saturating_sub(2 * MARGIN + GAP * u32::try_from(gaps).unwrap_or(0)).max(1));
+    let gaps = columns
+        .iter()
+        .map(|column| column.len().saturating_sub(1))
+        .max()
+        .unwrap_or(0);
+    let room = u128::from(
+        HEIGHT
+            .saturating_sub(2 * MARGIN + GAP * u32::try_from(gaps).unwrap_or(0))
+            .max(1),
+    );
     let thickness = |amount: u128| {
         // Shares are computed in millionths first: amounts may be as large as all coins there are.
         let share = amount.saturating_mul(1_000_000) / total;

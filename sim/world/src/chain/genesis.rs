@@ -30,11 +30,7 @@ pub(super) fn genesis(
     seed: [u8; 32],
     wallet: impl Fn(&str) -> StdAddr,
 ) -> Result<Genesis, ConfigError> {
-    let mut genesis = Genesis::with_config(Config::from_fees(
-        &schedule(plan.fees),
-        DEFAULT_VERSION,
-        start_unix_s,
-    )?);
+    let mut genesis = Genesis::with_config(Config::from_fees(&schedule(plan.fees), DEFAULT_VERSION, start_unix_s)?);
     genesis.start_unix_s = start_unix_s;
     genesis.seed = seed;
     for change in &plan.fee_changes {

@@ -120,13 +120,11 @@ impl OnChain {
             balance_nanoton: ROOT_NANOTON,
             state: Some(state_init(init.code().clone(), init.data().clone())),
         });
-        genesis
-            .accounts
-            .extend(wallets.values().map(|address| GenesisAccount {
-                address: to_std(address),
-                balance_nanoton: settlement.wallet_nanoton.into(),
-                state: None,
-            }));
+        genesis.accounts.extend(wallets.values().map(|address| GenesisAccount {
+            address: to_std(address),
+            balance_nanoton: settlement.wallet_nanoton.into(),
+            state: None,
+        }));
         for owner in owners(plan, settlement) {
             genesis.accounts.push(GenesisAccount {
                 address: owner_wallet(&owner)?.address().clone(),

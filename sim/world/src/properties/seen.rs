@@ -46,7 +46,11 @@ pub(super) fn attacks(plan: &Plan, rows: &Rows, works: bool) -> Vec<Assertion> {
                         Some(true) => format!("it worked: {}", attack.detail),
                         Some(false) => format!("it did not work: {}", attack.detail),
                     };
-                    let verdict = if is_as_expected { Verdict::Held } else { Verdict::Violated };
+                    let verdict = if is_as_expected {
+                        Verdict::Held
+                    } else {
+                        Verdict::Violated
+                    };
                     (verdict, detail, Some(attack.at_ns))
                 }
             };
@@ -102,7 +106,10 @@ pub(super) fn frozen(contract: &ContractName, facts: &Facts, rows: &Rows) -> Ass
 
 /// Contracts must have done this, as often as this at least.
 pub(super) fn operations(op: u32, at_least: u64, rows: &Rows) -> Assertion {
-    let done = rows.transactions.iter().filter(|row| row.op == Some(op) && row.is_success);
+    let done = rows
+        .transactions
+        .iter()
+        .filter(|row| row.op == Some(op) && row.is_success);
     let count = done.count();
     let name = opcodes::name(op).map_or_else(|| format!("operation {op:#010x}"), str::to_owned);
     let missing = (u64::try_from(count).unwrap_or(u64::MAX) < at_least)

@@ -33,10 +33,12 @@ pub(super) fn changes_prices(plan: &Plan) -> bool {
 /// has found nothing wrong with itself.
 pub(super) fn conservation(rows: &Rows) -> Checked {
     let wrong = rows.coins.iter().find_map(|coins| {
-        let found =
-            coins.balances_nanoton + coins.in_flight_nanoton + coins.fees_nanoton + coins.gone_nanoton;
+        let found = coins.balances_nanoton + coins.in_flight_nanoton + coins.fees_nanoton + coins.gone_nanoton;
         (found != coins.issued_nanoton).then(|| {
-            let text = format!("{found} nanoTON on the chain, which began with {}", coins.issued_nanoton);
+            let text = format!(
+                "{found} nanoTON on the chain, which began with {}",
+                coins.issued_nanoton
+            );
             Violation::at(coins.at_ns, text)
         })
     });
@@ -286,9 +288,7 @@ fn proxy_rule(before: (u8, u32), after: (u8, u32), unix_s: u32, delay_s: u32) ->
             (unlock != unix_s.saturating_add(delay_s)).then_some("the closing is not locked for the proxy's delay")
         }
         (CLOSING, CLOSING) => (unlock != old_unlock).then_some("the time to unlock was changed"),
-        (CLOSING, CLOSED) => {
-            (unix_s < old_unlock || unlock != 0).then_some("the proxy was closed before its time")
-        }
+        (CLOSING, CLOSED) => (unix_s < old_unlock || unlock != 0).then_some("the proxy was closed before its time"),
         // Both steps in one block.
         (NORMAL, CLOSED) if delay_s == 0 => None,
         (CLOSED, CLOSED) => (unlock != 0).then_some("a closed proxy has a time to unlock"),
@@ -346,11 +346,14 @@ fn unaccounted<'a>(plan: &Plan, rows: &'a Rows) -> Vec<Unaccounted<'a>> {
             } => {
                 let (old, old_tokens) = match before.map(|before| &before.view) {
                     Some(ContractView::Client {
-                        balance_nanoton, tokens, ..
+                        balance_nanoton,
+                        tokens,
+                        ..
                     }) => (*balance_nanoton, *tokens),
                     _ => (0, 0),
                 };
-                let sum = |claims: &[&Claim], of: fn(&Claim) -> u128| claims.iter().map(|claim| of(claim)).sum::<u128>();
+                let sum =
+                    |claims: &[&Claim], of: fn(&Claim) -> u128| claims.iter().map(|claim| of(claim)).sum::<u128>();
                 let deposit = |claim: &Claim| claim.deposit_nanoton;
                 let taken = |claim: &Claim| claim.due_nanoton + claim.tokens_nanoton;
                 // Charges of the reference's build carry no claim: they show in the counter alone.
@@ -362,8 +365,9 @@ fn unaccounted<'a>(plan: &Plan, rows: &'a Rows) -> Vec<Unaccounted<'a>> {
                 let plus = u128::from(old) + sum(&sent, deposit) + sum(back, taken);
                 let minus = sum(&sent, taken) + sum(back, deposit) + charged;
                 let expected = plus.saturating_sub(minus);
-                (u128::from(*balance_nanoton) != expected)
-                    .then(|| format!("a balance of {balance_nanoton} nanoTON where {expected} are left: a claim was refused"))
+                (u128::from(*balance_nanoton) != expected).then(|| {
+                    format!("a balance of {balance_nanoton} nanoTON where {expected} are left: a claim was refused")
+                })
             }
             _ => None,
         };

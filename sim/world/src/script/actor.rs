@@ -83,7 +83,10 @@ impl Reach {
     }
 
     async fn outcome(&self, hash: &HashBytes) -> Option<Vec<Arc<TxRecord>>> {
-        let give_up_ns = self.env.now_ns().saturating_add(u64::try_from(AGAIN.as_nanos()).unwrap_or(u64::MAX));
+        let give_up_ns = self
+            .env
+            .now_ns()
+            .saturating_add(u64::try_from(AGAIN.as_nanos()).unwrap_or(u64::MAX));
         loop {
             self.env.sleep(LOOK).await;
             let trace = self.chain.lock().trace(hash);

@@ -80,10 +80,15 @@ async fn top_up_while_closing(stage: &Stage) -> Result<End, ScriptError> {
     ];
     mallory.order(&both).await?;
     stage.top_up(&client, mallory, put).await?;
-    mallory.send(&client, CALL_NANOTON, stage.withdraw_body(mallory)).await?;
+    mallory
+        .send(&client, CALL_NANOTON, stage.withdraw_body(mallory))
+        .await?;
     let (gained, words) = gain(mallory, before);
     let short = stage.owed(&[&client, &other])?.saturating_sub(stage.pool());
-    Ok(End::new(gained > TON, format!("the client {words}; the pool is {} short", coins(short))))
+    Ok(End::new(
+        gained > TON,
+        format!("the client {words}; the pool is {} short", coins(short)),
+    ))
 }
 
 /// T2: the owner of a proxy closes it and takes what clients have in it.
@@ -100,7 +105,10 @@ async fn close_sweep(stage: &Stage) -> Result<End, ScriptError> {
         .await?;
     let ((taken, house_words), (refunded, _)) = (gain(house, before.0), gain(victim, before.1));
     let worked = taken > 40 * TON && refunded < TON;
-    let detail = format!("the proxy's owner {house_words}; the client was refunded {}", coins(refunded));
+    let detail = format!(
+        "the proxy's owner {house_words}; the client was refunded {}",
+        coins(refunded)
+    );
     Ok(End::new(worked, detail))
 }
 
@@ -116,7 +124,10 @@ async fn refund_without_stake(stage: &Stage) -> Result<End, ScriptError> {
     let forced = stage.request_refund(&client, victim).await?;
     forced.must_be_done_by(&client, "the forced refund")?;
     let (refunded, words) = gain(victim, before);
-    Ok(End::new(refunded < TON, format!("of a deposit of 15 TON, the client {words}")))
+    Ok(End::new(
+        refunded < TON,
+        format!("of a deposit of 15 TON, the client {words}"),
+    ))
 }
 
 /// T4: a worker's payout comes when the pool cannot pay, and is never paid, though the pool can pay later.
@@ -141,7 +152,10 @@ async fn lost_claim(stage: &Stage) -> Result<End, ScriptError> {
         .await?;
     let (paid, words) = gain(worker_owner, before);
     let owed = u128::from(tokens) * 16;
-    Ok(End::new(paid < owed, format!("of {} owed, the worker {words}", coins(owed))))
+    Ok(End::new(
+        paid < owed,
+        format!("of {} owed, the worker {words}", coins(owed)),
+    ))
 }
 
 /// T5: a client has used more than its balance, and the worker is paid all the same.

@@ -79,13 +79,25 @@ pub(super) async fn carry_out(
             let owner = Actor::new(&reach, proxy)?;
             let excesses = owner.address();
             let body = ProxyMessage::OwnerClose { query_id, excesses };
-            owned(&owner, &find(ContractName::Proxy(proxy.clone()))?, CALL_NANOTON, body.to_cell()).await
+            owned(
+                &owner,
+                &find(ContractName::Proxy(proxy.clone()))?,
+                CALL_NANOTON,
+                body.to_cell(),
+            )
+            .await
         }
         Operation::TakeShare { proxy } => {
             let owner = Actor::new(&reach, proxy)?;
             let excesses = owner.address();
             let body = ProxyMessage::Payout { query_id, excesses };
-            owned(&owner, &find(ContractName::Proxy(proxy.clone()))?, CALL_NANOTON, body.to_cell()).await
+            owned(
+                &owner,
+                &find(ContractName::Proxy(proxy.clone()))?,
+                CALL_NANOTON,
+                body.to_cell(),
+            )
+            .await
         }
         Operation::AddStake { proxy, amount_nanoton } => {
             let owner = Actor::new(&reach, proxy)?;
@@ -95,7 +107,13 @@ pub(super) async fn carry_out(
                 excesses: owner.address(),
             };
             let value = CALL_NANOTON + u128::from(*amount_nanoton);
-            owned(&owner, &find(ContractName::Proxy(proxy.clone()))?, value, body.to_cell()).await
+            owned(
+                &owner,
+                &find(ContractName::Proxy(proxy.clone()))?,
+                value,
+                body.to_cell(),
+            )
+            .await
         }
         Operation::ChangePrice {
             price_per_token_nanoton,

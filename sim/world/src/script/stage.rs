@@ -87,8 +87,7 @@ impl Stage {
         let key = proxy_key(&party_name(threat, "house"));
         let codes = onchain.codes;
         let (owner, public_key) = (house.address(), key.public());
-        let proxy_init =
-            contracts::proxy_init(codes.contracts(), &params, &owner, &public_key, &onchain.root_address);
+        let proxy_init = contracts::proxy_init(codes.contracts(), &params, &owner, &public_key, &onchain.root_address);
         let proxy = ProxyIdentity {
             address: proxy_init.address(),
             public_key,
