@@ -3,19 +3,22 @@
 //! Everything here follows from names in the plan, not from the seed: a node has the same key in every seed, so that
 //! certificates, quotes and their verdicts, all pure functions, are made once for thousands of runs ([`Workshop`]).
 
+mod evidence;
+mod facts;
+mod no_chain;
+
+pub(crate) use facts::Facts;
+pub use facts::{Account, AccountKind, Party};
+
+use evidence::Evidence;
+use no_chain::{StaticChain, StaticRegistrar};
+
 use crate::{
-    chain::{ADVERSARY, OnChain, PARTIES, nodes, owner_address, party_name},
-    plan::{AttestationPlan, BackendPlan, ContractName, Operation, Plan, TeeKind, TinySize},
+    chain::{OnChain, owner_address},
+    plan::{BackendPlan, ContractName, Operation, Plan, TinySize},
 };
-use chrysalis_attest::{
-    AllowList, Attester, CollateralStore, FakeTdxAttester, Identity, PeerPolicy, PeerVerifier, SimTdxAttester,
-    SimulationOnly, TdMeasurements, TrustAnchors, VerdictCache,
-    certificate::{IdentityKey, IssueError},
-    issue_cache::IssueCache,
-    policy::{AnchorError, AppraisalRules},
-    tdx::TdReport,
-};
-use chrysalis_env::{BoxFuture, Env};
+use chrysalis_attest::{VerdictCache, certificate::IssueError, issue_cache::IssueCache, policy::AnchorError};
+use chrysalis_env::Env;
 use chrysalis_inference::{
     Backend,
     service::{Machine, ServiceTime},
@@ -23,11 +26,9 @@ use chrysalis_inference::{
     tiny::{TinyBackend, TinyConfig, TinyModel, TinyOptions},
 };
 use chrysalis_node::{
-    client::{ClientChain, ClientSettings, Registrar},
-    proxy::{ChainSource, ProxyChain, ProxyLimits, ProxySettings},
-    secure::SecureLimits,
+    client::{ClientChain, ClientSettings},
+    proxy::{ProxyChain, ProxyLimits, ProxySettings},
     telemetry::Role,
-    trust::Trust,
     worker::{WorkerChain, WorkerSettings},
 };
 use chrysalis_settlement::{
@@ -39,14 +40,12 @@ use chrysalis_settlement::{
     onchain::storage::Registry,
     params::StructVersion,
 };
-use chrysalis_wire::proof_of_work::Difficulty;
 use sha2::{Digest, Sha256};
 use std::{
     collections::{BTreeMap, BTreeSet},
     net::SocketAddr,
     num::NonZeroU32,
     sync::{Arc, Mutex, PoisonError},
-    time::Duration,
 };
 
 /// Seed of the simulated TEE vendor: one for all runs, so that its certificates are made once.
@@ -126,67 +125,6 @@ impl Workshop {
     }
 }
 
-/// From a client's registration to the moment when its proxy sees it.
-const REGISTRATION: Duration = Duration::from_secs(5);
-
-/// Accounts as the chain would have them (part 2 replaces this).
-#[derive(Debug)]
-struct StaticChain {
-    clients: BTreeMap<Address, ClientChainState>,
-    /// Nonces by the client that registered them.
-    registered: Mutex<BTreeSet<(Address, u64)>>,
-}
-
-/// Registers nonces of one client.
-struct StaticRegistrar {
-    env: Env,
-    chain: Arc<StaticChain>,
-    owner: Address,
-}
-
-impl Registrar for StaticRegistrar {
-    fn register(&self, _client_contract: Address, nonce: u64) -> BoxFuture<'static, Result<(), String>> {
-        let (env, chain, owner) = (self.env.clone(), self.chain.clone(), self.owner);
-        Box::pin(async move {
-            let later = env.clone();
-            env.spawn("chain: registration", async move {
-                later.sleep(REGISTRATION).await;
-                chain
-                    .registered
-                    .lock()
-                    .unwrap_or_else(PoisonError::into_inner)
-                    .insert((owner, nonce));
-            });
-            Ok(())
-        })
-    }
-}
-
-impl ChainSource for StaticChain {
-    fn client(&self, owner: &Address) -> Option<ClientChainState> {
-        self.clients.get(owner).copied()
-    }
-
-    fn worker_tokens_paid(&self, _owner: &Address) -> u64 {
-        0
-    }
-
-    fn is_registered(&self, owner: &Address, nonce: u64) -> bool {
-        let registered = self.registered.lock().unwrap_or_else(PoisonError::into_inner);
-        registered.contains(&(*owner, nonce))
-    }
-}
-
-/// How nodes prove what they are, and to whom.
-struct Evidence {
-    attestation: AttestationPlan,
-    attested_policy: PeerPolicy,
-    verdicts: Arc<VerdictCache>,
-    issue: Arc<IssueCache>,
-    not_before_unix_s: u64,
-    limits: SecureLimits,
-}
-
 /// See the module.
 pub(crate) struct Deployment {
     pub(crate) plan: Arc<Plan>,
@@ -213,96 +151,6 @@ pub(crate) fn named_hash(kind: &str, name: &str) -> [u8; 32] {
 /// The account that belongs to a name.
 pub(crate) fn address_of(kind: &str, name: &str) -> Address {
     Address::new(0, named_hash(kind, name))
-}
-
-/// Which of a proxy's two kinds of accounts.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
-pub enum AccountKind {
-    /// Of a client, which is charged.
-    Client,
-    /// Of a worker, which is paid.
-    Worker,
-}
-
-/// Whose a contract is.
-#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
-pub struct Account {
-    /// Name of the proxy that keeps it.
-    pub proxy: String,
-    /// Of a client or a worker.
-    pub kind: AccountKind,
-    /// Name of the client or worker.
-    pub holder: String,
-    /// Address of the contract, raw form.
-    pub address: String,
-    /// Which prices it belongs to: 1 for those of the start, and one more for each change.
-    pub prices: u32,
-}
-
-/// What follows from a plan before anything runs, for those who judge what nodes report.
-#[derive(Debug, Clone, Default)]
-pub(crate) struct Facts {
-    /// Allowed images of proxies and of workers; `None` if there is no evidence.
-    pub(crate) images: Option<([u8; 32], [u8; 32])>,
-    /// Contracts by address.
-    pub(crate) accounts: BTreeMap<String, Account>,
-    /// Whether a signature waits for a commit of the ledger to a chain.
-    pub(crate) commits_to_chain: bool,
-    /// Who is behind each address of the chain that is known beforehand, by raw address.
-    pub(crate) parties: BTreeMap<String, Party>,
-}
-
-/// Who is behind an address.
-#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
-pub struct Party {
-    /// Whose it is: a node, `root`, or a party of an attack.
-    pub name: String,
-    /// What it is there: `root`, `owner`, `wallet`, `proxy`, `client`, `worker`.
-    pub part: &'static str,
-    /// At which proxy, for accounts.
-    pub proxy: Option<String>,
-    /// Which prices it belongs to: 1 for those of the start, and one more for each change. 0 for what has none.
-    pub prices: u32,
-    /// Whether it is an adversary of the plan.
-    pub is_adversary: bool,
-}
-
-impl Party {
-    fn new(name: &str, part: &'static str) -> Self {
-        Self {
-            name: name.to_owned(),
-            part,
-            proxy: None,
-            prices: 0,
-            is_adversary: false,
-        }
-    }
-
-    /// Whether a plan means this contract by a name: that of the prices of the start.
-    pub(crate) fn is_behind(&self, contract: &ContractName) -> bool {
-        let is = |part: &str, name: &str| self.part == part && self.name == name;
-        match contract {
-            ContractName::Root => is("root", "root"),
-            ContractName::Wallet(node) => is("wallet", node),
-            ContractName::Proxy(proxy) => is("proxy", proxy) && self.prices == 1,
-            ContractName::Account { holder, proxy } => {
-                let at = self.proxy.as_ref() == Some(proxy) && self.prices == 1;
-                at && (is("client", holder) || is("worker", holder))
-            }
-        }
-    }
-}
-
-impl Facts {
-    /// The image that peers of a kind must show; `None` if they show none.
-    pub(crate) fn allowed_image(&self, kind: &str) -> Option<[u8; 32]> {
-        let (proxy, worker) = self.images?;
-        match kind {
-            "proxy" => Some(proxy),
-            "worker" => Some(worker),
-            _ => None,
-        }
-    }
 }
 
 pub(crate) fn proxy_key(name: &str) -> SigningKey {
@@ -493,96 +341,6 @@ impl Deployment {
         }))
     }
 
-    pub(crate) fn facts(&self) -> Result<Facts, DeployError> {
-        let images = (self.plan.attestation.tee != TeeKind::None).then(|| {
-            let hash = |image| self.evidence.image_hash(image);
-            (hash(PROXY_IMAGE), hash(WORKER_IMAGE))
-        });
-        let mut accounts = BTreeMap::new();
-        let roots = self.roots();
-        let each = || (1..).zip(&roots);
-        let proxies = self.plan.proxies.iter().enumerate();
-        for ((index, proxy), (prices, root)) in proxies.flat_map(|proxy| each().map(move |root| (proxy, root))) {
-            let name = &proxy.node.name;
-            let uses = |chosen: &[usize]| chosen.is_empty() || chosen.contains(&index);
-            let clients = self.plan.clients.iter().filter(|client| uses(&client.proxies));
-            let clients = clients.map(|client| (AccountKind::Client, &client.node.name));
-            let workers = self.plan.workers.iter().filter(|worker| uses(&worker.proxies));
-            let workers = workers.map(|worker| (AccountKind::Worker, &worker.node.name));
-            for (kind, holder) in clients.chain(workers) {
-                let named = ContractName::Account {
-                    holder: holder.clone(),
-                    proxy: name.clone(),
-                };
-                if let Some(contract) = self.contract_at(root, &named)? {
-                    let account = Account {
-                        proxy: name.clone(),
-                        kind,
-                        holder: holder.clone(),
-                        address: contract.to_string(),
-                        prices,
-                    };
-                    accounts.insert(contract.to_wire(NETWORK), account);
-                }
-            }
-        }
-        Ok(Facts {
-            images,
-            parties: self.parties(&accounts)?,
-            accounts,
-            commits_to_chain: self.onchain.is_some(),
-        })
-    }
-
-    /// Who is behind the addresses of the chain.
-    fn parties(&self, accounts: &BTreeMap<String, Account>) -> Result<BTreeMap<String, Party>, DeployError> {
-        let mut parties = BTreeMap::new();
-        let (Some(onchain), Some(settlement)) = (&self.onchain, &self.plan.settlement) else {
-            return Ok(parties);
-        };
-        let mut add = |address: Address, party: Party| drop(parties.insert(address.to_string(), party));
-        add(onchain.root_address, Party::new("root", "root"));
-        add(owner_address("root")?, Party::new("root", "owner"));
-        for node in nodes(&self.plan) {
-            add(owner_address(&node.name)?, Party::new(&node.name, "owner"));
-            add(onchain.wallet_address(&node.name)?, Party::new(&node.name, "wallet"));
-        }
-        for proxy in &self.plan.proxies {
-            let name = &proxy.node.name;
-            for (prices, root) in (1..).zip(&self.roots()) {
-                let party = Party {
-                    prices,
-                    ..Party::new(name, "proxy")
-                };
-                add(self.proxy_identity(root, name)?.address, party);
-            }
-        }
-        for attack in &settlement.attacks {
-            for party in PARTIES {
-                let name = party_name(attack.threat, party);
-                let party = Party {
-                    is_adversary: party == ADVERSARY,
-                    ..Party::new(&name, "owner")
-                };
-                add(owner_address(&name)?, party);
-            }
-        }
-        for account in accounts.values() {
-            let party = Party {
-                name: account.holder.clone(),
-                part: match account.kind {
-                    AccountKind::Client => "client",
-                    AccountKind::Worker => "worker",
-                },
-                proxy: Some(account.proxy.clone()),
-                prices: account.prices,
-                is_adversary: false,
-            };
-            parties.insert(account.address.clone(), party);
-        }
-        Ok(parties)
-    }
-
     /// Settings of a proxy that listens on the two addresses.
     pub(crate) fn proxy(
         &self,
@@ -758,79 +516,6 @@ impl Deployment {
                 };
                 Arc::new(SimBackend::new(env.clone(), config))
             }
-        }
-    }
-}
-
-impl Evidence {
-    fn new(attestation: AttestationPlan, workshop: &Workshop, start_unix_s: u64) -> Result<Self, DeployError> {
-        let marker = SimulationOnly::accept_no_security();
-        let not_before_unix_s = start_unix_s.saturating_sub(BACKDATE_S);
-        let attested_policy = match attestation.tee {
-            TeeKind::None => PeerPolicy::Any,
-            TeeKind::FakeTdx => PeerPolicy::fake_tdx(marker, AllowList::NotChecked),
-            TeeKind::SimulatedTdx => {
-                let vendor = workshop.issue.pki(VENDOR_SEED, not_before_unix_s);
-                let store = CollateralStore::new();
-                store.insert(workshop.issue.collateral(&vendor, not_before_unix_s));
-                let anchors = TrustAnchors::simulation(marker, vendor.root_der())?;
-                PeerPolicy::tdx(anchors, Arc::new(store), AppraisalRules::default())
-            }
-        };
-        let asked_difficulty = Difficulty::new(attestation.proof_of_work_bits)?;
-        Ok(Self {
-            attestation,
-            attested_policy,
-            verdicts: workshop.verdicts.clone(),
-            issue: workshop.issue.clone(),
-            not_before_unix_s,
-            limits: SecureLimits {
-                asked_difficulty,
-                ..SecureLimits::default()
-            },
-        })
-    }
-
-    fn image_hash(&self, image: &str) -> [u8; 32] {
-        match self.attestation.tee {
-            TeeKind::SimulatedTdx => TdMeasurements::of_image(image).image_hash(),
-            TeeKind::FakeTdx => chrysalis_attest::image_hash(&TdReport::fake([0; 64])),
-            TeeKind::None => [0; 32],
-        }
-    }
-
-    fn identity(&self, name: &str, image: Option<&str>, platform: u64) -> Result<Arc<Identity>, DeployError> {
-        let key = IdentityKey::from_seed(named_hash("identity", name));
-        let mut serial = [0; 16];
-        serial.copy_from_slice(&named_hash("serial", name)[..16]);
-        let now = self.not_before_unix_s;
-        let attester: Option<Box<dyn Attester>> = match (self.attestation.tee, image) {
-            (TeeKind::SimulatedTdx, Some(image)) => {
-                let vendor = self.issue.pki(VENDOR_SEED, self.not_before_unix_s);
-                let platform = self.issue.platform(&vendor, platform);
-                let attester = SimTdxAttester::new(platform, TdMeasurements::of_image(image));
-                Some(Box::new(attester.with_cache(self.issue.clone())))
-            }
-            (TeeKind::FakeTdx, Some(_)) => Some(Box::new(FakeTdxAttester::new(SimulationOnly::accept_no_security()))),
-            (TeeKind::None, _) | (_, None) => None,
-        };
-        Ok(Arc::new(match attester {
-            Some(attester) => Identity::attested(key, &*attester, now, serial)?,
-            None => Identity::plain(key, now, serial),
-        }))
-    }
-
-    fn trust(&self, identity: Arc<Identity>, peers_are_attested: bool) -> Trust {
-        let policy = if peers_are_attested {
-            self.attested_policy.clone()
-        } else {
-            PeerPolicy::Any
-        };
-        Trust {
-            identity,
-            verifier: Arc::new(PeerVerifier::with_cache(policy, &self.verdicts)),
-            limits: self.limits,
-            check_image_hash: peers_are_attested && self.attestation.tee != TeeKind::None,
         }
     }
 }

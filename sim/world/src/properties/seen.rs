@@ -10,17 +10,24 @@ use chrysalis_settlement::onchain::opcodes;
 
 /// The property must not have held.
 pub(super) fn violated(judged: Assertion) -> Assertion {
-    let (verdict, detail) = match judged.verdict {
-        Verdict::Violated => (Verdict::Held, format!("seen: {}", judged.detail)),
-        Verdict::Held => (Verdict::Violated, format!("it held: {}", judged.detail)),
+    let Assertion {
+        name,
+        verdict,
+        detail,
+        at_ns,
+        ..
+    } = judged;
+    let (verdict, detail) = match verdict {
+        Verdict::Violated => (Verdict::Held, format!("seen: {detail}")),
+        Verdict::Held => (Verdict::Violated, format!("it held: {detail}")),
         Verdict::NothingToCheck => (Verdict::Violated, "it had nothing to check".to_owned()),
     };
     Assertion {
-        name: format!("{} is violated", judged.name),
+        name: format!("{name} is violated"),
         class: Class::Sometimes,
         verdict,
         detail,
-        at_ns: judged.at_ns,
+        at_ns,
     }
 }
 

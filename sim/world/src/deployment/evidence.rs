@@ -1,0 +1,104 @@
+//! How nodes prove what they are, and to whom.
+
+use super::{BACKDATE_S, DeployError, VENDOR_SEED, Workshop, named_hash};
+use crate::plan::{AttestationPlan, TeeKind};
+use chrysalis_attest::{
+    AllowList, Attester, CollateralStore, FakeTdxAttester, Identity, PeerPolicy, PeerVerifier, SimTdxAttester,
+    SimulationOnly, TdMeasurements, TrustAnchors, VerdictCache, certificate::IdentityKey, issue_cache::IssueCache,
+    policy::AppraisalRules, tdx::TdReport,
+};
+use chrysalis_node::{secure::SecureLimits, trust::Trust};
+use chrysalis_wire::proof_of_work::Difficulty;
+use std::sync::Arc;
+
+/// How nodes prove what they are, and to whom.
+pub(super) struct Evidence {
+    pub(super) attestation: AttestationPlan,
+    attested_policy: PeerPolicy,
+    verdicts: Arc<VerdictCache>,
+    issue: Arc<IssueCache>,
+    not_before_unix_s: u64,
+    limits: SecureLimits,
+}
+
+impl Evidence {
+    pub(super) fn new(
+        attestation: AttestationPlan,
+        workshop: &Workshop,
+        start_unix_s: u64,
+    ) -> Result<Self, DeployError> {
+        let marker = SimulationOnly::accept_no_security();
+        let not_before_unix_s = start_unix_s.saturating_sub(BACKDATE_S);
+        let attested_policy = match attestation.tee {
+            TeeKind::None => PeerPolicy::Any,
+            TeeKind::FakeTdx => PeerPolicy::fake_tdx(marker, AllowList::NotChecked),
+            TeeKind::SimulatedTdx => {
+                let vendor = workshop.issue.pki(VENDOR_SEED, not_before_unix_s);
+                let store = CollateralStore::new();
+                store.insert(workshop.issue.collateral(&vendor, not_before_unix_s));
+                let anchors = TrustAnchors::simulation(marker, vendor.root_der())?;
+                PeerPolicy::tdx(anchors, Arc::new(store), AppraisalRules::default())
+            }
+        };
+        let asked_difficulty = Difficulty::new(attestation.proof_of_work_bits)?;
+        Ok(Self {
+            attestation,
+            attested_policy,
+            verdicts: workshop.verdicts.clone(),
+            issue: workshop.issue.clone(),
+            not_before_unix_s,
+            limits: SecureLimits {
+                asked_difficulty,
+                ..SecureLimits::default()
+            },
+        })
+    }
+
+    pub(super) fn image_hash(&self, image: &str) -> [u8; 32] {
+        match self.attestation.tee {
+            TeeKind::SimulatedTdx => TdMeasurements::of_image(image).image_hash(),
+            TeeKind::FakeTdx => chrysalis_attest::image_hash(&TdReport::fake([0; 64])),
+            TeeKind::None => [0; 32],
+        }
+    }
+
+    pub(super) fn identity(
+        &self,
+        name: &str,
+        image: Option<&str>,
+        platform: u64,
+    ) -> Result<Arc<Identity>, DeployError> {
+        let key = IdentityKey::from_seed(named_hash("identity", name));
+        let mut serial = [0; 16];
+        serial.copy_from_slice(&named_hash("serial", name)[..16]);
+        let now = self.not_before_unix_s;
+        let attester: Option<Box<dyn Attester>> = match (self.attestation.tee, image) {
+            (TeeKind::SimulatedTdx, Some(image)) => {
+                let vendor = self.issue.pki(VENDOR_SEED, self.not_before_unix_s);
+                let platform = self.issue.platform(&vendor, platform);
+                let attester = SimTdxAttester::new(platform, TdMeasurements::of_image(image));
+                Some(Box::new(attester.with_cache(self.issue.clone())))
+            }
+            (TeeKind::FakeTdx, Some(_)) => Some(Box::new(FakeTdxAttester::new(SimulationOnly::accept_no_security()))),
+            (TeeKind::None, _) | (_, None) => None,
+        };
+        Ok(Arc::new(match attester {
+            Some(attester) => Identity::attested(key, &*attester, now, serial)?,
+            None => Identity::plain(key, now, serial),
+        }))
+    }
+
+    pub(super) fn trust(&self, identity: Arc<Identity>, peers_are_attested: bool) -> Trust {
+        let policy = if peers_are_attested {
+            self.attested_policy.clone()
+        } else {
+            PeerPolicy::Any
+        };
+        Trust {
+            identity,
+            verifier: Arc::new(PeerVerifier::with_cache(policy, &self.verdicts)),
+            limits: self.limits,
+            check_image_hash: peers_are_attested && self.attestation.tee != TeeKind::None,
+        }
+    }
+}
