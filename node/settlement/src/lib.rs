@@ -12,6 +12,7 @@
 //! | [`reservation`] | how many tokens a request must be able to pay before it starts |
 //! | [`ledger`] | accounts of clients and workers at a proxy, reservations, commits, charges |
 //! | [`receipts`] | what a client or a worker remembers of the payments it was given |
+//! | [`boc`] | bags of cells from outside, limits first |
 //! | [`keys`] | Ed25519 |
 //! | [`hash`] | SHA-256 |
 //! | [`address`] | account addresses and their text forms |
@@ -22,6 +23,7 @@
 //! | [`root_config`] | the configuration that everybody reads from the root contract |
 
 pub mod address;
+pub mod boc;
 mod cells;
 pub mod contracts;
 pub mod hash;

@@ -15,12 +15,13 @@ use std::{fs, path::PathBuf};
 use checks::{CHECKS, KEY_SEED};
 use chrysalis_settlement::{
     Address, Params, PaymentKind, Prices, SignedPayment, SigningKey, TokenMultipliers,
+    boc::{BocError, BocLimits},
     contracts::{ProxyIdentity, client_init, proxy_init, worker_init},
     onchain::{
         CodeProfile, CodeSet, Coins, ContractRole,
         message::{ClientMessage, CloseKind, ProxyMessage, SignedClose, SignedCount, WalletExternal, WorkerMessage},
         storage::{RootStorage, WalletStorage},
-        user_code::{MAX_CODE_BOC_BYTES, UserCode, UserCodeError},
+        user_code::{UserCode, UserCodeError},
     },
     params::StructVersion,
 };
@@ -207,13 +208,13 @@ fn a_code_of_a_megabyte_is_an_error_whatever_its_shape() {
     for cells in [600, 5_000, 60_000, 200_000] {
         let refused = load(&deep(cells)).unwrap_err();
         assert!(
-            matches!(refused, UserCodeError::Code(_) | UserCodeError::Boc { .. }),
+            matches!(refused, UserCodeError::Code(_) | UserCodeError::Boc(_)),
             "{cells}: {refused}"
         );
     }
     assert!(matches!(
-        load(&vec![0; MAX_CODE_BOC_BYTES + 1]),
-        Err(UserCodeError::TooLong { .. })
+        load(&vec![0; BocLimits::CODE.bytes + 1]),
+        Err(UserCodeError::Boc(BocError::TooLarge { .. }))
     ));
     let data = CellBuilder::build_from(7_u32).unwrap();
     let codes = CodeSet::builtin(CodeProfile::Hardened);

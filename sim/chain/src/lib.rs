@@ -16,7 +16,6 @@
 
 pub mod api;
 pub mod bench;
-pub mod boc;
 pub mod chain;
 pub mod exec;
 #[cfg(test)]
@@ -28,5 +27,7 @@ pub mod trace;
 pub mod wallet;
 
 pub use chain::{Block, BlockEvent, Chain, ChainError, Genesis, Provider, Refused, Snapshot, TxRecord, View};
+/// Bags of cells from outside, limits first.
+pub use chrysalis_settlement::boc;
 pub use tycho_types::cell::{Cell, HashBytes};
 pub use tycho_types::models::StdAddr;

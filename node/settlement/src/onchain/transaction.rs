@@ -2,15 +2,22 @@
 //! about a cell beside it.
 
 use tycho_types::{
-    boc::Boc,
     cell::{Cell, CellBuilder},
     models::{IntAddr, Message, MsgInfo, Transaction, TxInfo},
 };
 
-use crate::{address::Address, hash::Hash256};
+use crate::{
+    address::Address,
+    boc::{self, BocError, BocLimits},
+    hash::Hash256,
+};
 
-/// Longest bag of cells that is read: twice what a block may hold.
-const MAX_BOC_BYTES: usize = 4 * 1024 * 1024;
+/// Of a bag of cells from a server: twice what a block may hold, and what a chain allows an account.
+const BOC_LIMITS: BocLimits = BocLimits {
+    bytes: 4 << 20,
+    cells: 1 << 16,
+    depth: 512,
+};
 
 /// A message in a transaction.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -52,8 +59,8 @@ pub struct TransactionView {
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub enum TransactionError {
     /// The bytes are no bag of cells, or too many.
-    #[error("not a bag of cells with one root: {0}")]
-    Boc(String),
+    #[error(transparent)]
+    Boc(#[from] BocError),
     /// The cell has another layout.
     #[error("not a transaction: {0}")]
     Layout(String),
@@ -73,15 +80,12 @@ pub enum TransactionError {
 /// # Errors
 /// Too long, or none.
 pub fn decode_boc(bytes: &[u8]) -> Result<Cell, TransactionError> {
-    if bytes.len() > MAX_BOC_BYTES {
-        return Err(TransactionError::Boc(format!("{} bytes are too many", bytes.len())));
-    }
-    Boc::decode(bytes).map_err(|error| TransactionError::Boc(error.to_string()))
+    Ok(boc::decode(bytes, BOC_LIMITS)?)
 }
 
 /// The bag of cells under `root`.
 pub fn encode_boc(root: &Cell) -> Vec<u8> {
-    Boc::encode(root)
+    tycho_types::boc::Boc::encode(root)
 }
 
 impl TransactionView {
@@ -254,7 +258,7 @@ mod tests {
         assert_eq!(decode_boc(&boc), Ok(transaction()));
         assert!(matches!(decode_boc(&boc[1..]), Err(TransactionError::Boc(_))));
         assert!(matches!(
-            decode_boc(&vec![0; MAX_BOC_BYTES + 1]),
+            decode_boc(&vec![0; BOC_LIMITS.bytes + 1]),
             Err(TransactionError::Boc(_))
         ));
     }

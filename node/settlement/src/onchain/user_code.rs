@@ -4,7 +4,7 @@
 //! and hands the stacks to [`check_getter`]: a code whose getters tell of the same data something else has another
 //! layout.
 
-use tycho_types::{boc::Boc, cell::Cell};
+use tycho_types::cell::Cell;
 
 use super::{
     CodeProfile, CodeSet, ContractRole, LayoutError,
@@ -15,28 +15,17 @@ use super::{
     storage::{ClientStorage, ProxyStorage, RootStorage, WalletStorage, WorkerStorage},
 };
 use crate::{
+    boc::{self, BocError, BocLimits},
     contracts::{CodeError, ContractCodes, check_code},
     hash::Hash256,
 };
 
-/// Longest file that is read. A contract's code has a few kilobytes.
-pub const MAX_CODE_BOC_BYTES: usize = 1 << 20;
-
 /// Why a file is not a contract code.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum UserCodeError {
-    /// Longer than [`MAX_CODE_BOC_BYTES`].
-    #[error("a file of {bytes} bytes, more than {MAX_CODE_BOC_BYTES}")]
-    TooLong {
-        /// Length of the file.
-        bytes: usize,
-    },
-    /// Not a bag of cells with one root.
-    #[error("not a bag of cells: {reason}")]
-    Boc {
-        /// What the decoder says.
-        reason: String,
-    },
+    /// Not a bag of cells with one root, or one that no contract can have.
+    #[error(transparent)]
+    Boc(#[from] BocError),
     /// A cell that no contract can have as its code.
     #[error(transparent)]
     Code(#[from] CodeError),
@@ -56,17 +45,12 @@ pub struct UserCode {
 }
 
 impl UserCode {
-    /// Reads a BoC.
+    /// Reads a bag of cells, in binary, hexadecimal or base64.
     ///
     /// # Errors
     /// A file that is no contract code.
     pub fn load(role: ContractRole, boc: &[u8]) -> Result<Self, UserCodeError> {
-        if boc.len() > MAX_CODE_BOC_BYTES {
-            return Err(UserCodeError::TooLong { bytes: boc.len() });
-        }
-        let code = Boc::decode(boc).map_err(|error| UserCodeError::Boc {
-            reason: error.to_string(),
-        })?;
+        let code = boc::decode_file(boc, BocLimits::CODE)?;
         check_code(&code)?;
         Ok(Self { role, code })
     }
@@ -281,6 +265,7 @@ mod tests {
         cells::{StoreFields as _, build},
         contracts::vectors,
     };
+    use tycho_types::boc::Boc;
 
     fn boc(cell: &Cell) -> Vec<u8> {
         Boc::encode(cell)
@@ -307,24 +292,25 @@ mod tests {
     #[test]
     fn what_is_no_code_is_refused() {
         let load = |bytes: &[u8]| UserCode::load(ContractRole::Client, bytes).unwrap_err();
-        assert!(matches!(load(b"not cells"), UserCodeError::Boc { .. }));
-        assert!(matches!(load(&[]), UserCodeError::Boc { .. }));
-        assert_eq!(
-            load(&vec![0; MAX_CODE_BOC_BYTES + 1]),
-            UserCodeError::TooLong {
-                bytes: MAX_CODE_BOC_BYTES + 1
-            }
-        );
+        assert!(matches!(load(b"not cells"), UserCodeError::Boc(_)));
+        assert!(matches!(load(&[]), UserCodeError::Boc(_)));
+        assert!(matches!(
+            load(&vec![0; BocLimits::CODE.bytes + 1]),
+            UserCodeError::Boc(BocError::TooLarge { .. })
+        ));
         let mut cut = boc(CodeSet::builtin(CodeProfile::Hardened).code(ContractRole::Client));
         cut.truncate(cut.len() / 2);
-        assert!(matches!(load(&cut), UserCodeError::Boc { .. }));
+        assert!(matches!(load(&cut), UserCodeError::Boc(_)));
         let mut deep = Cell::default();
         for _ in 0..600 {
             deep = build(|cell| cell.store_reference(deep));
         }
         assert_eq!(
             load(&boc(&deep)),
-            UserCodeError::Code(CodeError::TooDeep { depth: 600 })
+            UserCodeError::Boc(BocError::TooDeep {
+                depth: 600,
+                limit_depth: 512
+            })
         );
         let library = tycho_types::cell::CellBuilder::build_library(&tycho_types::cell::HashBytes([1; 32]));
         assert_eq!(load(&boc(&library)), UserCodeError::Code(CodeError::Exotic));

@@ -62,6 +62,12 @@ impl BocLimits {
         cells: 8_192,
         depth: 512,
     };
+    /// The code of a contract: far more than any has.
+    pub const CODE: Self = Self {
+        bytes: 1 << 20,
+        cells: 1 << 14,
+        depth: 512,
+    };
     /// A contract, a configuration or an account given by a user.
     pub const STATE: Self = Self {
         bytes: 16 << 20,
@@ -104,6 +110,22 @@ pub fn decode(bytes: &[u8], limits: BocLimits) -> Result<Cell, BocError> {
         });
     }
     Boc::decode(bytes).map_err(|error| BocError::Malformed(error.to_string()))
+}
+
+/// Decodes a bag of cells as files have it: its bytes, or hexadecimal or base64 text.
+///
+/// # Errors
+/// None of these, or more than the limits allow.
+pub fn decode_file(bytes: &[u8], limits: BocLimits) -> Result<Cell, BocError> {
+    let text = match std::str::from_utf8(bytes) {
+        Ok(text) if text.trim().bytes().all(|byte| byte.is_ascii_graphic()) => text.trim(),
+        _ => return decode(bytes, limits),
+    };
+    // Every bag begins with b5ee9c72, which is `te6ccg` in base64; both end in letters that are no bag's first bytes.
+    match hex::decode(text) {
+        Ok(bytes) => decode(&bytes, limits),
+        Err(_) => decode_base64(text, limits),
+    }
 }
 
 /// Decodes a base64 bag of cells; the URL-safe alphabet and missing padding are accepted.
@@ -190,6 +212,22 @@ mod tests {
                 limit_depth: 100
             })
         );
+    }
+
+    #[test]
+    fn files_may_be_text() {
+        let cell = chain_of_cells(3);
+        let bytes = Boc::encode(&cell);
+        for file in [
+            bytes.clone(),
+            format!("{}\n", hex::encode(&bytes)).into(),
+            encode_base64(&cell).into(),
+        ] {
+            assert_eq!(decode_file(&file, BocLimits::STATE).as_ref(), Ok(&cell));
+        }
+        for file in [&b"zz"[..], b"", b"b5ee9c72", b"two words", &bytes[1..]] {
+            assert!(decode_file(file, BocLimits::STATE).is_err(), "{file:?}");
+        }
     }
 
     #[test]
