@@ -111,6 +111,10 @@ pub struct Run {
     /// Behaviour: hardened, or reference, which has the documented weak points. Scenarios may expect other things of each.
     #[arg(short, long, default_value = "hardened", value_parser = profile)]
     pub profile: Profile,
+    /// Folder with contract codes to use instead of the project's: root.boc, proxy.boc, client.boc, worker.boc, wallet.boc,
+    /// all or some.
+    #[arg(long, value_name = "DIR", value_hint = ValueHint::DirPath)]
+    pub contracts: Option<PathBuf>,
     /// Threads. Default: one for each core.
     #[arg(short, long, value_name = "N")]
     pub jobs: Option<NonZeroUsize>,

@@ -81,6 +81,18 @@ pub enum CommandError {
         /// The scenarios.
         names: String,
     },
+    /// A folder of contract codes that is not taken.
+    #[error("{why}")]
+    Contracts {
+        /// What is wrong.
+        why: String,
+    },
+    /// Contract codes for scenarios without a chain.
+    #[error("`--contracts` is for scenarios on a chain, and these have no section `settlement`: {names}")]
+    NoChain {
+        /// The scenarios.
+        names: String,
+    },
     /// Two scenarios of one name.
     #[error("{} and {} are both named `{name}`", first.display(), second.display())]
     NameTaken {
@@ -108,6 +120,8 @@ impl CommandError {
             Self::Panicked { .. } => Code::Panicked,
             Self::UnknownCode { .. } => Code::UnknownCode,
             Self::NeedsSimulation { .. } => Code::NeedsSimulation,
+            Self::Contracts { .. } => Code::Contracts,
+            Self::NoChain { .. } => Code::NoChain,
             Self::NameTaken { .. } => Code::NameTaken,
         }
     }
@@ -119,12 +133,13 @@ impl CommandError {
             Self::PathNotFound { .. }
             | Self::NotARun { .. }
             | Self::UnknownCode { .. }
-            | Self::NeedsSimulation { .. } => Exit::Usage,
+            | Self::NeedsSimulation { .. }
+            | Self::NoChain { .. } => Exit::Usage,
             Self::ExecutionFailed {
                 error: ServiceError::Input(_),
                 ..
             } => Exit::Usage,
-            Self::NameTaken { .. } => Exit::Invalid,
+            Self::NameTaken { .. } | Self::Contracts { .. } => Exit::Invalid,
             Self::NothingSelected => Exit::NothingSelected,
             Self::EngineUnavailable { .. } | Self::OutputFolder { .. } | Self::ExecutionFailed { .. } => {
                 Exit::Environment

@@ -1,14 +1,17 @@
 //! run and replay.
 
+use std::collections::BTreeSet;
 use std::num::NonZeroUsize;
 use std::path::Path;
 
 use super::args::{Global, Replay, Run};
 use super::inspect::{selection, show_invalid};
 use super::problem::CommandError;
+use crate::diagnostic::source::printable;
 use crate::exit::Exit;
 use crate::host::Host;
 use crate::runner::campaign::{self, Campaign, Notice, Options, Suite, Verdict, difference, guarded};
+use crate::runner::contracts::{self, Brought};
 use crate::runner::progress::Progress;
 use crate::runner::record::Record;
 use crate::runner::select::Selection;
@@ -20,7 +23,7 @@ use crate::services::{Damaged, Engine, Execute, Job, Report, RunFolder, ServiceE
 /// # Errors
 /// See [`CommandError`]; scenarios that fail are no error.
 pub fn run(services: &Services<'_>, host: &mut Host<'_>, global: &Global, command: &Run) -> Result<Exit, CommandError> {
-    let selection = selection(host, &command.select)?;
+    let mut selection = selection(host, &command.select)?;
     // Nothing is run unless everything that was asked for can be.
     if show_invalid(host, &selection) {
         return Ok(Exit::Invalid);
@@ -29,6 +32,12 @@ pub fn run(services: &Services<'_>, host: &mut Host<'_>, global: &Global, comman
     let engine = engine(execute, command.engine)?;
     needs_no_simulation(&selection, engine)?;
     let report = report_service(services, command)?;
+    if let Some(folder) = &command.contracts {
+        bring_contracts(host, folder, &mut selection)?;
+    }
+    if !global.quiet {
+        show_contracts(host, &selection);
+    }
     let suites: Vec<Suite<'_>> = selection
         .valid
         .iter()
@@ -36,6 +45,7 @@ pub fn run(services: &Services<'_>, host: &mut Host<'_>, global: &Global, comman
             selected,
             seeds: command.seeds.unwrap_or(selected.scenario.seeds),
             profile: command.profile,
+            contracts: command.contracts.as_deref(),
         })
         .collect();
     let options = Options {
@@ -48,6 +58,39 @@ pub fn run(services: &Services<'_>, host: &mut Host<'_>, global: &Global, comman
     let campaign = carry_out(execute, host, global, &suites, &options);
     let campaign = with_shown_paths(campaign, &command.out, options.out.as_deref());
     Ok(finish(host, global, command, &suites, &campaign, engine, report))
+}
+
+/// Puts the codes of the command line into every scenario.
+fn bring_contracts(host: &Host<'_>, folder: &Path, selection: &mut Selection) -> Result<(), CommandError> {
+    let without = selection
+        .valid
+        .iter()
+        .filter(|selected| selected.scenario.settlement.is_none());
+    let names: Vec<&str> = without.map(|selected| selected.scenario.name.as_str()).collect();
+    if !names.is_empty() {
+        let names = names.join(", ");
+        return Err(CommandError::NoChain { names });
+    }
+    let brought = contracts::load(&host.resolve(folder), folder)
+        .map_err(|error| CommandError::Contracts { why: error.to_string() })?;
+    for selected in &mut selection.valid {
+        if let Some(template) = &mut selected.scenario.settlement {
+            contracts::put(template, &brought);
+            selected.contracts = brought.clone();
+        }
+    }
+    Ok(())
+}
+
+/// Says which codes are used, each once.
+fn show_contracts(host: &mut Host<'_>, selection: &Selection) {
+    let mut said = BTreeSet::new();
+    let brought = selection.valid.iter().flat_map(|selected| &selected.contracts);
+    for line in brought.flat_map(Brought::lines) {
+        if said.insert(line.clone()) {
+            host.say(&printable(&line));
+        }
+    }
 }
 
 /// Verdicts first: what is known is said before anything else can fail. Then every output is tried, and what could not
@@ -266,7 +309,7 @@ pub fn replay(
         let verdict = if result.passed() { "pass" } else { "FAIL" };
         host.say(&format!("{verdict}  {what}, {same}"));
         for line in result.failures() {
-            host.say(&format!("        {}", crate::diagnostic::source::printable(&line)));
+            host.say(&format!("        {}", printable(&line)));
         }
         let unchecked = result.unchecked();
         if !unchecked.is_empty() {

@@ -173,6 +173,10 @@ codes! {
     Attacks = "CHR-S069", "attacks and what is expected of them do not belong together",
         "An attack states both sides: `expect.reference.attacks: seen` and `expect.hardened.attacks: never`. Where it is not seen to \
          work on contracts with the weak point, that it does not work on others proves nothing.";
+    Contracts = "CHR-S070", "contract codes cannot be used",
+        "A folder of contract codes has at least one of root.boc, proxy.boc, client.boc, worker.boc and wallet.boc: a bag of cells with \
+         the code as its root, in binary, hexadecimal or base64. A code is taken if its get methods read the published layout; the code \
+         of another contract, of another layout, or with instructions that TON does not have is refused. Exit code 3.";
     PathNotFound = "CHR-C001", "a path does not exist",
         "A path on the command line is neither a scenario file nor a folder of scenario files, or it cannot be read. Exit code 2.";
     NothingSelected = "CHR-C002", "nothing was selected",
@@ -202,6 +206,9 @@ codes! {
         "Faults (crashes, partitions, slow links, wrong clocks) exist in the simulated world only: on real sockets they would be \
          left out in silence and the verdict would be about something else. Select scenarios without faults, for example by \
          `--tag sockets`, or use the madsim or native engine. Exit code 2.";
+    NoChain = "CHR-C012", "contract codes without a chain",
+        "`--contracts` is for scenarios with the section `settlement`: in others there are no contracts. Select scenarios with it, for \
+         example scenarios/settlement. Exit code 2.";
     NameTaken = "CHR-C010", "two scenarios have the same name",
         "The folder of a run is named after its scenario, so two selected scenarios must not have the same name. Exit code 3.";
 }

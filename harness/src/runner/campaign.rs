@@ -48,6 +48,8 @@ pub struct Suite<'a> {
     pub seeds: SeedRange,
     /// Which behaviour is simulated.
     pub profile: Profile,
+    /// The folder of contract codes on the command line.
+    pub contracts: Option<&'a Path>,
 }
 
 impl Suite<'_> {

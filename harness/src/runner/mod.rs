@@ -3,6 +3,7 @@
 //! | module | holds |
 //! |---|---|
 //! | [`select`] | paths and filters to checked scenarios |
+//! | [`contracts`] | a folder with contract codes |
 //! | [`campaign`] | scenarios × seeds on threads; interruption; resuming |
 //! | [`record`] | what a run folder says about its run |
 //! | [`progress`] | a bar or plain lines while it goes on |
@@ -11,6 +12,7 @@
 //! | [`elapsed`] | real time: for people only |
 
 pub mod campaign;
+pub mod contracts;
 pub mod elapsed;
 pub mod junit;
 pub mod progress;

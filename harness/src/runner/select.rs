@@ -2,10 +2,14 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
 
+use super::contracts::{self, Brought};
 use crate::cli::problem::CommandError;
-use crate::diagnostic::Diagnostic;
+use crate::diagnostic::{Diagnostic, Source};
 use crate::scenario::limits::FILE_BYTES_MAX;
+use crate::scenario::load::{Checked, diagnose};
+use crate::scenario::problem::Problem;
 use crate::scenario::{Scenario, parse};
 
 /// Folders within folders that are searched.
@@ -20,6 +24,8 @@ pub struct Selected {
     pub source: String,
     /// What it says.
     pub scenario: Scenario,
+    /// Codes of contracts that it, or the command line, brings.
+    pub contracts: Vec<Brought>,
 }
 
 /// What a selection came to.
@@ -82,10 +88,18 @@ pub fn select(folder: &Path, paths: &[PathBuf], filter: &Filter) -> Result<Selec
     for (resolved, path) in files {
         let bytes = read(&resolved, &path)?;
         match parse(&path.display().to_string(), &bytes) {
-            Ok(scenario) if filter.fits(&scenario) => {
-                let source = String::from_utf8_lossy(&bytes).into_owned();
-                selection.valid.push(Selected { path, source, scenario });
-            }
+            Ok(mut scenario) if filter.fits(&scenario) => match bring(&mut scenario, &resolved, &path, &bytes) {
+                Ok(contracts) => {
+                    let source = String::from_utf8_lossy(&bytes).into_owned();
+                    selection.valid.push(Selected {
+                        path,
+                        source,
+                        scenario,
+                        contracts,
+                    });
+                }
+                Err(diagnostic) => selection.invalid.push(*diagnostic),
+            },
             Ok(_) => {}
             Err(diagnostic) => selection.invalid.push(*diagnostic),
         }
@@ -101,6 +115,24 @@ pub fn select(folder: &Path, paths: &[PathBuf], filter: &Filter) -> Result<Selec
         }
     }
     Ok(selection)
+}
+
+/// Reads the contract codes that a scenario names, and puts them into it.
+fn bring(scenario: &mut Scenario, resolved: &Path, shown: &Path, bytes: &[u8]) -> Checked<Vec<Brought>> {
+    let Some(template) = &mut scenario.settlement else {
+        return Ok(Vec::new());
+    };
+    let Some(folder) = template.contracts.clone() else {
+        return Ok(Vec::new());
+    };
+    let beside = |file: &Path| file.with_file_name("").join(&folder.path);
+    let brought = contracts::load(&beside(resolved), &beside(shown)).map_err(|error| {
+        let source = Arc::new(Source::new(&shown.display().to_string(), bytes));
+        let why = error.to_string();
+        diagnose(&source, folder.position, &Problem::Contracts { why })
+    })?;
+    contracts::put(template, &brought);
+    Ok(brought)
 }
 
 /// Scenario files below a folder, with the path to show for each.

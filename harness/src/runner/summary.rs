@@ -93,8 +93,11 @@ pub fn again(suite: &Suite<'_>, outcome: &SeedOutcome, engine: Engine) -> String
                 Profile::Hardened => "",
                 Profile::Reference => " --profile reference",
             };
+            let contracts = suite.contracts.map_or_else(String::new, |folder| {
+                format!(" --contracts {}", quoted(&folder.display().to_string()))
+            });
             format!(
-                "chrysalis run {path} --seeds {seed}..{} --engine {}{profile}",
+                "chrysalis run {path} --seeds {seed}..{} --engine {}{profile}{contracts}",
                 seed.saturating_add(1),
                 engine.name()
             )

@@ -5,7 +5,10 @@ use chrysalis_world::plan::{
     ProxyPlan, SettlementPlan, SpanNs, Threat, WorkerPlan,
 };
 
+use std::path::PathBuf;
+
 use super::scalar::{Rate, SeedRange};
+use crate::diagnostic::Position;
 
 /// A scenario. Together with a seed it gives a plan (`crate::plan`), always and without errors.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -51,12 +54,23 @@ pub struct Scenario {
 /// The chain of a scenario; times of operations and attacks are still to be drawn.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct SettlementTemplate {
+    /// Where contract codes are that are to be used instead of the project's.
+    pub contracts: Option<ContractsFolder>,
     /// Everything that is not drawn, without operations and attacks.
     pub fixed: SettlementPlan,
     /// What owners do.
     pub operations: Vec<Timed<Operation>>,
     /// Adversaries.
     pub attacks: Vec<Timed<Threat>>,
+}
+
+/// A folder with contract codes, as a scenario names it.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct ContractsFolder {
+    /// The folder; a relative path begins at that of the scenario file.
+    pub path: PathBuf,
+    /// Where it is named.
+    pub position: Position,
 }
 
 /// Something that happens at a time still to be drawn.

@@ -263,6 +263,12 @@ pub enum Problem {
         /// What is wrong.
         why: &'static str,
     },
+    /// A folder of contract codes that is not taken.
+    #[error("{why}")]
+    Contracts {
+        /// What is wrong.
+        why: String,
+    },
     /// More than there is.
     #[error("the bound asks for {bound} requests, but the workload sends at most {most}")]
     BoundOutOfReach {
@@ -319,6 +325,7 @@ impl Problem {
             Self::EndsBeforeItBegins => Code::EndsBeforeItBegins,
             Self::NeedsChain { .. } => Code::NeedsChain,
             Self::Attacks { .. } => Code::Attacks,
+            Self::Contracts { .. } => Code::Contracts,
         }
     }
 

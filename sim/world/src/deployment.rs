@@ -79,6 +79,9 @@ pub enum DeployError {
     /// The root contract cannot be read.
     #[error("the root contract: {0}")]
     Root(#[from] chrysalis_settlement::onchain::storage::RootConfigError),
+    /// A code that a user brought is none.
+    #[error("a user's contract: {0}")]
+    UserContract(#[from] chrysalis_settlement::onchain::user_code::UserCodeError),
     /// A wallet of the chain cannot be made.
     #[error("a wallet: {0}")]
     Wallet(#[from] chrysalis_chain::wallet::WalletError),

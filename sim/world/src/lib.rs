@@ -9,6 +9,7 @@
 //! | `chain` | the simulated chain in the world's time, and how nodes reach it |
 //! | [`chain_server`] | a simulated chain behind HTTP, in time that goes on by itself |
 //! | `deployment` | what all nodes of a plan agree on: root configuration, accounts, identities |
+//! | [`user_contracts`] | contract codes that users bring |
 //! | `script` | what owners and adversaries do on the chain |
 //! | `moments` | moments of a proxy's work that faults wait for |
 //! | `users` | who sends requests, and what comes back |
@@ -30,6 +31,7 @@ pub mod recorder;
 pub mod run;
 mod script;
 pub mod tunnel;
+pub mod user_contracts;
 mod users;
 
 pub use chrysalis_sim::{EngineKind, MADSIM_AVAILABLE};

@@ -9,7 +9,7 @@ mod settlement;
 pub use settlement::{
     AttackPlan, ChainFaults, CongestionPlan, ContractBuild, ContractName, ExternalFaultKind, ExternalFaultPlan,
     FeeChange, FeePlan, LieKind, LiePlan, MissedSlotsPlan, Operation, OperationPlan, Producer, Profile, ReaderPlan,
-    SettlementPlan, SlowFinalityPlan, Threat, ViewPlan,
+    SettlementPlan, SlowFinalityPlan, Threat, UserContractPlan, ViewPlan,
 };
 
 use serde::{Deserialize, Serialize};

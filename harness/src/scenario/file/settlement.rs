@@ -6,7 +6,7 @@ use serde::Deserialize;
 
 use super::super::located::{At, Key, Text};
 use super::super::scalar::{
-    AttackBound, Choice, Coins, Count, Distribution, Duration, Factor, FaultWord, Name, OperationName, ViewWord,
+    AttackBound, Choice, Coins, Count, Distribution, Duration, Factor, FaultWord, Line, Name, OperationName, ViewWord,
 };
 use super::List;
 
@@ -16,6 +16,9 @@ use super::List;
 #[derive(Debug, Clone, Default, Deserialize, JsonSchema)]
 #[serde(default, deny_unknown_fields)]
 pub struct SettlementFile {
+    /// Folder with codes to use instead of the project's: root.boc, proxy.boc, client.boc, worker.boc, wallet.boc, all or
+    /// some. A relative path begins at the folder of this file. `chrysalis run --contracts DIR` goes before it.
+    pub contracts: Key<Text<Line>>,
     /// Prices of the chain at the start: old (until April 2026) or new (since then). Default: new.
     pub fees: Key<Text<Choice<FeePlan>>>,
     /// Coins of each node's wallet at the start. Default: 100 TON.

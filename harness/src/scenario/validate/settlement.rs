@@ -18,7 +18,7 @@ use crate::scenario::file::{
 use crate::scenario::limits::{BLOCK_GAS_MAX, STALE_BLOCKS_MAX, STORAGE_FACTOR_MAX};
 use crate::scenario::load::Checked;
 use crate::scenario::located::{At, Key, Text};
-use crate::scenario::model::{SettlementTemplate, Timed};
+use crate::scenario::model::{ContractsFolder, SettlementTemplate, Timed};
 use crate::scenario::problem::Problem;
 use crate::scenario::scalar::{Choice, Coins, Duration, Factor, FaultWord, Name, ViewWord};
 
@@ -72,7 +72,15 @@ pub(super) fn validate(
         readers: chain.readers(&file.readers)?,
         ..default
     };
+    let contracts = match file.contracts.given() {
+        None => None,
+        Some(text) => Some(ContractsFolder {
+            path: cx.read(text)?.0.into(),
+            position: text.position,
+        }),
+    };
     Ok(Some(SettlementTemplate {
+        contracts,
         fixed,
         operations: chain.operations(&file.operations)?,
         attacks: chain.attacks(&file.attacks)?,

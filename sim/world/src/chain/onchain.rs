@@ -3,8 +3,9 @@
 use super::{SharedChain, genesis, to_std, watch::Watch};
 use crate::{
     deployment::{DeployError, named_hash},
-    plan::{ContractBuild, ContractName, LieKind, LiePlan, NodePlan, Plan, SettlementPlan, Threat, ViewPlan},
+    plan::{ContractName, LieKind, LiePlan, NodePlan, Plan, SettlementPlan, Threat, ViewPlan},
     recorder::Recorder,
+    user_contracts::code_set,
 };
 use chrysalis_chain::{
     Chain, Provider, View,
@@ -21,7 +22,7 @@ use chrysalis_settlement::{
     Address, Params, RootConfig, RootSource, SigningKey,
     ledger::LedgerPolicy,
     onchain::{
-        CodeProfile, CodeSet,
+        CodeSet,
         storage::{Registry, RootStorage, WalletStorage},
     },
 };
@@ -38,7 +39,7 @@ pub(crate) const ADVERSARY: &str = "mallory";
 /// The chain of a deployment, and what nodes need to use it.
 pub(crate) struct OnChain {
     pub(crate) chain: Arc<SharedChain>,
-    pub(crate) codes: &'static CodeSet,
+    pub(crate) codes: Arc<CodeSet>,
     pub(crate) params: Params,
     pub(crate) root_address: Address,
     access: Duration,
@@ -93,15 +94,12 @@ impl OnChain {
         params: Params,
         registry: Registry,
     ) -> Result<(RootConfig, Self), DeployError> {
-        let codes = CodeSet::builtin(match settlement.contracts {
-            ContractBuild::Reference => CodeProfile::Reference,
-            ContractBuild::Hardened => CodeProfile::Hardened,
-        });
+        let codes = Arc::new(code_set(settlement.contracts, &settlement.user_contracts)?);
         let start_unix_s = u32::try_from(plan.start_unix_s).map_err(|_| DeployError::Date)?;
         let mut wallets = BTreeMap::new();
         for node in nodes(plan) {
             let owner = owner_address(&node.name)?;
-            let wallet = WalletStorage::initial(wallet_key(&node.name).public(), owner).init(codes);
+            let wallet = WalletStorage::initial(wallet_key(&node.name).public(), owner).init(&codes);
             wallets.insert(node.name.clone(), wallet.address());
         }
         let seed = named_hash("chain", &plan.seed.to_string());
@@ -113,7 +111,7 @@ impl OnChain {
             registry,
             ..RootStorage::initial(owner_address("root")?, params.clone(), codes.contracts())
         };
-        let init = storage.init(codes);
+        let init = storage.init(&codes);
         let root = storage.to_config(init.address())?;
         genesis.accounts.push(GenesisAccount {
             address: to_std(&init.address()),
@@ -179,7 +177,7 @@ impl OnChain {
     pub(crate) fn wallet_address(&self, name: &str) -> Result<Address, DeployError> {
         let key = wallet_key(name).public();
         Ok(WalletStorage::initial(key, owner_address(name)?)
-            .init(self.codes)
+            .init(&self.codes)
             .address())
     }
 
@@ -198,7 +196,7 @@ impl OnChain {
         let name = env.node_name();
         let key = Arc::new(wallet_key(name));
         let owner = owner_address(name)?;
-        let wallet = Wallet::new(env.clone(), role, settlement.clone(), key, owner, self.codes);
+        let wallet = Wallet::new(env.clone(), role, settlement.clone(), key, owner, &self.codes);
         let wallet = Arc::new(wallet);
         // A simulated node ends with its world or is killed: nothing asks its wallet to stop.
         let (_trigger, shutdown) = shutdown_pair();
@@ -224,7 +222,7 @@ impl OnChain {
             let name = &proxy.node.name;
             Some((to_std(&self.wallet_address(name).ok()?), name.clone()))
         });
-        let watch = Watch::new(recorder, self.codes, proxies.collect());
+        let watch = Watch::new(recorder, self.codes.clone(), proxies.collect());
         Box::pin(self.chain.clone().keep_going(env, watch))
     }
 }

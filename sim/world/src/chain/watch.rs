@@ -34,7 +34,7 @@ use tycho_types::{
 /// Follows a chain, block after block.
 pub(super) struct Watch {
     recorder: Arc<Recorder>,
-    codes: &'static CodeSet,
+    codes: Arc<CodeSet>,
     roles: BTreeMap<HashBytes, ContractRole>,
     messages: MessageLedger,
     /// Claims that have not come to their end, by the message that carries them.
@@ -46,7 +46,7 @@ pub(super) struct Watch {
 }
 
 impl Watch {
-    pub(super) fn new(recorder: Arc<Recorder>, codes: &'static CodeSet, proxies: BTreeMap<StdAddr, String>) -> Self {
+    pub(super) fn new(recorder: Arc<Recorder>, codes: Arc<CodeSet>, proxies: BTreeMap<StdAddr, String>) -> Self {
         let roles = ContractRole::ALL.map(|role| (*codes.code(role).repr_hash(), role));
         Self {
             recorder,

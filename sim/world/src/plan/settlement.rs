@@ -1,5 +1,6 @@
 //! The chain of a plan: what it costs, how it fails, what owners and adversaries do on it.
 
+use chrysalis_settlement::onchain::ContractRole;
 use serde::{Deserialize, Serialize};
 
 /// A simulated chain with the contracts on it.
@@ -7,6 +8,9 @@ use serde::{Deserialize, Serialize};
 pub struct SettlementPlan {
     /// Which build of the contracts.
     pub contracts: ContractBuild,
+    /// Codes that users brought: each takes the place of the build's.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub user_contracts: Vec<UserContractPlan>,
     /// Which prices the chain has at the start.
     pub fees: FeePlan,
     /// Coins of each node's wallet at the start.
@@ -42,6 +46,7 @@ impl Default for SettlementPlan {
     fn default() -> Self {
         Self {
             contracts: ContractBuild::Hardened,
+            user_contracts: Vec::new(),
             fees: FeePlan::New,
             wallet_nanoton: 100_000_000_000,
             owner_nanoton: 1_000_000_000_000,
@@ -105,6 +110,32 @@ pub enum ContractBuild {
     Reference,
     /// With every named weak point closed.
     Hardened,
+}
+
+/// A code that a user brought, so that a recorded run has all that it needs.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct UserContractPlan {
+    /// The contract that it is for.
+    #[serde(with = "role_name")]
+    pub role: ContractRole,
+    /// The code, a bag of cells in base64.
+    pub code: String,
+}
+
+mod role_name {
+    use chrysalis_settlement::onchain::ContractRole;
+    use serde::{Deserialize as _, Deserializer, Serializer, de::Error as _};
+
+    #[expect(clippy::trivially_copy_pass_by_ref, reason = "the form that serde calls")]
+    pub(super) fn serialize<S: Serializer>(role: &ContractRole, serializer: S) -> Result<S::Ok, S::Error> {
+        serializer.serialize_str(role.name())
+    }
+
+    pub(super) fn deserialize<'de, D: Deserializer<'de>>(deserializer: D) -> Result<ContractRole, D::Error> {
+        let name = String::deserialize(deserializer)?;
+        let found = ContractRole::ALL.into_iter().find(|role| role.name() == name);
+        found.ok_or_else(|| D::Error::custom(format!("there is no contract `{name}`")))
+    }
 }
 
 /// Prices of a chain.

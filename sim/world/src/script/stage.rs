@@ -28,6 +28,7 @@ use chrysalis_settlement::{
         storage::{ClientStorage, ProxyStorage, WalletStorage},
     },
 };
+use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 
 /// One coin.
@@ -47,7 +48,7 @@ const VALID_S: u32 = 3_600;
 /// See the module.
 pub(super) struct Stage {
     pub(super) reach: Reach,
-    codes: &'static CodeSet,
+    codes: Arc<CodeSet>,
     params: Params,
     key: SigningKey,
     wallet_key: SigningKey,
@@ -85,7 +86,7 @@ impl Stage {
             ..onchain.params.clone()
         };
         let key = proxy_key(&party_name(threat, "house"));
-        let codes = onchain.codes;
+        let codes = onchain.codes.clone();
         let (owner, public_key) = (house.address(), key.public());
         let proxy_init = contracts::proxy_init(codes.contracts(), &params, &owner, &public_key, &onchain.root_address);
         let proxy = ProxyIdentity {
@@ -136,7 +137,7 @@ impl Stage {
     }
 
     fn wallet_init(&self) -> ContractInit {
-        WalletStorage::initial(self.wallet_key.public(), self.house.address()).init(self.codes)
+        WalletStorage::initial(self.wallet_key.public(), self.house.address()).init(&self.codes)
     }
 
     /// Deploys a node wallet.

@@ -1,0 +1,271 @@
+//! Contract codes that users bring instead of the project's: named, scanned, and tried on data of the published layout.
+//!
+//! A code is taken if its get methods tell of a contract's data what this project reads from the same data. Then
+//! nodes, properties and reports understand the contract; what it does with messages is what the run shows.
+
+use crate::plan::{ContractBuild, UserContractPlan};
+use chrysalis_chain::{
+    StdAddr,
+    boc::encode_base64,
+    chain::state_init,
+    exec::{
+        self, Config, ConfigError, FeeSchedule, GetMethodError, StackValue as MachineValue, config::DEFAULT_VERSION,
+        method_id, run_get_method,
+    },
+};
+use chrysalis_settlement::{
+    Address, Params, Prices, SigningKey, TokenMultipliers,
+    contracts::ProxyIdentity,
+    onchain::{
+        CodeProfile, CodeSet, ContractRole,
+        getter::StackValue,
+        storage::{ClientStorage, ContractState, ProxyStorage, RootStorage, WalletStorage, WorkerStorage},
+        user_code::{ConformanceError, UserCode, UserCodeError, check_getter, conformance_getters},
+    },
+    params::StructVersion,
+};
+use tycho_types::{
+    cell::Cell,
+    models::{Account, AccountState, CurrencyCollection, IntAddr},
+};
+
+/// Of the account that get methods are tried on.
+const BALANCE_NANOTON: u128 = 1_000_000_000;
+/// Some time: none of the methods depends on it.
+const TRIED_AT_UNIX_S: u32 = 1_780_000_000;
+
+/// Why a code is not taken.
+#[derive(Debug, thiserror::Error)]
+pub enum UserContractError {
+    /// No code.
+    #[error(transparent)]
+    Code(#[from] UserCodeError),
+    /// It would run here and nowhere on TON.
+    #[error("its code has instructions that TON does not have ({families})")]
+    Foreign {
+        /// Names of their families.
+        families: String,
+    },
+    /// A get method that every contract of its kind has does not run.
+    #[error("its get method `{method}` ends with exit code {exit_code} on data of the published layout{hint}")]
+    GetMethod {
+        /// Its name.
+        method: &'static str,
+        /// How it ended.
+        exit_code: i32,
+        /// What that may mean.
+        hint: &'static str,
+    },
+    /// Another layout of data or result.
+    #[error("its layout is not the published one: {0}")]
+    Layout(#[from] ConformanceError),
+    /// The machine could not be set up.
+    #[error("its get methods cannot be tried: {0}")]
+    Machine(#[from] GetMethodError),
+    /// Nor its configuration.
+    #[error("the configuration of the chain: {0}")]
+    Config(#[from] ConfigError),
+}
+
+/// A code that was taken.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct UserContract {
+    /// For plans.
+    pub plan: UserContractPlan,
+    /// Representation hash of the code, hexadecimal.
+    pub code_hash: String,
+    /// What is known under this hash; empty if nothing is.
+    pub known_as: String,
+    /// What may go wrong in a run, a sentence each.
+    pub warnings: Vec<String>,
+}
+
+/// Reads a file with the code of one contract and checks it.
+///
+/// # Errors
+/// It is no code, or the code of something else.
+pub fn inspect(role: ContractRole, file: &[u8]) -> Result<UserContract, UserContractError> {
+    let user = UserCode::load(role, file)?;
+    let scan = exec::scan(user.code());
+    let foreign: Vec<_> = scan.foreign().map(exec::opcodes::Family::name).collect();
+    if !foreign.is_empty() {
+        let families = foreign.join(", ");
+        return Err(UserContractError::Foreign { families });
+    }
+    try_get_methods(&user)?;
+    let mut warnings: Vec<String> = scan
+        .unsupported()
+        .map(|family| {
+            let name = family.name();
+            format!("instructions {name} do not run here as on TON: a transaction that reaches one fails")
+        })
+        .collect();
+    if scan.undecoded > 0 {
+        let count = scan.undecoded;
+        warnings.push(format!(
+            "{count} parts of it could not be read as instructions and were not checked"
+        ));
+    }
+    Ok(UserContract {
+        plan: UserContractPlan {
+            role,
+            code: encode_base64(user.code()),
+        },
+        code_hash: hex(&user.hash()),
+        known_as: known_as(&user),
+        warnings,
+    })
+}
+
+/// The codes of a run.
+///
+/// # Errors
+/// A plan made by hand has no code, or a role twice.
+pub(crate) fn code_set(build: ContractBuild, brought: &[UserContractPlan]) -> Result<CodeSet, UserCodeError> {
+    let own = CodeSet::builtin(match build {
+        ContractBuild::Reference => CodeProfile::Reference,
+        ContractBuild::Hardened => CodeProfile::Hardened,
+    });
+    let brought = brought
+        .iter()
+        .map(|contract| UserCode::load(contract.role, contract.code.as_bytes()))
+        .collect::<Result<Vec<_>, _>>()?;
+    own.with_user_codes(&brought)
+}
+
+fn known_as(user: &UserCode) -> String {
+    let own = user.builtin().into_iter().map(|(profile, role)| {
+        let (profile, role) = (profile.name(), role.name());
+        format!("this project's {profile} {role} contract")
+    });
+    let published = user.known().map(|known| known.name.to_owned());
+    own.chain(published).collect::<Vec<_>>().join(", ")
+}
+
+/// Lower-case hexadecimal.
+fn hex(bytes: &[u8]) -> String {
+    bytes.iter().map(|byte| format!("{byte:02x}")).collect()
+}
+
+/// Runs the get methods of the role on data in which no two fields are alike.
+fn try_get_methods(user: &UserCode) -> Result<(), UserContractError> {
+    let config = Config::from_fees(&FeeSchedule::new(), DEFAULT_VERSION, TRIED_AT_UNIX_S)?;
+    let data = sample_data(user.role());
+    let account = Account {
+        address: IntAddr::Std(StdAddr::new(0, *user.code().repr_hash())),
+        storage_stat: Default::default(),
+        last_trans_lt: 0,
+        balance: CurrencyCollection {
+            tokens: tycho_types::num::Tokens::new(BALANCE_NANOTON),
+            ..CurrencyCollection::ZERO
+        },
+        state: AccountState::Active(state_init(user.code().clone(), data.clone())),
+    };
+    for method in conformance_getters(user.role()) {
+        let result = run_get_method(&config, &account, method_id(method), &[], TRIED_AT_UNIX_S)?;
+        // Both are success.
+        if !matches!(result.exit_code, 0 | 1) {
+            let (exit_code, hint) = (result.exit_code, hint(result.exit_code));
+            return Err(UserContractError::GetMethod {
+                method,
+                exit_code,
+                hint,
+            });
+        }
+        let stack: Vec<StackValue> = result.stack.into_iter().map(told).collect();
+        check_getter(user.role(), method, &data, &stack)?;
+    }
+    Ok(())
+}
+
+const fn hint(exit_code: i32) -> &'static str {
+    match exit_code {
+        9 => ": it reads another layout",
+        11 => ": there is no such method, so this is the code of another contract",
+        _ => "",
+    }
+}
+
+/// Data of a contract as the reference lays it out, each number another one.
+fn sample_data(role: ContractRole) -> Cell {
+    let address = |byte: u8| Address::new(0, [byte; 32]);
+    let key = |byte: u8| SigningKey::from_seed(&[byte; 32]).public();
+    let codes = CodeSet::builtin(CodeProfile::Reference);
+    let params = Params {
+        struct_version: StructVersion::default(),
+        params_version: 3,
+        unique_id: 5,
+        is_test: true,
+        prices: Prices {
+            price_per_token_nanoton: 20,
+            worker_fee_per_token_nanoton: 16,
+            multipliers: TokenMultipliers::default(),
+        },
+        proxy_delay_s: 7_200,
+        client_delay_s: 3_600,
+        min_proxy_stake_nanoton: 1_000_000_000,
+        min_client_stake_nanoton: 2_000_000_000,
+    };
+    let proxy = ProxyIdentity {
+        address: address(0x11),
+        public_key: key(0x12),
+    };
+    let state = ContractState::Closing;
+    match role {
+        ContractRole::Root => {
+            let mut root = RootStorage::initial(address(0x21), params, codes.contracts());
+            root.version = 9;
+            root.registry.last_proxy_seqno = 4;
+            root.to_cell()
+        }
+        ContractRole::Proxy => ProxyStorage {
+            owner: address(0x22),
+            public_key: key(0x23),
+            root: address(0x24),
+            state,
+            balance_nanoton: 31,
+            stake_nanoton: 32,
+            unlock_ts: 33,
+            earned_nanoton: 0,
+            params,
+            worker_code: Some(codes.code(ContractRole::Worker).clone()),
+            client_code: Some(codes.code(ContractRole::Client).clone()),
+        }
+        .to_cell(),
+        ContractRole::Client => ClientStorage {
+            state,
+            balance_nanoton: 41,
+            stake_nanoton: 42,
+            tokens_used: 43,
+            unlock_ts: 44,
+            secret_hash: [0x25; 32],
+            ..ClientStorage::initial(address(0x26), proxy, params)
+        }
+        .to_cell(),
+        ContractRole::Worker => WorkerStorage {
+            state,
+            tokens: 51,
+            ..WorkerStorage::initial(address(0x27), proxy, params)
+        }
+        .to_cell(),
+        ContractRole::Wallet => WalletStorage {
+            seqno: 61,
+            subwallet: 62,
+            ..WalletStorage::initial(key(0x28), address(0x29))
+        }
+        .to_cell(),
+    }
+}
+
+/// The machine's value as settlement reads it. No get method of these contracts gives a continuation.
+fn told(value: MachineValue) -> StackValue {
+    match value {
+        MachineValue::Null | MachineValue::Continuation => StackValue::Null,
+        MachineValue::Nan => StackValue::Nan,
+        MachineValue::Int(value) => StackValue::Int(value),
+        MachineValue::Cell(cell) => StackValue::Cell(cell),
+        MachineValue::Slice(cell) => StackValue::Slice(cell),
+        MachineValue::Builder(cell) => StackValue::Builder(cell),
+        MachineValue::Tuple(values) => StackValue::Tuple(values.into_iter().map(told).collect()),
+    }
+}
