@@ -366,7 +366,10 @@ fn every_file_is_in_the_table_and_every_scenario_code_has_a_file() {
         .map(|(_, code, _)| *code)
         .chain(generated().iter().map(|(_, code, ..)| *code))
         .collect();
-    for code in Code::ALL.iter().filter(|code| code.id().starts_with("CHR-S")) {
+    // What is wrong with other files than the scenario: harness/tests/contracts.rs.
+    let elsewhere = [Code::Contracts];
+    let codes = Code::ALL.iter().filter(|code| code.id().starts_with("CHR-S"));
+    for code in codes.filter(|code| !elsewhere.contains(code)) {
         assert!(shown.contains(code), "{code} has no golden file");
     }
 }

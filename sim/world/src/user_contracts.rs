@@ -269,3 +269,92 @@ fn told(value: MachineValue) -> StackValue {
         MachineValue::Tuple(values) => StackValue::Tuple(values.into_iter().map(told).collect()),
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use tycho_types::{boc::Boc, cell::CellBuilder};
+
+    fn file(profile: CodeProfile, role: ContractRole) -> Vec<u8> {
+        Boc::encode(CodeSet::builtin(profile).code(role))
+    }
+
+    /// `SETCP0` and then these instructions.
+    fn code(instructions: &[u8]) -> Vec<u8> {
+        let bytes = [&[0xff, 0x00], instructions].concat();
+        let mut cell = CellBuilder::new();
+        cell.store_raw(&bytes, u16::try_from(8 * bytes.len()).unwrap()).unwrap();
+        Boc::encode(cell.build().unwrap())
+    }
+
+    #[test]
+    fn codes_of_both_builds_are_taken_and_named() {
+        for profile in CodeProfile::ALL {
+            for role in ContractRole::ALL {
+                let taken = inspect(role, &file(profile, role)).unwrap();
+                let own = format!("this project's {} {} contract", profile.name(), role.name());
+                assert!(taken.known_as.contains(&own), "{taken:?}");
+                assert_eq!(taken.warnings, Vec::<String>::new(), "{own}");
+                assert_eq!(taken.code_hash.len(), 64);
+                // What a plan keeps gives the same code again, also through its text form.
+                let json = serde_json::to_string(&taken.plan).unwrap();
+                let plan: UserContractPlan = serde_json::from_str(&json).unwrap();
+                let set = code_set(ContractBuild::Hardened, &[plan]).unwrap();
+                assert_eq!(set.code(role), CodeSet::builtin(profile).code(role));
+            }
+        }
+        assert!(serde_json::from_str::<UserContractPlan>(r#"{"role":"bank","code":""}"#).is_err());
+    }
+
+    #[test]
+    fn the_code_of_another_contract_is_refused() {
+        for role in ContractRole::ALL {
+            for other in ContractRole::ALL.into_iter().filter(|other| *other != role) {
+                let refused = inspect(role, &file(CodeProfile::Hardened, other)).unwrap_err();
+                let is_method = matches!(refused, UserContractError::GetMethod { exit_code: 11, .. });
+                assert!(is_method, "{role:?} {other:?}: {refused}");
+            }
+        }
+    }
+
+    /// A get method that tells of other fields than the published one.
+    #[test]
+    fn another_layout_is_refused() {
+        // PUSHINT 7 as the answer to every get method: one number where many values were expected.
+        let refused = inspect(ContractRole::Worker, &code(&[0x30, 0x77])).unwrap_err();
+        assert!(matches!(refused, UserContractError::Layout(_)), "{refused}");
+        // The wallet's number is 61 in the data: a code that says 61 passes that method, and fails at the key.
+        let refused = inspect(ContractRole::Wallet, &code(&[0x30, 0x80, 61])).unwrap_err();
+        assert!(refused.to_string().contains("get_public_key"), "{refused}");
+        let refused = inspect(ContractRole::Wallet, &code(&[0x30, 0x80, 62])).unwrap_err();
+        assert!(refused.to_string().contains("seqno"), "{refused}");
+    }
+
+    #[test]
+    fn instructions_that_ton_does_not_have_are_refused_and_others_are_warned_of() {
+        let refused = inspect(ContractRole::Wallet, &code(&[0xf9, 0x18, 0x00])).unwrap_err();
+        assert!(matches!(refused, UserContractError::Foreign { .. }), "{refused}");
+        // The own code with an instruction before it that is jumped over: PUSHCONT with P256_CHKSIGNU in it, DROP.
+        let own = CodeSet::builtin(CodeProfile::Hardened)
+            .code(ContractRole::Wallet)
+            .clone();
+        let mut cell = CellBuilder::new();
+        cell.store_raw(&[0x92, 0xf9, 0x14, 0x30], 32).unwrap();
+        cell.store_reference(own).unwrap();
+        let taken = inspect(ContractRole::Wallet, &Boc::encode(cell.build().unwrap())).unwrap();
+        assert!(taken.warnings[0].contains("P256_CHKSIGN*"), "{taken:?}");
+        assert_eq!((taken.warnings.len(), taken.known_as.as_str()), (1, ""));
+    }
+
+    #[test]
+    fn files_that_are_no_code_are_refused() {
+        for bytes in [&b""[..], b"not cells", &[0xb5, 0xee, 0x9c, 0x72], &[0; 3 << 20]] {
+            let refused = inspect(ContractRole::Proxy, bytes).unwrap_err();
+            assert!(matches!(refused, UserContractError::Code(_)), "{refused}");
+        }
+        let twice = inspect(ContractRole::Proxy, &file(CodeProfile::Reference, ContractRole::Proxy))
+            .unwrap()
+            .plan;
+        assert!(code_set(ContractBuild::Hardened, &[twice.clone(), twice]).is_err());
+    }
+}

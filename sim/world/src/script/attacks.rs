@@ -126,7 +126,7 @@ async fn refund_without_stake(stage: &Stage) -> Result<End, ScriptError> {
     let (refunded, words) = gain(victim, before);
     Ok(End::new(
         refunded < TON,
-        format!("of a deposit of 15 TON, the client {words}"),
+        format!("by the forced refund of a deposit of 15 TON, the client {words}"),
     ))
 }
 

@@ -1,0 +1,171 @@
+//! Contract codes that users bring, with the program as it is shipped.
+#![allow(
+    clippy::unwrap_used,
+    clippy::expect_used,
+    reason = "a test that says so and stops when it cannot go on"
+)]
+
+use std::path::Path;
+use std::process::{Command, Output};
+
+use chrysalis_settlement::boc::encode_base64;
+use chrysalis_settlement::onchain::{CodeProfile, CodeSet, ContractRole};
+use tempfile::TempDir;
+
+const FORCED_REFUND: &str = concat!(
+    env!("CARGO_MANIFEST_DIR"),
+    "/../scenarios/settlement/t3-refund-without-stake.yaml"
+);
+
+fn codes(profile: CodeProfile, roles: &[ContractRole]) -> TempDir {
+    let folder = tempfile::tempdir().unwrap();
+    for role in roles {
+        let code = encode_base64(CodeSet::builtin(profile).code(*role));
+        std::fs::write(folder.path().join(format!("{}.boc", role.name())), code).unwrap();
+    }
+    folder
+}
+
+fn chrysalis(folder: &Path, words: &[&str]) -> Output {
+    Command::new(env!("CARGO_BIN_EXE_chrysalis"))
+        .args(words)
+        .current_dir(folder)
+        .env_remove("RUST_BACKTRACE")
+        .output()
+        .unwrap()
+}
+
+/// Runs one seed of an attack that works on the reference's contracts only.
+fn run(folder: &Path, profile: &str) -> (Option<i32>, String) {
+    let work = tempfile::tempdir().unwrap();
+    let contracts = folder.to_str().unwrap();
+    let words = [
+        "run",
+        FORCED_REFUND,
+        "--seeds",
+        "1",
+        "--profile",
+        profile,
+        "--contracts",
+        contracts,
+    ];
+    let done = chrysalis(work.path(), &words);
+    let said = String::from_utf8(done.stderr).unwrap();
+    (done.status.code(), said)
+}
+
+/// The contracts are really those that were brought: with the reference's codes the attack works in the profile that
+/// says that it never does, and with the hardened ones it does not in the other.
+#[test]
+fn codes_that_are_brought_are_the_ones_that_run() {
+    let own = codes(CodeProfile::Hardened, &ContractRole::ALL);
+    let (exit, said) = run(own.path(), "hardened");
+    assert_eq!(exit, Some(0), "{said}");
+    assert_eq!(said.matches("contract: ").count(), 5, "{said}");
+    assert!(
+        said.contains("known as this project's hardened proxy contract"),
+        "{said}"
+    );
+    let (exit, said) = run(own.path(), "reference");
+    assert_eq!(exit, Some(100), "{said}");
+    let weak = codes(CodeProfile::Reference, &ContractRole::ALL);
+    let (exit, said) = run(weak.path(), "hardened");
+    assert_eq!(exit, Some(100), "{said}");
+    assert!(said.contains("it worked"), "{said}");
+    assert_eq!(run(weak.path(), "reference").0, Some(0));
+}
+
+/// A recorded run has the codes in it: it is replayed without the folder.
+#[test]
+fn a_run_with_brought_codes_is_replayed_without_them() {
+    let work = tempfile::tempdir().unwrap();
+    let folder = codes(CodeProfile::Reference, &[ContractRole::Proxy, ContractRole::Client]);
+    let contracts = folder.path().to_str().unwrap();
+    let words = [
+        "run",
+        FORCED_REFUND,
+        "--seeds",
+        "1",
+        "--profile",
+        "reference",
+        "--contracts",
+        contracts,
+    ];
+    let done = chrysalis(work.path(), &words);
+    assert_eq!(done.status.code(), Some(0), "{}", String::from_utf8_lossy(&done.stderr));
+    drop(folder);
+    let done = chrysalis(work.path(), &["replay", "runs/t3-refund-without-stake@reference/0"]);
+    let said = String::from_utf8(done.stderr).unwrap();
+    assert!(done.status.success() && said.contains("the same as recorded"), "{said}");
+}
+
+#[test]
+fn folders_that_are_not_taken_are_one_clear_error_and_nothing_runs() {
+    let refused = |folder: &Path| {
+        let (exit, said) = run(folder, "hardened");
+        assert_eq!(exit, Some(3), "{said}");
+        assert_eq!(said.matches("error[CHR-S070]").count(), 1, "{said}");
+        said
+    };
+    let folder = codes(CodeProfile::Hardened, &[]);
+    assert!(refused(folder.path()).contains("root.boc, proxy.boc, client.boc, worker.boc, wallet.boc"));
+    let put = |name: &str, bytes: &[u8]| std::fs::write(folder.path().join(name), bytes).unwrap();
+    put("readme.txt", b"not looked at");
+    put("bank.boc", b"");
+    assert!(refused(folder.path()).contains("bank.boc"));
+    std::fs::remove_file(folder.path().join("bank.boc")).unwrap();
+    put("proxy.boc", b"\xb5\xee\x9c\x72 and no more");
+    assert!(refused(folder.path()).contains("proxy.boc: malformed bag of cells"));
+    let client = CodeSet::builtin(CodeProfile::Hardened).code(ContractRole::Client);
+    put("proxy.boc", encode_base64(client).as_bytes());
+    assert!(refused(folder.path()).contains("there is no such method, so this is the code of another contract"));
+    // The control: the same file under its own name.
+    std::fs::rename(folder.path().join("proxy.boc"), folder.path().join("client.boc")).unwrap();
+    assert_eq!(run(folder.path(), "hardened").0, Some(0));
+    assert!(refused(Path::new("no-such-folder")).contains("no-such-folder"));
+}
+
+#[test]
+fn scenarios_without_a_chain_have_no_use_for_contracts() {
+    let folder = codes(CodeProfile::Hardened, &[ContractRole::Proxy]);
+    let hello = concat!(env!("CARGO_MANIFEST_DIR"), "/../scenarios/basics/hello.yaml");
+    let done = chrysalis(folder.path(), &["run", hello, "--contracts", "."]);
+    let said = String::from_utf8(done.stderr).unwrap();
+    assert_eq!(done.status.code(), Some(2), "{said}");
+    assert!(said.contains("error[CHR-C012]") && said.contains("hello"), "{said}");
+}
+
+/// A scenario names a folder beside itself; what is wrong there is shown at that place.
+#[test]
+fn a_scenario_may_name_its_contracts() {
+    let work = codes(CodeProfile::Reference, &ContractRole::ALL);
+    let text = std::fs::read_to_string(FORCED_REFUND).unwrap();
+    let with = |folder: &str| {
+        let changed = text.replacen("settlement:\n", &format!("settlement:\n  contracts: {folder}\n"), 1);
+        assert_ne!(changed, text, "the scenario has its section on lines of its own");
+        std::fs::write(work.path().join("mine.yaml"), changed).unwrap();
+    };
+    with(".");
+    // From another folder: the path is relative to the file.
+    let elsewhere = tempfile::tempdir().unwrap();
+    let file = work.path().join("mine.yaml");
+    let done = chrysalis(
+        elsewhere.path(),
+        &["run", file.to_str().unwrap(), "--seeds", "1", "--no-store"],
+    );
+    let said = String::from_utf8(done.stderr).unwrap();
+    assert_eq!(
+        done.status.code(),
+        Some(100),
+        "the reference's contracts are weak: {said}"
+    );
+    with("nowhere");
+    for command in ["run", "lint"] {
+        let done = chrysalis(work.path(), &[command, "mine.yaml"]);
+        let said = String::from_utf8(done.stderr).unwrap();
+        assert_eq!(done.status.code(), Some(3), "{said}");
+        assert!(said.contains("error[CHR-S070]: nowhere: "), "{said}");
+        let line = text.lines().position(|line| line == "settlement:").unwrap() + 2;
+        assert!(said.contains(&format!("--> mine.yaml:{line}:14")), "{said}");
+    }
+}
