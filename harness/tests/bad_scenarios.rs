@@ -366,7 +366,7 @@ fn every_file_is_in_the_table_and_every_scenario_code_has_a_file() {
         .map(|(_, code, _)| *code)
         .chain(generated().iter().map(|(_, code, ..)| *code))
         .collect();
-    // What is wrong with other files than the scenario: harness/tests/contracts.rs.
+    // What is wrong with other files than the scenario: harness/tests/settlement.rs.
     let elsewhere = [Code::Contracts];
     let codes = Code::ALL.iter().filter(|code| code.id().starts_with("CHR-S"));
     for code in codes.filter(|code| !elsewhere.contains(code)) {

@@ -17,7 +17,7 @@
 //! | [`extension`] | messages beside the reference protocol |
 //! | [`shutdown`] | asking a node to stop |
 //! | [`metrics`] | counters made of what roles report |
-//! | [`management`] | health and metrics over HTTP, for whoever has the token |
+//! | [`management`] | health, metrics and orders over HTTP, for whoever has the token |
 //! | [`daemon`] | one role as a process: configuration files, keys, logs, signals |
 
 mod body;

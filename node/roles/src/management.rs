@@ -1,4 +1,4 @@
-//! The management endpoint: health, metrics and counters of one daemon, for whoever has its token.
+//! The management endpoint: health, metrics, counters and orders of one daemon, for whoever has its token.
 //!
 //! It stands on a port of its own that only this machine reaches ([`LoopbackAddress`]): what it shows is metadata
 //! about other people's requests. Without the token every path answers alike, so that nothing can be probed.
@@ -6,6 +6,7 @@
 use crate::{
     http_server::{self, NodeBody, Service, full_response, json_response},
     metrics::{self, Metrics},
+    proxy::{ProxyControl, ProxyOrder},
     shutdown::Shutdown,
     telemetry::Role,
 };
@@ -118,6 +119,8 @@ pub struct Management {
     pub metrics: Arc<Metrics>,
     /// Its health.
     pub health: Arc<dyn HealthCheck>,
+    /// Takes the operator's orders; proxies on a chain do (spec §4.7).
+    pub control: Option<Arc<ProxyControl>>,
     /// Whether it was asked to stop.
     pub stopping: Shutdown,
     /// When it started, of the node's monotonic clock.
@@ -153,24 +156,39 @@ impl Service for Management {
                     full_response(StatusCode::OK, metrics::CONTENT_TYPE, self.metrics.to_text())
                 }
                 (&Method::GET, "/stats") => json_response(StatusCode::OK, &self.stats()),
-                (_, "/healthz" | "/metrics" | "/stats") => {
-                    let mut response = full_response(StatusCode::METHOD_NOT_ALLOWED, "text/plain", "");
-                    response
-                        .headers_mut()
-                        .insert(header::ALLOW, HeaderValue::from_static("GET"));
-                    response
-                }
-                _ => full_response(
-                    StatusCode::NOT_FOUND,
-                    "text/plain",
-                    "GET /healthz, /metrics or /stats\n",
-                ),
+                (_, "/healthz" | "/metrics" | "/stats") => wrong_method("GET"),
+                (method, path) => order(self.control.as_deref(), method, path),
             };
             response
                 .headers_mut()
                 .insert(header::CACHE_CONTROL, HeaderValue::from_static("no-store"));
             response
         })
+    }
+}
+
+fn wrong_method(allowed: &'static str) -> Response<NodeBody> {
+    let mut response = full_response(StatusCode::METHOD_NOT_ALLOWED, "text/plain", "");
+    response
+        .headers_mut()
+        .insert(header::ALLOW, HeaderValue::from_static(allowed));
+    response
+}
+
+/// Orders of the operator.
+fn order(control: Option<&ProxyControl>, method: &Method, path: &str) -> Response<NodeBody> {
+    let not_found = |paths| full_response(StatusCode::NOT_FOUND, "text/plain", paths);
+    let Some(control) = control else {
+        return not_found("GET /healthz, /metrics or /stats\n");
+    };
+    let name = path.strip_prefix("/request/");
+    match ProxyOrder::ALL.into_iter().find(|order| name == Some(order.name())) {
+        None => not_found("GET /healthz, /metrics or /stats; POST /request/disable or /request/enable\n"),
+        Some(_) if method != Method::POST => wrong_method("POST"),
+        Some(order) => {
+            control.ask(order);
+            full_response(StatusCode::ACCEPTED, "text/plain", "accepted\n")
+        }
     }
 }
 
@@ -231,6 +249,25 @@ mod tests {
         for text in ["", "localhost:9100", "127.0.0.1", "9100"] {
             assert_eq!(text.parse::<LoopbackAddress>(), Err(LoopbackError::Form), "{text}");
         }
+    }
+
+    #[tokio::test]
+    async fn orders_are_taken_by_post_where_there_is_somebody_to_take_them() {
+        let control = ProxyControl::default();
+        let answer = |control, method: &Method, path| order(control, method, path).status();
+        let cases = [
+            (Method::POST, "/request/stop", StatusCode::NOT_FOUND),
+            (Method::POST, "/request", StatusCode::NOT_FOUND),
+            (Method::GET, "/request/disable", StatusCode::METHOD_NOT_ALLOWED),
+            (Method::POST, "/request/enable", StatusCode::ACCEPTED),
+            (Method::POST, "/request/disable", StatusCode::ACCEPTED),
+        ];
+        for (method, path, status) in cases {
+            assert_eq!(answer(Some(&control), &method, path), status, "{method} {path}");
+            assert_eq!(answer(None, &method, path), StatusCode::NOT_FOUND, "{method} {path}");
+        }
+        assert_eq!(control.next().await, ProxyOrder::Enable);
+        assert_eq!(control.next().await, ProxyOrder::Disable);
     }
 
     #[test]

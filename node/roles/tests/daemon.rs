@@ -142,7 +142,7 @@ async fn management(network: &Network) {
         let (status, _) = network.manage(daemon, "/elsewhere", &token).await;
         assert_eq!(status, StatusCode::NOT_FOUND);
         for wrong in ["", "0", &token[1..], &format!("{token}0"), &token.to_uppercase()] {
-            for path in ["/healthz", "/metrics", "/stats", "/elsewhere"] {
+            for path in ["/healthz", "/metrics", "/stats", "/request/disable", "/elsewhere"] {
                 let (status, answer) = network.manage(daemon, path, wrong).await;
                 assert_eq!(
                     (status, answer.body().as_str()),

@@ -27,7 +27,7 @@ use chrysalis_inference::{
 };
 use chrysalis_node::{
     client::{ClientChain, ClientSettings},
-    proxy::{ProxyChain, ProxyLimits, ProxySettings},
+    proxy::{ProxyChain, ProxyControl, ProxyLimits, ProxySettings},
     telemetry::Role,
     worker::{WorkerChain, WorkerSettings},
 };
@@ -134,6 +134,8 @@ pub(crate) struct Deployment {
     onchain: Option<OnChain>,
     root: Arc<StaticRoot>,
     chain: Arc<StaticChain>,
+    /// Where the operators of the proxies give orders, by name of the proxy.
+    controls: BTreeMap<String, Arc<ProxyControl>>,
     evidence: Evidence,
     workshop: Workshop,
 }
@@ -246,7 +248,12 @@ impl Deployment {
                 (client_owner(&client.node.name), state)
             })
             .collect();
+        let controls = plan
+            .proxies
+            .iter()
+            .map(|proxy| (proxy.node.name.clone(), Arc::default()));
         let mut deployment = Self {
+            controls: controls.collect(),
             plan,
             onchain,
             root: Arc::new(StaticRoot::new(root)),
@@ -380,7 +387,13 @@ impl Deployment {
                 .as_ref()
                 .map_or(LedgerPolicy::SOUND, |onchain| onchain.ledger),
             limits: ProxyLimits::default(),
+            control: self.control(name).unwrap_or_default(),
         })
+    }
+
+    /// Where the operator of a proxy gives orders.
+    pub(crate) fn control(&self, proxy: &str) -> Option<Arc<ProxyControl>> {
+        self.controls.get(proxy).cloned()
     }
 
     /// Settings of a worker that dials `proxies`.

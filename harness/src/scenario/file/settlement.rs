@@ -188,6 +188,11 @@ pub struct OperationFile {
     pub top_up: Key<AmountFile>,
     /// A proxy's owner begins to close its contract.
     pub close_proxy: Key<OwnedFile>,
+    /// A proxy's operator wants nobody to be served: connections end, accounts are settled, the contract is closed. This lasts
+    /// until the proxy is enabled and the root's owner changes the prices.
+    pub disable_proxy: Key<OwnedFile>,
+    /// A proxy's operator lets it serve as soon as the root's owner changes the prices.
+    pub enable_proxy: Key<OwnedFile>,
     /// A proxy's owner asks for its share.
     pub take_share: Key<OwnedFile>,
     /// A proxy's owner adds to its stake.

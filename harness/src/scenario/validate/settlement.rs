@@ -27,6 +27,8 @@ const OPERATIONS: &[&str] = &[
     "request_refund",
     "top_up",
     "close_proxy",
+    "disable_proxy",
+    "enable_proxy",
     "take_share",
     "add_stake",
     "change_price",
@@ -315,6 +317,8 @@ impl Chain<'_> {
             file.request_refund.given().map(|action| action.position),
             file.top_up.given().map(|action| action.position),
             file.close_proxy.given().map(|action| action.position),
+            file.disable_proxy.given().map(|action| action.position),
+            file.enable_proxy.given().map(|action| action.position),
             file.take_share.given().map(|action| action.position),
             file.add_stake.given().map(|action| action.position),
             file.change_price.given().map(|action| action.position),
@@ -354,6 +358,14 @@ impl Chain<'_> {
         if let Some(At { value, position }) = file.close_proxy.given() {
             let proxy = self.proxy(&value.proxy, *position)?;
             return Ok(Operation::CloseProxy { proxy });
+        }
+        if let Some(At { value, position }) = file.disable_proxy.given() {
+            let proxy = self.proxy(&value.proxy, *position)?;
+            return Ok(Operation::DisableProxy { proxy });
+        }
+        if let Some(At { value, position }) = file.enable_proxy.given() {
+            let proxy = self.proxy(&value.proxy, *position)?;
+            return Ok(Operation::EnableProxy { proxy });
         }
         if let Some(At { value, position }) = file.take_share.given() {
             let proxy = self.proxy(&value.proxy, *position)?;

@@ -340,6 +340,7 @@ async fn run_logged(config: Config, mut signals: Signals, writer: &Arc<LogWriter
             token,
             metrics,
             health: node.health,
+            control: node.control,
             stopping: shutdown,
         };
         env.spawn(

@@ -13,7 +13,7 @@ use crate::{
     client::{ClientChain, ClientSettings, NoRegistrar, serve_client},
     management::HealthCheck,
     metrics::Metrics,
-    proxy::{LedgerError, ProxyChain, ProxyError, ProxyLimits, ProxySettings, serve_proxy},
+    proxy::{LedgerError, ProxyChain, ProxyControl, ProxyError, ProxyLimits, ProxySettings, serve_proxy},
     shutdown::Shutdown,
     worker::{WorkerChain, WorkerSettings, run_worker},
 };
@@ -41,6 +41,8 @@ pub(super) struct Node {
     /// Where it listens.
     pub(super) addresses: Vec<(&'static str, SocketAddr)>,
     pub(super) health: Arc<dyn HealthCheck>,
+    /// Takes the operator's orders.
+    pub(super) control: Option<Arc<ProxyControl>>,
 }
 
 /// Opens ports and files of the configured role.
@@ -102,6 +104,7 @@ async fn client(
         }),
         addresses: vec![("http", address)],
         health: Arc::new(ClientHealth::new(env.clone(), address)),
+        control: None,
     })
 }
 
@@ -139,6 +142,8 @@ async fn proxy(
         // The check of the configuration has refused it.
         (None, Origin::Chain(_)) => return Err(DaemonError::Invalid("`[chain]`: a proxy must send".to_owned())),
     };
+    let control = Arc::new(ProxyControl::default());
+    let is_live = matches!(chain, ProxyChain::Live { .. });
     let settings = ProxySettings {
         owner: file.owner_address,
         wallet,
@@ -153,6 +158,7 @@ async fn proxy(
         worker_trust: trust.attested,
         ledger: LedgerPolicy::default(),
         limits: ProxyLimits::default(),
+        control: control.clone(),
     };
     let run = serve_proxy(env.clone(), settings, clients, workers, shutdown);
     Ok(Node {
@@ -165,6 +171,7 @@ async fn proxy(
         health: Arc::new(ProxyHealth {
             metrics: metrics.clone(),
         }),
+        control: is_live.then_some(control),
     })
 }
 
@@ -245,6 +252,7 @@ fn worker(
     };
     let run = run_worker(env.clone(), settings, shutdown);
     Ok(Node {
+        control: None,
         run: Box::pin(async move {
             run.await;
             Ok(())

@@ -18,6 +18,7 @@
 
 mod client_session;
 mod commits;
+mod control;
 mod endings;
 mod forwarding;
 mod ledger;
@@ -44,6 +45,7 @@ use chrysalis_settlement::{
 };
 use chrysalis_wire::{connection::Side, keep_alive::KeepAlivePolicy};
 pub use commits::CommitError;
+pub use control::{ProxyControl, ProxyOrder};
 pub use ledger_store::LedgerError;
 use ledger_store::LedgerStore;
 use observed::Observed;
@@ -132,6 +134,8 @@ pub struct ProxySettings {
     pub ledger: LedgerPolicy,
     /// Limits.
     pub limits: ProxyLimits,
+    /// Where the operator's orders come from. Without a chain nobody listens: there is nothing to settle and close.
+    pub control: Arc<ProxyControl>,
 }
 
 /// Why a proxy cannot run.
@@ -187,14 +191,16 @@ pub async fn serve_proxy(
         env.spawn(peers.label(), port.accept(shutdown.clone()));
     }
     let mut store = None;
-    let mut closed_version = None;
+    let mut disabled_until = None;
     loop {
-        let instance = Instance::open(&env, &settings, store.take(), closed_version)?;
-        match instance.serve(&current, &mut shutdown).await? {
+        let instance = Instance::open(&env, &settings, store.take(), disabled_until)?;
+        let next_version = instance.shared.root.params_version().saturating_add(1);
+        disabled_until = match instance.serve(&current, &mut shutdown).await? {
             Ended::Shutdown => return Ok(()),
-            Ended::Superseded => closed_version = None,
-            Ended::Closed => closed_version = Some(instance.shared.root.params_version()),
-        }
+            Ended::Superseded => None,
+            Ended::Closed | Ended::Enabled => Some(next_version),
+            Ended::Disabled => Some(u32::MAX),
+        };
         store = instance.shared.take_store();
     }
 }
@@ -208,6 +214,10 @@ enum Ended {
     Superseded,
     /// The proxy contract is closing or closed: nobody is served before the parameters change (spec §4.7).
     Closed,
+    /// The operator wants nobody to be served (spec §4.7).
+    Disabled,
+    /// The operator has nothing against serving under the next parameters (spec §4.7).
+    Enabled,
 }
 
 /// A proxy under one version of the parameters.
@@ -221,17 +231,17 @@ impl Instance {
         env: &Env,
         settings: &Arc<ProxySettings>,
         store: Option<LedgerStore>,
-        closed_version: Option<u32>,
+        disabled_until: Option<u32>,
     ) -> Result<Self, ProxyError> {
         let (env, settings) = (env.clone(), settings.clone());
         match settings.chain.clone() {
             ProxyChain::Static(source) => Ok(Self {
-                shared: Arc::new(Shared::open(env, settings, store, source, None, closed_version)?),
+                shared: Arc::new(Shared::open(env, settings, store, source, None, disabled_until)?),
                 onchain: None,
             }),
             ProxyChain::Live { settlement, wallet } => {
                 let observed = Arc::new(Observed::default());
-                let shared = Shared::open(env, settings, store, observed.clone(), Some(&observed), closed_version)?;
+                let shared = Shared::open(env, settings, store, observed.clone(), Some(&observed), disabled_until)?;
                 let shared = Arc::new(shared);
                 let old = OldInstances {
                     shared: shared.clone(),
@@ -252,7 +262,13 @@ impl Instance {
         let shared = &self.shared;
         let mut flushing = Box::pin(ledger::keep_flushing(shared.clone()));
         let mut following: BoxFuture<'_, Result<Ended, ProxyError>> = match &self.onchain {
-            Some((onchain, old)) => Box::pin(follow(shared, onchain, old, current)),
+            Some((onchain, old)) => Box::pin(async {
+                let following = Box::pin(follow(shared, onchain, old, current));
+                match race(following, Box::pin(ordered(shared))).await {
+                    Either::Left(ended) => ended,
+                    Either::Right(ended) => Ok(ended),
+                }
+            }),
             None => {
                 current.set(Some(shared.clone()));
                 Box::pin(std::future::pending())
@@ -320,6 +336,20 @@ async fn follow(
     match race(Box::pin(following), Box::pin(old.work())).await {
         Either::Left(ended) => ended,
         Either::Right(never) => match never {},
+    }
+}
+
+/// Waits for an order that changes something.
+async fn ordered(shared: &Shared) -> Ended {
+    loop {
+        let order = shared.settings.control.next().await;
+        let text = format!("the operator's order: {}", order.name());
+        telemetry::note(&shared.env, Role::Proxy, &text);
+        match order {
+            ProxyOrder::Disable => return Ended::Disabled,
+            ProxyOrder::Enable if shared.is_disabled => return Ended::Enabled,
+            ProxyOrder::Enable => {}
+        }
     }
 }
 

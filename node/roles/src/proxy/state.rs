@@ -122,7 +122,7 @@ impl Shared {
         store: Option<LedgerStore>,
         chain: Arc<dyn ChainSource>,
         observed: Option<&Observed>,
-        closed_version: Option<u32>,
+        disabled_until: Option<u32>,
     ) -> Result<Self, LedgerError> {
         let root = settings.root.current();
         let public_key: PublicKey = settings.key.public();
@@ -142,7 +142,7 @@ impl Shared {
         } = ledger::restore(&store.load()?, prices, settings.ledger, &*chain)?;
         let mut changes = Changes::default();
         if let Some(instance) =
-            instance.filter(|instance| closed_version.is_some() || instance.contract != identity.address)
+            instance.filter(|instance| disabled_until.is_some() || instance.contract != identity.address)
         {
             let clients = state.clients.len();
             changes = ledger::retire(&mut state, &instance);
@@ -150,9 +150,7 @@ impl Shared {
             let text = format!("{contract} and the contracts of its {clients} clients are to be settled and closed");
             telemetry::note(&env, Role::Proxy, &text);
         }
-        let until = closed_version
-            .map(|version| version.saturating_add(1))
-            .or(disabled_until_params_version);
+        let until = disabled_until.or(disabled_until_params_version);
         let is_disabled = until.is_some_and(|until| root.params_version() < until);
         match until {
             Some(until) if is_disabled => changes

@@ -352,6 +352,16 @@ pub enum Operation {
         /// The proxy.
         proxy: String,
     },
+    /// A proxy's operator wants nobody to be served: connections end, accounts are settled, the contract is closed.
+    DisableProxy {
+        /// The proxy.
+        proxy: String,
+    },
+    /// A proxy's operator lets it serve under the next parameters.
+    EnableProxy {
+        /// The proxy.
+        proxy: String,
+    },
     /// A proxy's owner asks for its share.
     TakeShare {
         /// The proxy.
@@ -389,6 +399,8 @@ impl Operation {
             Self::RequestRefund { .. } => "request_refund",
             Self::TopUp { .. } => "top_up",
             Self::CloseProxy { .. } => "close_proxy",
+            Self::DisableProxy { .. } => "disable_proxy",
+            Self::EnableProxy { .. } => "enable_proxy",
             Self::TakeShare { .. } => "take_share",
             Self::AddStake { .. } => "add_stake",
             Self::ChangePrice { .. } => "change_price",

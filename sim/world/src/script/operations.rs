@@ -1,4 +1,4 @@
-//! What owners may do: everything here is what the contracts offer to whoever owns them.
+//! What owners may do: everything here is what contracts offer to whoever owns them, and nodes to whoever operates them.
 
 use super::{
     ScriptError,
@@ -10,6 +10,7 @@ use crate::{
 };
 use chrysalis_chain::Cell;
 use chrysalis_env::Env;
+use chrysalis_node::proxy::ProxyOrder;
 use chrysalis_settlement::{
     Address,
     onchain::{
@@ -87,6 +88,8 @@ pub(super) async fn carry_out(
             )
             .await
         }
+        Operation::DisableProxy { proxy } => order(deployment, proxy, ProxyOrder::Disable),
+        Operation::EnableProxy { proxy } => order(deployment, proxy, ProxyOrder::Enable),
         Operation::TakeShare { proxy } => {
             let owner = Actor::new(&reach, proxy)?;
             let excesses = owner.address();
@@ -142,6 +145,14 @@ pub(super) async fn carry_out(
             Ok(())
         }
     }
+}
+
+/// What the operator of a node asks of it, as through its management endpoint.
+fn order(deployment: &Deployment, proxy: &str, order: ProxyOrder) -> Result<(), ScriptError> {
+    let control = deployment.control(proxy);
+    let control = control.ok_or_else(|| ScriptError::Step(format!("there is no proxy {proxy}")))?;
+    control.ask(order);
+    Ok(())
 }
 
 /// Sends a message to the client's contract as its owner, which is the client's wallet, whose owner orders it to.

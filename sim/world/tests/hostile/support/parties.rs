@@ -311,6 +311,7 @@ impl Parties {
 
     pub(crate) fn proxy(&self, identity: Arc<Identity>, clients: SocketAddr, workers: SocketAddr) -> ProxySettings {
         ProxySettings {
+            control: Arc::default(),
             owner: address_of("proxy owner", "proxy"),
             wallet: address_of("proxy wallet", "proxy"),
             network: NETWORK,

@@ -1,4 +1,4 @@
-//! Contract codes that users bring, with the program as it is shipped.
+//! Scenarios on the chain with the program as it is shipped: contract codes that users bring, and controls of a scenario.
 #![allow(
     clippy::unwrap_used,
     clippy::expect_used,
@@ -167,5 +167,38 @@ fn a_scenario_may_name_its_contracts() {
         assert!(said.contains("error[CHR-S070]: nowhere: "), "{said}");
         let line = text.lines().position(|line| line == "settlement:").unwrap() + 2;
         assert!(said.contains(&format!("--> mine.yaml:{line}:14")), "{said}");
+    }
+}
+
+/// A disabled proxy serves again after it was enabled and the prices changed, and each of the three steps counts.
+#[test]
+fn every_step_of_the_disabled_proxy_counts() {
+    let file = concat!(
+        env!("CARGO_MANIFEST_DIR"),
+        "/../scenarios/settlement/proxy-disabled.yaml"
+    );
+    let text = std::fs::read_to_string(file).unwrap();
+    let work = tempfile::tempdir().unwrap();
+    let run = |left_out: &[&str]| {
+        let lines = text
+            .lines()
+            .filter(|line| !left_out.iter().any(|word| line.contains(word)));
+        let changed: Vec<&str> = lines.collect();
+        std::fs::write(work.path().join("mine.yaml"), changed.join("\n")).unwrap();
+        let done = chrysalis(work.path(), &["run", "mine.yaml", "--seeds", "1", "--no-store"]);
+        (done.status.code(), String::from_utf8(done.stderr).unwrap())
+    };
+    assert_eq!(run(&[]).0, Some(0));
+    for (left_out, served) in [
+        (&["disable_proxy"][..], "8 of 8"),
+        (&["enable_proxy"], "2 of 8"),
+        (&["at: 24m", "change_price"], "2 of 8"),
+    ] {
+        let (exit, said) = run(left_out);
+        assert_eq!(exit, Some(100), "{said}");
+        assert!(
+            said.contains(&format!("requests succeeded: exactly 4: {served}")),
+            "{said}"
+        );
     }
 }
