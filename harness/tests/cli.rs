@@ -523,6 +523,23 @@ fn every_code_is_explained() {
 }
 
 #[test]
+fn scenarios_without_a_chain_have_no_use_for_contracts() {
+    let lab = Lab::passing()
+        .with("a.yaml", &scenario("a", "settlement: {}\n"))
+        .with("b.yaml", &scenario("b", ""));
+    let done = lab.go("run a.yaml b.yaml --contracts nowhere");
+    assert_eq!(done.exit, Exit::Usage);
+    let text =
+        "error[CHR-C012]: `--contracts` is for scenarios on a chain, and these have no section `settlement`: b\n";
+    assert!(done.err.starts_with(text), "{}", done.err);
+    // The control: then the folder is looked for.
+    let done = lab.go("run a.yaml --contracts nowhere");
+    assert_eq!(done.exit, Exit::Invalid);
+    assert!(done.err.starts_with("error[CHR-S070]: nowhere: "), "{}", done.err);
+    assert_eq!(lab.fake.calls.load(Ordering::SeqCst), 0, "nothing runs");
+}
+
+#[test]
 fn every_command_code_is_shown_by_a_test_of_this_file() {
     let here = include_str!("cli.rs");
     for code in Code::ALL.iter().filter(|code| code.id().starts_with("CHR-C")) {

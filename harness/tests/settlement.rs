@@ -125,16 +125,6 @@ fn folders_that_are_not_taken_are_one_clear_error_and_nothing_runs() {
     assert!(refused(Path::new("no-such-folder")).contains("no-such-folder"));
 }
 
-#[test]
-fn scenarios_without_a_chain_have_no_use_for_contracts() {
-    let folder = codes(CodeProfile::Hardened, &[ContractRole::Proxy]);
-    let hello = concat!(env!("CARGO_MANIFEST_DIR"), "/../scenarios/basics/hello.yaml");
-    let done = chrysalis(folder.path(), &["run", hello, "--contracts", "."]);
-    let said = String::from_utf8(done.stderr).unwrap();
-    assert_eq!(done.status.code(), Some(2), "{said}");
-    assert!(said.contains("error[CHR-C012]") && said.contains("hello"), "{said}");
-}
-
 /// A scenario names a folder beside itself; what is wrong there is shown at that place.
 #[test]
 fn a_scenario_may_name_its_contracts() {
