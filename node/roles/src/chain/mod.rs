@@ -17,12 +17,20 @@ pub mod wallet;
 pub mod watch;
 
 use chrysalis_env::BoxFuture;
-use chrysalis_settlement::{Address, Cell};
+use chrysalis_settlement::{
+    Address, Cell,
+    onchain::{CodeProfile, CodeSet, ContractRole},
+};
 
 pub use chrysalis_settlement::onchain::transaction::{MessageView, TransactionView};
 pub use root::{ChainRoot, RootError};
 pub use wallet::{Done, Wallet};
 pub use watch::Watch;
+
+/// Whether proxy contracts of this code count what was charged and pay workers from nothing else.
+pub(crate) fn counts_earnings(proxy_code_hash: &[u8; 32]) -> bool {
+    CodeSet::identify(proxy_code_hash).contains(&(CodeProfile::Hardened, ContractRole::Proxy))
+}
 
 /// Why the chain did not answer, or refused.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]

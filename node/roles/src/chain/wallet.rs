@@ -52,7 +52,8 @@ struct Open {
 
 struct State {
     queue: WalletQueue,
-    watch: Watch,
+    /// From the first look on.
+    watch: Option<Watch>,
     /// Orders without an outcome, by query id.
     open: BTreeMap<u64, Open>,
     balance_nanoton: u128,
@@ -91,7 +92,7 @@ impl Wallet {
         let init = WalletStorage::initial(key.public(), owner).init(codes);
         let state = State {
             queue: WalletQueue::new(WalletRules::default()),
-            watch: Watch::from_start(init.address()),
+            watch: None,
             open: BTreeMap::new(),
             balance_nanoton: 0,
             said: None,
@@ -172,7 +173,9 @@ impl Wallet {
     async fn tick(&self) -> Result<(), ChainError> {
         let address = self.address();
         let account = self.chain.state(address).await?;
-        let mut watch = self.lock().watch;
+        // Orders of earlier processes are not remembered, so neither are answers to them.
+        let begin = Watch::after(address, account.last_lt);
+        let mut watch = self.lock().watch.unwrap_or(begin);
         let news = watch.news(&*self.chain).await?;
         let now_unix_s = self.env.unix_s();
         let seqno = match (account.status, &account.data) {
@@ -196,7 +199,7 @@ impl Wallet {
         };
         let external = {
             let mut state = self.lock();
-            state.watch = watch;
+            state.watch = Some(watch);
             state.balance_nanoton = account.balance_nanoton;
             for queued in state.queue.observe(seqno.unwrap_or(0)) {
                 state.sent(queued.id, now_unix_s);

@@ -144,6 +144,10 @@ pub(super) async fn keep_account(
         let Some(its) = its.data.and_then(|data| ProxyStorage::parse(&data).ok()) else {
             continue;
         };
+        // Coins sent to a frozen contract would only pay its debt.
+        if own.status == AccountStatus::Frozen {
+            continue;
+        }
         let stored = match own.data.map(|data| ClientStorage::parse(&data)) {
             None => None,
             Some(Ok(stored)) => Some(stored),
@@ -206,6 +210,10 @@ pub(super) async fn keep_account(
                 )
             }
         };
+        // An order that the wallet cannot pay would wait, and a refund behind it.
+        if message.value.nanoton() > wallet.balance_nanoton() {
+            continue;
+        }
         telemetry::contract_action(&env, Role::Client, action_name(action));
         running = Some(wallet.order(query_id, message, done));
     }

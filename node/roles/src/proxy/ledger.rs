@@ -186,6 +186,23 @@ pub(super) struct Loaded {
     pub(super) disabled_until_params_version: Option<u32>,
 }
 
+/// The contract that the accounts of a ledger belong to, and what was committed to it.
+pub(super) fn instance_and_commits(
+    records: &[(String, Vec<u8>)],
+) -> Result<Option<(InstanceRecord, Commits)>, LedgerError> {
+    let unreadable = |key: &str| LedgerError::Unreadable { key: key.to_owned() };
+    let find = |wanted: &str| records.iter().find(|(key, _)| key == wanted);
+    let Some((key, value)) = find(INSTANCE_KEY) else {
+        return Ok(None);
+    };
+    let instance = records::decode_instance(value).ok_or_else(|| unreadable(key))?;
+    let commits = match find(COMMITS_KEY) {
+        Some((key, value)) => records::decode_commits(value).ok_or_else(|| unreadable(key))?,
+        None => Commits::default(),
+    };
+    Ok(Some((instance, commits)))
+}
+
 /// Rebuilds accounts from the ledger's records.
 pub(super) fn restore(
     records: &[(String, Vec<u8>)],
@@ -239,6 +256,7 @@ pub(super) fn retire(state: &mut State, instance: &InstanceRecord) -> Changes {
     let account = |contract: Address, tokens: i64| OldAccount {
         contract,
         tokens: u64::try_from(tokens).unwrap_or(0),
+        attempts: 0,
     };
     let clients = std::mem::take(&mut state.clients);
     let workers = std::mem::take(&mut state.workers);

@@ -29,6 +29,7 @@ mod onchain;
 mod records;
 mod requests;
 mod selection;
+mod startup;
 mod state;
 mod worker_session;
 
@@ -192,6 +193,22 @@ pub async fn serve_proxy(
     }
     let mut store = None;
     let mut disabled_until = None;
+    if let ProxyChain::Live { settlement, wallet } = &settings.chain {
+        let opened = LedgerStore::open(&*env.files(), settings.key.clone())?;
+        let records = opened.load()?;
+        let ready = Box::pin(startup::ready(
+            &env,
+            &settings,
+            &**settlement,
+            wallet.address(),
+            &records,
+        ));
+        match race(ready, shutdown.requested()).await {
+            Either::Left(ready) => ready?,
+            Either::Right(()) => return Ok(()),
+        }
+        store = Some(opened);
+    }
     loop {
         let instance = Instance::open(&env, &settings, store.take(), disabled_until)?;
         let next_version = instance.shared.root.params_version().saturating_add(1);

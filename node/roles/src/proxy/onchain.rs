@@ -10,14 +10,14 @@ use super::{
     state::{Shared, State},
 };
 use crate::{
-    chain::{AccountStatus, ChainError, Done, Settlement, TransactionView, Wallet, Watch},
+    chain::{AccountStatus, ChainError, Done, Settlement, TransactionView, Wallet, Watch, counts_earnings},
     telemetry::{self, Role},
 };
 use chrysalis_settlement::{
     Address, Cell, PaymentKind, contracts,
     ledger::{ActionOutcome, ClientChainState, ClientStatus, DueAction, begin_due_actions},
     onchain::{
-        CodeProfile, CodeSet, Coins, ContractRole,
+        Coins,
         message::{
             common::Notice,
             envelope::SignedCount,
@@ -114,6 +114,8 @@ impl OnChain {
             match self.settlement.state(self.contract()).await {
                 Ok(account) if account.status == AccountStatus::Active => break,
                 Ok(_) if self.is_superseded() => return Ok(Some(Ended::Superseded)),
+                // Coins sent there would only pay its debt.
+                Ok(account) if account.status == AccountStatus::Frozen => self.note("the proxy contract is frozen"),
                 Ok(_) if env.now_ns() >= deploy_at_ns => {
                     self.deploy();
                     deploy_at_ns = env.now_ns() + PATIENCE_NS;
@@ -377,7 +379,7 @@ impl OnChain {
             let mut state = self.shared.lock();
             let State { clients, workers, .. } = &mut *state;
             let price = root.params.prices.price_per_token_nanoton;
-            let earned = counts_earnings(root.codes.proxy()).then_some(storage.earned_nanoton);
+            let earned = counts_earnings(&root.codes.proxy().repr_hash().0).then_some(storage.earned_nanoton);
             begin_due_actions(clients, workers, price, earned)
         };
         for action in due {
@@ -442,11 +444,6 @@ impl OnChain {
             *running = Some(self.wallet.order(query_id, message, Done::Answered));
         }
     }
-}
-
-/// Whether contracts of this code count what was charged and pay workers from nothing else.
-fn counts_earnings(proxy_code: &Cell) -> bool {
-    CodeSet::identify(&proxy_code.repr_hash().0).contains(&(CodeProfile::Hardened, ContractRole::Proxy))
 }
 
 #[derive(Clone, Copy, PartialEq, Eq)]

@@ -22,6 +22,8 @@ pub(super) const OLD_PREFIX: &str = "old/";
 pub(super) struct InstanceRecord {
     pub(super) contract: Address,
     pub(super) price_per_token_nanoton: u64,
+    /// Version of the parameters that it belongs to.
+    pub(super) params_version: u32,
 }
 
 pub(super) fn key(prefix: &str, owner: &Address) -> String {
@@ -109,6 +111,7 @@ pub(super) fn encode_instance(instance: &InstanceRecord) -> Vec<u8> {
     let mut bytes = vec![RECORD_VERSION];
     put_address(&mut bytes, &instance.contract);
     bytes.extend_from_slice(&instance.price_per_token_nanoton.to_le_bytes());
+    bytes.extend_from_slice(&instance.params_version.to_le_bytes());
     bytes
 }
 
@@ -118,6 +121,7 @@ pub(super) fn decode_instance(bytes: &[u8]) -> Option<InstanceRecord> {
     let instance = InstanceRecord {
         contract: fields.address()?,
         price_per_token_nanoton: u64::from_le_bytes(fields.take()?),
+        params_version: u32::from_le_bytes(fields.take()?),
     };
     fields.end().then_some(instance)
 }
@@ -150,6 +154,7 @@ pub(super) fn encode_old(old: &OldInstance) -> Vec<u8> {
             bytes.push(kind);
             put_address(&mut bytes, &account.contract);
             bytes.extend_from_slice(&account.tokens.to_le_bytes());
+            bytes.push(account.attempts);
         }
     }
     bytes
@@ -181,6 +186,7 @@ pub(super) fn decode_old(bytes: &[u8]) -> Option<OldInstance> {
         accounts.push(OldAccount {
             contract: fields.address()?,
             tokens: u64::from_le_bytes(fields.take()?),
+            attempts: u8::from_le_bytes(fields.take()?),
         });
     }
     Some(old)
@@ -256,6 +262,7 @@ mod tests {
         let instance = InstanceRecord {
             contract: address(5),
             price_per_token_nanoton: u64::MAX,
+            params_version: 7,
         };
         let bytes = encode_instance(&instance);
         assert_eq!(decode_instance(&bytes), Some(instance));
@@ -266,6 +273,7 @@ mod tests {
         let account = |byte| OldAccount {
             contract: address(byte),
             tokens: u64::MAX - u64::from(byte),
+            attempts: byte,
         };
         let open = OldInstance {
             contract: address(6),

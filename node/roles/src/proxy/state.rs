@@ -162,6 +162,7 @@ impl Shared {
         let ours = InstanceRecord {
             contract: identity.address,
             price_per_token_nanoton: prices.price_per_token_nanoton,
+            params_version: root.params_version(),
         };
         if !is_disabled && instance != Some(ours) {
             changes

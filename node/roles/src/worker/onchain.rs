@@ -3,18 +3,18 @@
 
 use super::session::Shared;
 use crate::{
-    chain::{Done, Settlement, Wallet},
+    chain::{AccountStatus, Done, Settlement, Wallet, counts_earnings},
     telemetry::{self, Role},
 };
 use chrysalis_settlement::{
-    RootConfig, VerifiedPayment,
+    Address, RootConfig, VerifiedPayment,
     contracts::{self, ProxyIdentity},
     ledger::ActionOutcome,
     onchain::{
         Coins,
         message::{common::Notice, envelope::SignedCount, wallet::OutgoingMessage},
         policy::{WorkerAction, WorkerRules, WorkerView, worker_action},
-        storage::WorkerStorage,
+        storage::{ProxyStorage, WorkerStorage},
     },
 };
 use std::{fmt, sync::Arc, time::Duration};
@@ -22,6 +22,10 @@ use tokio::sync::oneshot::{self, error::TryRecvError};
 
 /// Pause between two looks at an account (spec §1.3).
 const PAUSE: (Duration, Duration) = (Duration::from_secs(10), Duration::from_secs(20));
+
+/// Pauses until a payout of the same count is submitted again, which the contract did not take the first time: the
+/// first one, and the longest.
+const AGAIN_S: (u64, u64) = (60, 3_600);
 
 /// How long a deployment may take before it is sent again.
 const DEPLOY_PATIENCE_S: u64 = 120;
@@ -64,6 +68,7 @@ pub(super) async fn keep_account(
     let mut outdated_since_s = None;
     // A deployment is sent before it shows.
     let mut deploy_at_s = 0;
+    let mut submitted = Submitted::default();
     loop {
         env.sleep(env.random_span(PAUSE.0, PAUSE.1)).await;
         if let Some(order) = &mut running {
@@ -79,6 +84,10 @@ pub(super) async fn keep_account(
         let Ok(account) = settlement.state(contract).await else {
             continue;
         };
+        // Coins sent to a frozen contract would only pay its debt.
+        if account.status == AccountStatus::Frozen {
+            continue;
+        }
         let stored = match account.data.map(|data| WorkerStorage::parse(&data)) {
             None => None,
             Some(Ok(stored)) => Some(stored),
@@ -114,6 +123,14 @@ pub(super) async fn keep_account(
                 (env.random_u64(), message, Done::Sent, "deploy")
             }
             (Some(action @ WorkerAction::SubmitPayout), Some(payment)) => {
+                let unpaid_tokens = view.signed_tokens.saturating_sub(view.paid_tokens);
+                let cost = u128::from(unpaid_tokens) * u128::from(root.params.prices.price_per_token_nanoton);
+                if !submitted.may_submit(view.paid_tokens, now_s)
+                    || !is_covered(&*settlement, proxy.address, cost).await
+                {
+                    continue;
+                }
+                submitted.submit(view.paid_tokens, now_s);
                 let message = OutgoingMessage {
                     bounce: true,
                     dest: contract,
@@ -128,5 +145,67 @@ pub(super) async fn keep_account(
         };
         telemetry::contract_action(&env, Role::Worker, name);
         running = Some(wallet.order(query_id, message, done));
+    }
+}
+
+/// Whether the contract of the proxy can pay: a hardened one pays from nothing but what clients were charged, and refuses
+/// a larger claim as a whole. Where it is not known, the contract itself is asked by submitting.
+async fn is_covered(settlement: &dyn Settlement, proxy: Address, cost_nanoton: u128) -> bool {
+    let Ok(account) = settlement.state(proxy).await else {
+        return false;
+    };
+    let counts = account.code_hash.is_some_and(|hash| counts_earnings(&hash));
+    match account.data.map(|data| ProxyStorage::parse(&data)) {
+        Some(Ok(storage)) if counts => cost_nanoton <= u128::from(storage.earned_nanoton),
+        _ => true,
+    }
+}
+
+/// Payouts that were submitted while the contract's count stayed what it was.
+#[derive(Debug, Default)]
+struct Submitted {
+    paid_tokens: u64,
+    next_at_s: u64,
+    pause_s: u64,
+}
+
+impl Submitted {
+    fn may_submit(&self, paid_tokens: u64, now_s: u64) -> bool {
+        paid_tokens != self.paid_tokens || now_s >= self.next_at_s
+    }
+
+    fn submit(&mut self, paid_tokens: u64, now_s: u64) {
+        let is_same = self.pause_s > 0 && paid_tokens == self.paid_tokens;
+        let pause_s = if is_same { 2 * self.pause_s } else { AGAIN_S.0 }.min(AGAIN_S.1);
+        *self = Self {
+            paid_tokens,
+            next_at_s: now_s.saturating_add(pause_s),
+            pause_s,
+        };
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// A payout that does not show in the contract is tried at growing distances; one that does makes room for the next.
+    #[test]
+    fn the_same_payout_is_not_submitted_without_end() {
+        let mut submitted = Submitted::default();
+        let mut times = Vec::new();
+        for now_s in 1_000..20_000 {
+            if submitted.may_submit(7, now_s) {
+                submitted.submit(7, now_s);
+                times.push(now_s - 1_000);
+            }
+        }
+        assert_eq!(
+            times,
+            [0, 60, 180, 420, 900, 1_860, 3_780, 7_380, 10_980, 14_580, 18_180]
+        );
+        assert!(submitted.may_submit(8, 20_000), "it was paid");
+        submitted.submit(8, 20_000);
+        assert!(!submitted.may_submit(8, 20_059) && submitted.may_submit(8, 20_060));
     }
 }

@@ -1,7 +1,8 @@
 //! Every contract action of a proxy that is due (§5.4), over all its accounts: one rule needs to see them together.
 //!
 //! Contracts of profile `hardened` pay workers from nothing but what clients were charged. A payout that is not covered
-//! would be refused and cost its fees, so it waits, and what clients owe in small amounts is collected for it.
+//! would be refused and cost its fees, so it waits, and what clients owe in small amounts is collected for it. Where
+//! nothing is left to collect, as after a client's forced refund, it is paid as far as it is covered.
 
 use std::collections::BTreeMap;
 
@@ -42,6 +43,7 @@ pub fn begin_due_actions(
     }
     let mut earned = earned_nanoton.map(u128::from);
     let mut missing_nanoton = 0_u128;
+    let mut uncovered = Vec::new();
     for account in workers.values_mut() {
         let Some(action) = account.due_action() else { continue };
         // A payout takes the whole price out of what was earned: the worker's share and the proxy's.
@@ -50,6 +52,7 @@ pub fn begin_due_actions(
         match &mut earned {
             Some(earned) if cost > *earned => {
                 missing_nanoton += cost - *earned;
+                uncovered.push(account.owner());
                 continue;
             }
             Some(earned) => *earned -= cost,
@@ -88,6 +91,29 @@ pub fn begin_due_actions(
                 tokens: action.tokens,
             });
         }
+    }
+    let is_collecting = due.iter().any(|action| action.kind == PaymentKind::ClientCharge);
+    let mut covered_tokens = match (earned, is_collecting) {
+        (Some(earned), false) => earned.checked_div(price_per_token_nanoton.into()).unwrap_or(0),
+        _ => 0,
+    };
+    for owner in uncovered {
+        let Some(account) = workers.get_mut(&owner) else {
+            continue;
+        };
+        let paid = account.tokens_paid();
+        let covered = u64::try_from(covered_tokens).unwrap_or(u64::MAX);
+        let Some(action) = account.due_action_within(paid.saturating_add(covered)) else {
+            continue;
+        };
+        covered_tokens = covered_tokens.saturating_sub(action.tokens.saturating_sub(paid).into());
+        account.begin(action);
+        due.push(DueAction {
+            owner,
+            contract: account.contract(),
+            kind: action.kind,
+            tokens: action.tokens,
+        });
     }
     due
 }

@@ -127,7 +127,12 @@ impl WorkerAccount {
 
     /// The payout that is due, if any (§5.4): committed tokens whose fee reaches the threshold.
     pub fn due_action(&self) -> Option<WorkerAction> {
-        let committed = u64::try_from(self.ledger.committed_to_chain()).ok()?;
+        self.due_action_within(u64::MAX)
+    }
+
+    /// The same for a count that is not larger than this.
+    pub(super) fn due_action_within(&self, tokens_max: u64) -> Option<WorkerAction> {
+        let committed = u64::try_from(self.ledger.committed_to_chain()).ok()?.min(tokens_max);
         let owed_nanoton = self.progress.owed_nanoton(committed, self.fee_per_token_nanoton);
         if !self.progress.is_idle() || owed_nanoton == 0 || owed_nanoton < self.policy.payout_threshold_nanoton {
             return None;

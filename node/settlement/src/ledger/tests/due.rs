@@ -71,6 +71,20 @@ fn a_payout_that_is_not_covered_waits_and_small_debts_are_collected_for_it() {
     assert_eq!(due(&[10, 300, 20], 500, None), payout);
 }
 
+/// A debt that nobody pays any more does not keep a worker from what was earned.
+#[test]
+fn where_nothing_is_left_to_collect_a_payout_goes_as_far_as_it_is_covered() {
+    let payout = |tokens| [(PAYOUT, vectors::WORKER_OWNER, tokens)];
+    assert_eq!(due(&[], 1000, Some(12_000)), payout(600));
+    assert_eq!(due(&[], 1000, Some(12_019)), payout(600));
+    assert_eq!(due(&[], 1000, Some(20_000)), payout(1000));
+    // Less than is worth a message, and nothing at all.
+    assert_eq!(due(&[], 1000, Some(9_980)), []);
+    assert_eq!(due(&[], 1000, Some(0)), []);
+    // What can be collected is collected first.
+    assert_eq!(due(&[30], 1000, Some(12_000)), [(CHARGE, owner(1), 30)]);
+}
+
 /// T5: what the deposit does not cover.
 #[test]
 fn t5_a_charge_beyond_the_deposit() {

@@ -18,7 +18,7 @@ pub mod old_instance;
 pub mod worker;
 
 pub use client::{ClientAction, ClientContract, ClientRules, ClientView, client_action};
-pub use old_instance::{OldAccount, OldAction, OldInstance, OldStage, OldView, Progress};
+pub use old_instance::{AfterSetback, OldAccount, OldAction, OldInstance, OldStage, OldView, Progress, Setback};
 pub use worker::{WorkerAction, WorkerRules, WorkerView, worker_action};
 
 /// Coins that go with the messages of §5.4; what is not used comes back.

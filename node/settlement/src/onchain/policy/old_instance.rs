@@ -2,13 +2,15 @@
 //! clients the last charge and the rest of their deposits, pays workers, and takes its share.
 //!
 //! The reference goes on when its wallet has sent a message, whatever became of it. Here a step is done when the
-//! contract that it is for shows it; one that a contract refuses again and again is given up, so that one broken
-//! contract does not keep the coins of all others.
+//! contract that it is for shows it, whatever was answered. A client or worker contract that refuses, or does not show
+//! itself, goes behind the others and is tried again; after some times it is given up, so that one broken contract does
+//! not keep the coins of all others.
 
 use crate::{address::Address, onchain::storage::ContractState};
 
-/// How often a client or worker contract may refuse its last settlement.
-const MAX_ATTEMPTS: u8 = 3;
+/// How often the last settlement of a client or worker contract is tried, and how often the own contract must be missing
+/// until it is believed.
+const MAX_ATTEMPTS: u8 = 5;
 
 /// A client's or worker's contract and what is to be settled there.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -17,6 +19,8 @@ pub struct OldAccount {
     pub contract: Address,
     /// The ledger's count.
     pub tokens: u64,
+    /// How often its settlement came to nothing.
+    pub attempts: u8,
 }
 
 /// How far an old instance has come.
@@ -44,7 +48,7 @@ pub struct OldInstance {
     pub clients: Vec<OldAccount>,
     /// Workers that are not settled.
     pub workers: Vec<OldAccount>,
-    /// How often the contract that is next has refused.
+    /// How often an action on the own contract came to nothing.
     pub attempts: u8,
 }
 
@@ -63,16 +67,33 @@ pub enum OldAction {
 
 /// What the contract of an action shows.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum OldView {
-    /// There is no contract: it was never deployed, or is gone.
+pub struct OldView {
+    /// State of the contract.
+    pub state: ContractState,
+    /// Of the proxy's own contract: from when on it may be closed.
+    pub unlock_unix_s: u32,
+}
+
+/// Why an action came to nothing.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Setback {
+    /// There is no such contract, says whoever was asked.
     Absent,
-    /// Its state, and for the proxy's own contract from when on it may be closed.
-    Present {
-        /// State of the contract.
-        state: ContractState,
-        /// Of the proxy's own contract.
-        unlock_unix_s: u32,
-    },
+    /// It is there and not as it should be: it refused, is frozen, or cannot be read.
+    Refused,
+}
+
+/// What follows from a setback.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum AfterSetback {
+    /// The action is tried again after a while.
+    Later,
+    /// Something else comes first.
+    Others,
+    /// This account is not settled.
+    GivenUp(OldAccount),
+    /// There is no contract any more that anybody could be paid from: the instance can be forgotten.
+    Gone,
 }
 
 impl OldInstance {
@@ -93,40 +114,49 @@ impl OldInstance {
     /// The contract of `action`, the one that is next, shows this: goes on if the action is done, or needs not be done.
     /// done.
     pub fn observe(&mut self, action: OldAction, view: OldView) -> Progress {
-        let is_closed = match view {
-            OldView::Absent => true,
-            OldView::Present { state, .. } => state == ContractState::Closed,
-        };
-        match (action, view) {
-            // Without the proxy's contract there is no pool to settle from.
-            (OldAction::RequestClose, OldView::Absent) => return Progress::Finished,
+        let OldView { state, unlock_unix_s } = view;
+        let is_closed = state == ContractState::Closed;
+        match action {
             // Its owner may have closed it before: a hardened contract settles claims in every state.
-            (OldAction::RequestClose, OldView::Present { state, unlock_unix_s }) if state != ContractState::Normal => {
+            OldAction::RequestClose if state != ContractState::Normal => {
                 self.stage = OldStage::Closing { unlock_unix_s };
+                self.attempts = 0;
             }
-            (OldAction::CompleteClose, _) if is_closed => return Progress::Finished,
-            (OldAction::GrantRefund(_), _) if is_closed => drop(self.clients.pop()),
-            (OldAction::LastPayout(_), _) if is_closed => drop(self.workers.pop()),
+            OldAction::CompleteClose if is_closed => return Progress::Finished,
+            OldAction::GrantRefund(_) if is_closed => drop(self.clients.pop()),
+            OldAction::LastPayout(_) if is_closed => drop(self.workers.pop()),
             _ => return Progress::Due,
         }
-        self.attempts = 0;
         Progress::WentOn
     }
 
-    /// `action`, the one that is next, was refused. Returns the account that is given up for it, if any.
-    pub fn refused(&mut self, action: OldAction) -> Option<OldAccount> {
-        self.attempts = self.attempts.saturating_add(1);
-        if self.attempts < MAX_ATTEMPTS {
-            return None;
-        }
-        let given_up = match action {
-            OldAction::GrantRefund(_) => self.clients.pop(),
-            OldAction::LastPayout(_) => self.workers.pop(),
-            // Nobody else's coins wait behind these two: they are tried until they succeed.
-            OldAction::RequestClose | OldAction::CompleteClose => None,
+    /// `action`, the one that is next, came to nothing.
+    pub fn set_back(&mut self, action: OldAction, why: Setback) -> AfterSetback {
+        let accounts = match action {
+            OldAction::GrantRefund(_) => &mut self.clients,
+            OldAction::LastPayout(_) => &mut self.workers,
+            OldAction::RequestClose | OldAction::CompleteClose => {
+                self.attempts = self.attempts.saturating_add(1);
+                let is_gone = why == Setback::Absent && self.attempts >= MAX_ATTEMPTS;
+                return if is_gone {
+                    AfterSetback::Gone
+                } else {
+                    AfterSetback::Later
+                };
+            }
         };
-        self.attempts = 0;
-        given_up
+        let Some(mut account) = accounts.pop() else {
+            return AfterSetback::Later;
+        };
+        account.attempts = account.attempts.saturating_add(1);
+        if account.attempts >= MAX_ATTEMPTS {
+            return AfterSetback::GivenUp(account);
+        }
+        accounts.insert(0, account);
+        match accounts.last() {
+            Some(next) if next.attempts < account.attempts => AfterSetback::Others,
+            _ => AfterSetback::Later,
+        }
     }
 }
 
@@ -145,23 +175,24 @@ pub enum Progress {
 mod tests {
     use super::*;
 
-    const NORMAL: OldView = OldView::Present {
+    const NORMAL: OldView = OldView {
         state: ContractState::Normal,
         unlock_unix_s: 0,
     };
-    const CLOSING: OldView = OldView::Present {
+    const CLOSING: OldView = OldView {
         state: ContractState::Closing,
         unlock_unix_s: 1000,
     };
-    const CLOSED: OldView = OldView::Present {
+    const CLOSED: OldView = OldView {
         state: ContractState::Closed,
         unlock_unix_s: 0,
     };
 
-    fn account(number: u8) -> OldAccount {
+    fn account(number: u8, attempts: u8) -> OldAccount {
         OldAccount {
             contract: Address::new(0, [number; 32]),
             tokens: number.into(),
+            attempts,
         }
     }
 
@@ -170,8 +201,8 @@ mod tests {
             contract: Address::new(0, [9; 32]),
             price_per_token_nanoton: 20,
             stage: OldStage::Open,
-            clients: vec![account(1), account(2)],
-            workers: vec![account(3)],
+            clients: vec![account(1, 0), account(2, 0)],
+            workers: vec![account(3, 0)],
             attempts: 0,
         }
     }
@@ -181,16 +212,16 @@ mod tests {
         let mut old = instance();
         let (refund, payout) = (OldAction::GrantRefund, OldAction::LastPayout);
         let steps = [
-            (OldAction::RequestClose, CLOSING, Progress::WentOn),
-            (refund(account(2)), CLOSED, Progress::WentOn),
-            (refund(account(1)), OldView::Absent, Progress::WentOn),
-            (payout(account(3)), CLOSED, Progress::WentOn),
+            (OldAction::RequestClose, CLOSING),
+            (refund(account(2, 0)), CLOSED),
+            (refund(account(1, 0)), CLOSED),
+            (payout(account(3, 0)), CLOSED),
         ];
-        for (action, after, progress) in steps {
+        for (action, after) in steps {
             assert_eq!(old.next_action(0), Some(action));
             assert_eq!(old.observe(action, NORMAL), Progress::Due, "not done yet");
             assert_eq!(old.next_action(0), Some(action));
-            assert_eq!(old.observe(action, after), progress);
+            assert_eq!(old.observe(action, after), Progress::WentOn);
         }
         assert_eq!(old.next_action(1000), None, "the delay runs");
         assert_eq!(old.next_action(1001), Some(OldAction::CompleteClose));
@@ -198,33 +229,72 @@ mod tests {
         assert_eq!(old.observe(OldAction::CompleteClose, CLOSED), Progress::Finished);
     }
 
+    /// Whoever refuses goes behind the others, and is given up in the end, each by itself.
     #[test]
-    fn a_contract_that_refuses_is_given_up_and_the_own_one_is_not() {
+    fn an_account_that_cannot_be_settled_does_not_hold_up_the_others() {
+        for why in [Setback::Refused, Setback::Absent] {
+            let mut old = instance();
+            assert_eq!(old.observe(OldAction::RequestClose, CLOSING), Progress::WentOn);
+            let mut given_up = Vec::new();
+            let mut pauses = 0;
+            while let Some(action @ OldAction::GrantRefund(_)) = old.next_action(0) {
+                match old.set_back(action, why) {
+                    AfterSetback::Later => pauses += 1,
+                    AfterSetback::Others => {}
+                    AfterSetback::GivenUp(account) => given_up.push(account.contract),
+                    AfterSetback::Gone => panic!("a client is not the own contract"),
+                }
+            }
+            assert_eq!(given_up, [account(2, 0).contract, account(1, 0).contract]);
+            assert_eq!(
+                pauses,
+                MAX_ATTEMPTS - 1,
+                "a pause for each round and not for each account"
+            );
+        }
+        let mut old = instance();
+        old.observe(OldAction::RequestClose, CLOSING);
+        assert_eq!(
+            old.set_back(OldAction::GrantRefund(account(2, 0)), Setback::Refused),
+            AfterSetback::Others
+        );
+        assert_eq!(old.next_action(0), Some(OldAction::GrantRefund(account(1, 0))));
+        assert_eq!(
+            old.observe(OldAction::GrantRefund(account(1, 0)), CLOSED),
+            Progress::WentOn
+        );
+        assert_eq!(old.next_action(0), Some(OldAction::GrantRefund(account(2, 1))));
+    }
+
+    /// Everybody is paid from the own contract: it is given up only if it is missing again and again.
+    #[test]
+    fn the_own_contract_is_not_given_up_for_one_answer() {
         let mut old = instance();
         for _ in 0..3 * MAX_ATTEMPTS {
-            assert_eq!(old.refused(OldAction::RequestClose), None);
+            assert_eq!(
+                old.set_back(OldAction::RequestClose, Setback::Refused),
+                AfterSetback::Later
+            );
         }
+        let mut old = instance();
+        for _ in 1..MAX_ATTEMPTS {
+            assert_eq!(
+                old.set_back(OldAction::RequestClose, Setback::Absent),
+                AfterSetback::Later
+            );
+        }
+        assert_eq!(
+            old.set_back(OldAction::RequestClose, Setback::Absent),
+            AfterSetback::Gone
+        );
         assert_eq!(old.observe(OldAction::RequestClose, CLOSING), Progress::WentOn);
-        let action = OldAction::GrantRefund(account(2));
-        assert_eq!((old.refused(action), old.refused(action)), (None, None));
-        assert_eq!(old.refused(action), Some(account(2)));
-        let action = OldAction::GrantRefund(account(1));
-        assert_eq!(old.next_action(0), Some(action));
-        assert_eq!(old.refused(action), None, "each contract has its own attempts");
-        assert_eq!(old.observe(action, CLOSED), Progress::WentOn);
-        let action = OldAction::LastPayout(account(3));
-        assert_eq!((old.refused(action), old.refused(action)), (None, None));
-        assert_eq!(old.refused(action), Some(account(3)));
+        assert_eq!(old.attempts, 0, "it is there after all");
     }
 
     #[test]
-    fn claims_on_a_contract_that_its_owner_has_closed_are_settled_and_without_one_forgotten() {
+    fn claims_on_a_contract_that_its_owner_has_closed_are_settled() {
         let mut old = instance();
         assert_eq!(old.observe(OldAction::RequestClose, CLOSED), Progress::WentOn);
-        assert_eq!(old.next_action(0), Some(OldAction::GrantRefund(account(2))));
-        assert_eq!(
-            instance().observe(OldAction::RequestClose, OldView::Absent),
-            Progress::Finished
-        );
+        assert_eq!(old.next_action(0), Some(OldAction::GrantRefund(account(2, 0))));
     }
 }
