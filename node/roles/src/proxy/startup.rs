@@ -77,3 +77,98 @@ async fn check(
         }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::chain::{AccountView, ChainError, MessageView, TransactionView};
+    use chrysalis_env::BoxFuture;
+    use chrysalis_settlement::Cell;
+    use std::{
+        future::Future as _,
+        pin::pin,
+        task::{Context, Poll, Waker},
+    };
+
+    const WALLET: Address = Address::new(0, [1; 32]);
+    const STRANGER: Address = Address::new(0, [2; 32]);
+    const SESSION: [u8; 32] = [7; 32];
+    const INSTANCE: InstanceRecord = InstanceRecord {
+        contract: Address::new(0, [3; 32]),
+        price_per_token_nanoton: 20,
+        params_version: 1,
+    };
+
+    /// Commits on the old contract: who sent which number. Two transactions an answer, as from a server with pages.
+    struct History(Vec<(Address, i32)>);
+
+    impl Settlement for History {
+        fn now(&self) -> BoxFuture<'static, Result<u64, ChainError>> {
+            Box::pin(async { Ok(0) })
+        }
+
+        fn state(&self, _address: Address) -> BoxFuture<'static, Result<AccountView, ChainError>> {
+            Box::pin(async { Err(ChainError::ReadOnly) })
+        }
+
+        fn transactions(
+            &self,
+            address: Address,
+            after_lt: u64,
+        ) -> BoxFuture<'static, Result<Vec<TransactionView>, ChainError>> {
+            assert_eq!(address, INSTANCE.contract);
+            let transaction = |(lt, (source, seqno)): (u64, &(Address, i32))| TransactionView {
+                lt,
+                previous_lt: 0,
+                previous_hash: [0; 32],
+                hash: [0; 32],
+                unix_s: 0,
+                is_success: false,
+                incoming: Some(MessageView {
+                    source: Some(*source),
+                    destination: Some(INSTANCE.contract),
+                    value_nanoton: 1,
+                    is_bounced: false,
+                    body: Notice::StateCommit {
+                        query_id: 0,
+                        seqno: *seqno,
+                        session: SESSION,
+                    }
+                    .to_cell(),
+                }),
+                outgoing: Vec::new(),
+            };
+            let all = (1..).zip(&self.0).map(transaction);
+            let page: Vec<_> = all.filter(|transaction| transaction.lt > after_lt).take(2).collect();
+            Box::pin(async { Ok(page) })
+        }
+
+        fn submit(&self, _message: Cell) -> BoxFuture<'static, Result<(), ChainError>> {
+            Box::pin(async { Err(ChainError::ReadOnly) })
+        }
+    }
+
+    fn found(history: &[(Address, i32)], known: &[u32]) -> Result<(), CommitError> {
+        let commits = Commits {
+            last_lt: 0,
+            pending: known.iter().map(|seqno| (*seqno, SESSION)).collect(),
+        };
+        let history = History(history.to_vec());
+        let checking = pin!(check(&history, WALLET, &INSTANCE, commits));
+        match checking.poll(&mut Context::from_waker(Waker::noop())) {
+            Poll::Ready(found) => found.map(Result::unwrap),
+            Poll::Pending => panic!("nothing waits here"),
+        }
+    }
+
+    /// The contract of other parameters is closed on the ledger's word: every commit there must be known.
+    #[test]
+    fn a_ledger_that_does_not_know_a_commit_to_its_old_contract_is_refused() {
+        assert_eq!(found(&[], &[]), Ok(()));
+        let history = [(WALLET, 3), (STRANGER, 99), (WALLET, 5), (WALLET, 8)];
+        assert_eq!(found(&history, &[3, 4, 5, 8, 9]), Ok(()));
+        // A copy from before the last commit.
+        assert_eq!(found(&history, &[3, 4, 5]), Err(CommitError::Unknown { seqno: 8 }));
+        assert_eq!(found(&history, &[]), Err(CommitError::Unknown { seqno: 3 }));
+    }
+}
