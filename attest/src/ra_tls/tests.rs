@@ -2,7 +2,7 @@
 
 use super::*;
 use crate::{
-    appraise::{AttributeFault, Reason},
+    tdx::appraise::{AttributeFault, Reason},
     certificate::{CertificateReason, IdentityKey, VALIDITY_S, identity::Form, report_data_for},
     collateral::CollateralStore,
     der::{extension, named_bits},

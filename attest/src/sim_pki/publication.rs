@@ -6,7 +6,7 @@ use super::{
     x509::revocation_list,
 };
 use crate::{
-    appraise::{TcbStatus, pem_of},
+    tdx::appraise::{TcbStatus, pem_of},
     calendar::rfc3339,
     collateral::{Collateral, Fmspc},
 };

@@ -2,7 +2,7 @@
 
 use super::AttestedPeer;
 use crate::{
-    appraise::{EvidenceId, Verdict},
+    tdx::appraise::{EvidenceId, Verdict},
     certificate::PublicKey,
     collateral::{CollateralId, Fmspc},
     lru::Lru,

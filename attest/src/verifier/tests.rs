@@ -2,7 +2,7 @@
 
 use super::*;
 use crate::{
-    appraise::AttributeFault,
+    tdx::appraise::AttributeFault,
     certificate::{Identity, IdentityKey, VALIDITY_S, identity::Form},
     collateral::{CollateralSource, CollateralStore},
     policy::{AllowList, AppraisalRules, AttributeRule, SimulationOnly},
