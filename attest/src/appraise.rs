@@ -123,7 +123,13 @@ impl Appraisal {
                 .and_then(Accepted::tcb_status)
                 .or(refused_tcb)
                 .map(|status| format!("{status:?}")),
-            reasons: self.outcome.as_ref().err().map(ToString::to_string).into_iter().collect(),
+            reasons: self
+                .outcome
+                .as_ref()
+                .err()
+                .map(ToString::to_string)
+                .into_iter()
+                .collect(),
             identity: self.identity.map(|id| hex::encode(id.0)),
             anchor: accepted.and_then(Accepted::anchor).map(|anchor| match anchor {
                 AnchorKind::Vendor => "vendor",
@@ -201,9 +207,9 @@ fn judge(kind: EvidenceKind, evidence: &Evidence<'_>, context: &Context<'_>) -> 
             let rules = policy.tdx.as_ref().ok_or(no_policy)?;
             let anchors = trust.tdx().ok_or(Reason::NoAnchors { kind })?;
             let quote = tdx::Quote::read(evidence.bytes)?;
-            let collateral = endorsements.tdx_collateral.ok_or(Reason::Tdx(tdx::Reason::NoCollateral {
-                fmspc: *quote.fmspc(),
-            }))?;
+            let collateral = endorsements
+                .tdx_collateral
+                .ok_or(Reason::Tdx(tdx::Reason::NoCollateral { fmspc: *quote.fmspc() }))?;
             let verdict = quote.appraise(&tdx::Context {
                 now_unix_s,
                 anchors,

@@ -9,9 +9,7 @@ use crate::{
     hash::sha256,
     planted::{Bug, planted},
 };
-use ring::signature::{
-    ECDSA_P384_SHA384_ASN1, RSA_PSS_2048_8192_SHA384, UnparsedPublicKey, VerificationAlgorithm,
-};
+use ring::signature::{ECDSA_P384_SHA384_ASN1, RSA_PSS_2048_8192_SHA384, UnparsedPublicKey, VerificationAlgorithm};
 use x509_cert::{
     Certificate,
     crl::CertificateList,
@@ -60,6 +58,12 @@ fn is_pss(algorithm_der: &[u8]) -> bool {
 /// What is wrong with a chain of certificates. Positions count from the leaf, which is 0.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub enum ChainFault {
+    /// One certificate twice: another encoding of the chain, where the format leaves the length open.
+    #[error("certificate {at} is in the chain before")]
+    Repeated {
+        /// Which certificate.
+        at: usize,
+    },
     /// Not the number of certificates that the format has.
     #[error("a chain of {certificates} certificates")]
     Length {
@@ -285,6 +289,9 @@ pub(crate) fn read(
             certificates: certificates.len(),
         });
     }
+    if let Some(at) = (1..certificates.len()).find(|at| certificates[..*at].contains(&certificates[*at])) {
+        return Err(ChainFault::Repeated { at });
+    }
     certificates
         .iter()
         .enumerate()
@@ -445,8 +452,7 @@ impl RevocationList {
         let mut number = 0;
         for extension in body.crl_extensions.iter().flatten() {
             if extension.extn_id == CrlNumber::OID {
-                let read =
-                    CrlNumber::from_der(extension.extn_value.as_bytes()).map_err(|_| wrong("number"))?;
+                let read = CrlNumber::from_der(extension.extn_value.as_bytes()).map_err(|_| wrong("number"))?;
                 number = read
                     .0
                     .as_bytes()

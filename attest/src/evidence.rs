@@ -80,9 +80,7 @@ impl EvidenceKind {
             Some(u32::from_le_bytes(word))
         };
         let (Some(head), Some(tee)) = (word(0), word(4)) else {
-            return Err(Unrecognised {
-                len_bytes: bytes.len(),
-            });
+            return Err(Unrecognised { len_bytes: bytes.len() });
         };
         let (version, key_type) = (head & 0xffff, head >> 16);
         // Quotes are of version 3 to 5 with an ECDSA key, of P-256 (2) or P-384 (3); the TEE type follows.
@@ -90,9 +88,7 @@ impl EvidenceKind {
             (3..=5, 2 | 3, 0) => Ok(Self::Sgx),
             (3..=5, 2 | 3, 0x81) => Ok(Self::Tdx),
             (_, 0, _) if bytes.len() == crate::snp::REPORT_LEN_BYTES => Ok(Self::Snp),
-            _ => Err(Unrecognised {
-                len_bytes: bytes.len(),
-            }),
+            _ => Err(Unrecognised { len_bytes: bytes.len() }),
         }
     }
 }

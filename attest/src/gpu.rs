@@ -26,4 +26,3 @@ pub use appraise::{GpuAppraised, GpuInput, GpuReason};
 pub use policy::{Architecture, CcMode, GpuPolicy};
 pub use rim::{Rim, RimFault};
 pub use spdm::{GpuReport, SpdmFault};
-

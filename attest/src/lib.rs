@@ -30,6 +30,7 @@ pub mod gpu;
 mod hash;
 pub mod issue_cache;
 mod lru;
+pub mod mutate;
 pub mod planted;
 pub mod policy;
 pub mod ra_tls;
@@ -38,9 +39,9 @@ pub mod snp;
 pub mod tdx;
 pub mod verifier;
 
-pub use tdx::appraise::{Reason, Verdict};
 pub use certificate::{CertificateReason, Identity, report_data_for};
 pub use collateral::{Collateral, CollateralSource, CollateralStore};
 pub use policy::{AllowList, PeerPolicy, SimulationOnly, TdxPolicy, TrustAnchors};
+pub use tdx::appraise::{Reason, Verdict};
 pub use tdx::{AttestError, Attester, FakeTdxAttester, SimTdxAttester, TdMeasurements, TdReport, image_hash};
 pub use verifier::{AttestedPeer, PeerReason, PeerVerifier, VerdictCache};

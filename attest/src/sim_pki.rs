@@ -23,8 +23,8 @@ mod rsa;
 pub mod snp;
 mod x509;
 
-pub use platform::{PlatformTcb, SimPlatform};
 pub use gpu::{GpuState, SimGpu, SimGpuPki};
+pub use platform::{PlatformTcb, SimPlatform};
 pub use publication::CollateralOptions;
 pub use snp::{SimSnpMachine, SimSnpPki, SnpGuest, SnpMachineForm, SnpRevocations};
 

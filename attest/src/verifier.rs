@@ -13,12 +13,12 @@ mod tests;
 pub use cache::VerdictCache;
 
 use crate::{
-    tdx::appraise::{Context, Quote, Reason, Verdict, appraise_fake},
     certificate::{self, CertificateReason, PublicKey, report_data_for},
     collateral::{CollateralId, Fmspc},
     freshness::Expected,
     policy::{PeerPolicy, TdxPolicy},
     tdx::ImageHash,
+    tdx::appraise::{Context, Quote, Reason, Verdict, appraise_fake},
 };
 use cache::{Checked, RememberedVerdict, Tables};
 use rustls::pki_types::CertificateDer;

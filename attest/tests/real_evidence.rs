@@ -1,11 +1,11 @@
 //! Real Intel evidence, read from the vectors beside the repository where they are there.
 
 use chrysalis_attest::{
-    freshness::Expected,
     Collateral, Reason, SimulationOnly, TrustAnchors, Verdict,
-    tdx::appraise::{Context, Endorsement, MAX_QUOTE_LEN_BYTES, TcbStatus, appraise, claimed_fmspc},
+    freshness::Expected,
     policy::{AnchorError, AnchorKind, AppraisalRules, INTEL_SGX_ROOT_SHA256},
     sim_pki::SimPki,
+    tdx::appraise::{Context, Endorsement, MAX_QUOTE_LEN_BYTES, TcbStatus, appraise, claimed_fmspc},
 };
 use std::{fs, path::PathBuf};
 

@@ -65,7 +65,13 @@ impl Policy {
         if self.tdx.is_none() && self.snp.is_none() && self.gpu.is_none() {
             return Err(PolicyError::AcceptsNothing);
         }
-        let empty = |is_empty, field| if is_empty { Err(PolicyError::Empty { field }) } else { Ok(()) };
+        let empty = |is_empty, field| {
+            if is_empty {
+                Err(PolicyError::Empty { field })
+            } else {
+                Ok(())
+            }
+        };
         if let Some(tdx) = &self.tdx {
             empty(tdx.accepted_tcb.is_empty(), "tdx.accepted-tcb")?;
             for (nothing_passes, field) in [

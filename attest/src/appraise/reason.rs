@@ -88,7 +88,7 @@ impl Reason {
 
 fn of_chain(fault: &ChainFault) -> ReasonClass {
     match fault {
-        ChainFault::Length { .. } | ChainFault::Malformed { .. } => ReasonClass::Encoding,
+        ChainFault::Length { .. } | ChainFault::Malformed { .. } | ChainFault::Repeated { .. } => ReasonClass::Encoding,
         ChainFault::UntrustedRoot => ReasonClass::Root,
         ChainFault::Signature { .. } => ReasonClass::Signature,
         ChainFault::NotYetValid { .. } | ChainFault::Expired { .. } => ReasonClass::Time,

@@ -286,12 +286,7 @@ fn check_policy(report: &GpuReport, chip: &str, device: &[u8; 32], policy: &GpuP
 }
 
 /// Manifests that are there count whether or not the policy demands them: a wrong one is never a reason to accept.
-fn check_manifests(
-    input: &GpuInput<'_>,
-    report: &GpuReport,
-    chip: &str,
-    window: &mut Window,
-) -> Result<(), GpuReason> {
+fn check_manifests(input: &GpuInput<'_>, report: &GpuReport, chip: &str, window: &mut Window) -> Result<(), GpuReason> {
     if input.manifests.len() > MAX_MANIFESTS {
         return Err(GpuReason::ManyManifests {
             manifests: input.manifests.len(),
@@ -321,9 +316,7 @@ fn check_manifests(
             continue;
         };
         for (index, values) in &manifest.measurements {
-            let slot = listed
-                .get_mut(*index)
-                .ok_or(GpuReason::Measurement { index: *index })?;
+            let slot = listed.get_mut(*index).ok_or(GpuReason::Measurement { index: *index })?;
             if slot.replace(values).is_some() {
                 return Err(GpuReason::ManifestConflict { index: *index });
             }

@@ -193,20 +193,28 @@ impl SignatureParts {
         let children = |element: &Element, names: &[&str]| {
             let children = element.only_elements()?;
             let fits = children.len() == names.len()
-                && children.iter().zip(names).all(|(child, name)| child.is(SIGNATURE, name));
+                && children
+                    .iter()
+                    .zip(names)
+                    .all(|(child, name)| child.is(SIGNATURE, name));
             fits.then(|| children.into_iter().cloned().collect::<Vec<_>>())
         };
         let algorithm = |element: &Element, expected: &str| {
             element.attribute("", "Algorithm") == Some(expected) && element.children.is_empty()
         };
         let wrong = form("signature of another form");
-        let [info, value, keys] = take(children(signature, &["SignedInfo", "SignatureValue", "KeyInfo"]), &wrong)?;
+        let [info, value, keys] = take(
+            children(signature, &["SignedInfo", "SignatureValue", "KeyInfo"]),
+            &wrong,
+        )?;
         let [canonicalization, method, reference] = take(
             children(&info, &["CanonicalizationMethod", "SignatureMethod", "Reference"]),
             &wrong,
         )?;
-        let [transforms, digest_method, digest] =
-            take(children(&reference, &["Transforms", "DigestMethod", "DigestValue"]), &wrong)?;
+        let [transforms, digest_method, digest] = take(
+            children(&reference, &["Transforms", "DigestMethod", "DigestValue"]),
+            &wrong,
+        )?;
         let [first, second] = take(children(&transforms, &["Transform", "Transform"]), &wrong)?;
         let right = algorithm(&canonicalization, CANONICAL_XML)
             && algorithm(&method, ECDSA_SHA384)

@@ -164,7 +164,11 @@ impl GpuReport {
     ) -> Result<Self, SpdmFault> {
         let fault = |what| SpdmFault { what, offset };
         let field = |id: u16| fields.get(&id).copied();
-        let fixed = |id, what| field(id).map(|value| value.try_into().map_err(|_| fault(what))).transpose();
+        let fixed = |id, what| {
+            field(id)
+                .map(|value| value.try_into().map_err(|_| fault(what)))
+                .transpose()
+        };
         let one_byte = |id, what| match field(id) {
             None => Ok(None),
             Some([value]) => Ok(Some(*value)),

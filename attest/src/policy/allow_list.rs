@@ -192,12 +192,23 @@ mod tests {
         fn read<T: Ord + ListedValue>(json: &str) -> Result<AllowList<T>, serde_json::Error> {
             serde_json::from_str(json)
         }
-        for list in [AllowList::NotChecked, AllowList::from_iter([]), AllowList::only([0xab; 4])] {
+        for list in [
+            AllowList::NotChecked,
+            AllowList::from_iter([]),
+            AllowList::only([0xab; 4]),
+        ] {
             let text = serde_json::to_string(&list).unwrap();
             assert_eq!(read::<[u8; 4]>(&text).unwrap(), list, "{text}");
         }
         assert_eq!(read::<[u8; 4]>("[\"ABABABAB\"]").unwrap(), AllowList::only([0xab; 4]));
-        for wrong in ["[\"ababab\"]", "[\"ababababab\"]", "[\"0xabababab\"]", "\"any\"", "null", "[1]"] {
+        for wrong in [
+            "[\"ababab\"]",
+            "[\"ababababab\"]",
+            "[\"0xabababab\"]",
+            "\"any\"",
+            "null",
+            "[1]",
+        ] {
             assert!(read::<[u8; 4]>(wrong).is_err(), "{wrong}");
         }
         let registers = [[1; 48], [2; 48], [3; 48], [4; 48]];

@@ -6,11 +6,7 @@ use super::{
 };
 use crate::{
     der::{element, extension, integer, octets, oid, sequence},
-    gpu::{
-        Architecture, CcMode,
-        rim::RimKind,
-        spdm::MEASUREMENTS,
-    },
+    gpu::{Architecture, CcMode, rim::RimKind, spdm::MEASUREMENTS},
     hash::{sha256, sha384},
 };
 use base64::{Engine as _, engine::general_purpose::STANDARD};
@@ -79,11 +75,8 @@ impl SimGpuPki {
     pub fn new(seed: u64, not_before_unix_s: u64) -> Self {
         let key = |label| SimKey384::derive(label, seed, 0);
         let (root, identity, provisioner) = (key("GPU root"), key("GPU identity"), key("GPU provisioner"));
-        let (manifest_root, manifest_authority, manifest_signer) = (
-            key("manifest root"),
-            key("manifest authority"),
-            key("manifest signer"),
-        );
+        let (manifest_root, manifest_authority, manifest_signer) =
+            (key("manifest root"), key("manifest authority"), key("manifest signer"));
         let certify = |serial: u8, issuer: &str, subject: &str, subject_key: &SimKey384, role, years, signer| {
             certificate(
                 &Form {
@@ -101,7 +94,15 @@ impl SimGpuPki {
         };
         let authority = Role::Authority(None);
         let device_chain = vec![
-            certify(3, "SIM GPU Identity", "SIM GPU Provisioner ICA", &provisioner, authority, 30, &identity),
+            certify(
+                3,
+                "SIM GPU Identity",
+                "SIM GPU Provisioner ICA",
+                &provisioner,
+                authority,
+                30,
+                &identity,
+            ),
             certify(2, DEVICE_ROOT, "SIM GPU Identity", &identity, authority, 30, &root),
             certify(1, DEVICE_ROOT, DEVICE_ROOT, &root, authority, 30, &root),
         ];
@@ -125,7 +126,15 @@ impl SimGpuPki {
                 10,
                 &manifest_root,
             ),
-            certify(4, MANIFEST_ROOT, MANIFEST_ROOT, &manifest_root, authority, 30, &manifest_root),
+            certify(
+                4,
+                MANIFEST_ROOT,
+                MANIFEST_ROOT,
+                &manifest_root,
+                authority,
+                30,
+                &manifest_root,
+            ),
         ];
         Self {
             seed,
@@ -250,7 +259,10 @@ const ROOT_NAMESPACES_AFTER_DS: &str = " xmlns:ns2=\"http://www.w3.org/2001/04/x
 fn manifest_body(chip: &str, kind: RimKind, version: &str, active: &[(usize, Vec<[u8; 48]>)]) -> String {
     let mut resources = String::new();
     for index in 0..MEASUREMENTS {
-        let values = active.iter().find(|(listed, _)| *listed == index).map(|(_, values)| values);
+        let values = active
+            .iter()
+            .find(|(listed, _)| *listed == index)
+            .map(|(_, values)| values);
         let (is_active, values) = match values {
             Some(values) => ("True", values.as_slice()),
             None => ("False", &[[0; 48]][..]),
@@ -269,7 +281,11 @@ fn manifest_body(chip: &str, kind: RimKind, version: &str, active: &[(usize, Vec
             values.len()
         );
     }
-    let tag = hex::encode(sha256(&[chip.as_bytes(), format!("{kind:?}").as_bytes(), version.as_bytes()]));
+    let tag = hex::encode(sha256(&[
+        chip.as_bytes(),
+        format!("{kind:?}").as_bytes(),
+        version.as_bytes(),
+    ]));
     format!(
         "<SoftwareIdentity{ROOT_NAMESPACES_BEFORE_DS}{ROOT_NAMESPACES_AFTER_DS} name=\"{chip} SIM\" tagId=\"{tag}\">\
          <Meta colloquialVersion=\"{version}\" edition=\"GPU\" product=\"{chip}\"></Meta><Payload>{resources}</Payload>"

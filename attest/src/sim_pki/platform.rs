@@ -5,9 +5,9 @@ use super::{
     x509::{self, CertificateForm, SimKey, authority},
 };
 use crate::{
-    tdx::appraise::PlatformId,
     der::{boolean, enumerated, extension, integer, octets, oid, sequence},
     hash::{fingerprint, sha256, sha384},
+    tdx::appraise::PlatformId,
 };
 
 const SGX_EXTENSION: [u64; 7] = [1, 2, 840, 113_741, 1, 13, 1];

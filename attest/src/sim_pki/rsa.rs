@@ -54,10 +54,7 @@ impl SimRsaKey {
     }
 
     pub(super) fn subject_public_key_info(&self) -> Vec<u8> {
-        let key = sequence(&[
-            unsigned(&self.modulus.to_bytes_be()),
-            unsigned(&[1, 0, 1]),
-        ]);
+        let key = sequence(&[unsigned(&self.modulus.to_bytes_be()), unsigned(&[1, 0, 1])]);
         sequence(&[
             sequence(&[oid(&[1, 2, 840, 113_549, 1, 1, 1]), element(0x05, &[])]),
             bits(&key),
@@ -67,10 +64,7 @@ impl SimRsaKey {
     /// RFC 8017 §8.1.1 with a salt as long as the hash.
     pub(super) fn sign(&self, message: &[u8]) -> Vec<u8> {
         let encoded = BigUint::from_bytes_be(&encode(message));
-        let (m_p, m_q) = (
-            encoded.modpow(&self.d_p, &self.p),
-            encoded.modpow(&self.d_q, &self.q),
-        );
+        let (m_p, m_q) = (encoded.modpow(&self.d_p, &self.p), encoded.modpow(&self.d_q, &self.q));
         // Chinese remainders; `+ p` twice keeps the difference from going below zero (q may exceed p).
         let difference = (&m_p + &self.p + &self.p - (&m_q % &self.p)) % &self.p;
         let signature = m_q + (difference * &self.q_inverse % &self.p) * &self.q;

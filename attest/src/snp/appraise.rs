@@ -233,7 +233,9 @@ pub fn appraise(input: &SnpInput<'_>) -> Result<SnpAppraised, SnpReason> {
     check_signature(input.report, signer, product)?;
     check_order(&tcb)?;
     check_policy(&report, &tcb, &claims, product, input.policy)?;
-    let age = input.expected.check(&report.report_data, input.policy.max_challenge_age_s, input.now_unix_s)?;
+    let age = input
+        .expected
+        .check(&report.report_data, input.policy.max_challenge_age_s, input.now_unix_s)?;
     Ok(SnpAppraised {
         evidence_id: id_of(input.report),
         report,
@@ -390,7 +392,10 @@ fn guest_fault(report: &SnpReport, tcb: &StatedTcb, product: Product, policy: &S
     let (launch, current) = report.mitigations.unwrap_or((0, 0));
     let migrates = guest.migration_agent() || report.migration_agent != [0xff; 32];
     [
-        (guest.debug() && !policy.allow_debug && !planted(Bug::SnpDebug), GuestFault::Debug),
+        (
+            guest.debug() && !policy.allow_debug && !planted(Bug::SnpDebug),
+            GuestFault::Debug,
+        ),
         (migrates && !policy.allow_migration_agent, GuestFault::MigrationAgent),
         ((guest.smt() || platform.smt()) && !policy.allow_smt, GuestFault::Smt),
         (guest.cxl() && !policy.allow_cxl, GuestFault::Cxl),

@@ -162,7 +162,13 @@ mod tests {
             assert_eq!(small_integer(wrong), None, "{wrong:?}");
         }
         assert_eq!(ia5(b"\x16\x05Turin"), Some("Turin"));
-        for wrong in [&b"\x16\x06Turin"[..], b"\x0c\x05Turin", b"\x16\x81\x05Turin", b"\x16\x01\xff", b""] {
+        for wrong in [
+            &b"\x16\x06Turin"[..],
+            b"\x0c\x05Turin",
+            b"\x16\x81\x05Turin",
+            b"\x16\x01\xff",
+            b"",
+        ] {
             assert_eq!(ia5(wrong), None, "{wrong:?}");
         }
     }

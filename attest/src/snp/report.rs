@@ -361,8 +361,7 @@ impl SnpReport {
     /// # Errors
     /// Bytes that are reserved in that layout are not zero.
     pub fn tcb(&self, product: Product) -> Result<StatedTcb, ReportFault> {
-        let read =
-            |n: usize| SnpTcb::read(self.tcbs[n], product).ok_or(ReportFault::Reserved { offset: TCBS[n] });
+        let read = |n: usize| SnpTcb::read(self.tcbs[n], product).ok_or(ReportFault::Reserved { offset: TCBS[n] });
         Ok(StatedTcb {
             current: read(0)?,
             reported: read(1)?,
@@ -393,7 +392,10 @@ impl fmt::Debug for SnpReport {
 /// `r` and `s`, big-endian as verifiers want them.
 pub(crate) fn signature(report: &[u8; REPORT_LEN_BYTES]) -> [u8; 96] {
     let mut out = [0; 96];
-    for (half, from) in [(0, SIGNED_LEN_BYTES), (48, SIGNED_LEN_BYTES + SIGNATURE_NUMBER_LEN_BYTES)] {
+    for (half, from) in [
+        (0, SIGNED_LEN_BYTES),
+        (48, SIGNED_LEN_BYTES + SIGNATURE_NUMBER_LEN_BYTES),
+    ] {
         for at in 0..48 {
             out[half + at] = report[from + 47 - at];
         }

@@ -21,10 +21,10 @@ pub mod verdict;
 #[cfg(test)]
 mod tests;
 
+pub use crate::evidence::EvidenceId;
 pub use canonical::MAX_QUOTE_LEN_BYTES;
 pub(crate) use canonical::pem_of;
 pub use reason::{AttributeFault, MeasuredField, Reason};
-pub use crate::evidence::EvidenceId;
 pub use verdict::{Endorsement, PlatformId, TcbStatus, TdxEndorsement, Verdict};
 
 use crate::{
@@ -256,10 +256,7 @@ fn check_dates(claims: &QuoteClaims, now_unix_s: u64) -> Result<(), Reason> {
 /// The last second for which the status passes.
 fn check_tcb(claims: &QuoteClaims, rules: &AppraisalRules, now_unix_s: u64) -> Result<u64, Reason> {
     let status = TcbStatus::from(claims.tcb.status);
-    let outdated = matches!(
-        status,
-        TcbStatus::OutOfDate | TcbStatus::OutOfDateConfigurationNeeded
-    );
+    let outdated = matches!(status, TcbStatus::OutOfDate | TcbStatus::OutOfDateConfigurationNeeded);
     let grace_end = rules
         .tcb_grace_s
         .filter(|_| outdated)

@@ -227,7 +227,10 @@ mod tests {
         assert!(log.measured(&[3; 48]) && !log.measured(&[5; 48]));
         let mut swapped = EVENTS;
         swapped.swap(1, 2);
-        assert_ne!(EventLog::replay(&EventLog::write(&swapped)).unwrap().registers, log.registers);
+        assert_ne!(
+            EventLog::replay(&EventLog::write(&swapped)).unwrap().registers,
+            log.registers
+        );
     }
 
     #[test]

@@ -7,11 +7,7 @@ use chrysalis_attest::{
     chain::ChainFault,
     evidence::{Evidence, EvidenceKind},
     freshness::Expected,
-    gpu::{
-        CcMode, GpuPolicy, GpuReason, Rim, RimFault, bundle,
-        bundle::GpuBundle,
-        rim::RimKind,
-    },
+    gpu::{CcMode, GpuPolicy, GpuReason, Rim, RimFault, bundle, bundle::GpuBundle, rim::RimKind},
 };
 
 const NOW: u64 = 1_750_000_000;
@@ -252,8 +248,5 @@ fn pinned_roots_are_the_published_ones_and_no_simulated_store_takes_them() {
         return;
     };
     let store = TrustStore::simulation(SimulationOnly::accept_no_security());
-    assert_eq!(
-        store.with_gpu(&device[0], &manifest[0]),
-        Err(AnchorError::VendorKey)
-    );
+    assert_eq!(store.with_gpu(&device[0], &manifest[0]), Err(AnchorError::VendorKey));
 }

@@ -61,7 +61,10 @@ fn genuine_reports_verify_with_their_chip_certificates() {
         let Ok(Accepted::Snp(verdict)) = &appraisal.outcome else {
             panic!("{report}: {appraisal:?}")
         };
-        assert_eq!((verdict.product, verdict.signing_key), (Product::Milan, SigningKey::Vcek));
+        assert_eq!(
+            (verdict.product, verdict.signing_key),
+            (Product::Milan, SigningKey::Vcek)
+        );
         assert_eq!(verdict.anchor, AnchorKind::Vendor);
         assert_eq!(
             verdict.tcb.reported,
@@ -94,7 +97,10 @@ fn genuine_reports_verify_with_their_chip_certificates() {
         );
         let expired = refused(milan(), verdict.expires_unix_s + 1);
         assert!(
-            matches!(expired, Reason::Snp(SnpReason::Chain(ChainFault::Expired { at: 0, .. }))),
+            matches!(
+                expired,
+                Reason::Snp(SnpReason::Chain(ChainFault::Expired { at: 0, .. }))
+            ),
             "{expired:?}"
         );
     }
@@ -114,7 +120,10 @@ fn a_report_of_a_guest_that_may_be_debugged_is_genuine_and_refused() {
     );
     let mut allowing = milan();
     allowing.allow_debug = true;
-    assert!(judge(&report, &chain, allowing, NOW).is_accepted(), "the signature is good");
+    assert!(
+        judge(&report, &chain, allowing, NOW).is_accepted(),
+        "the signature is good"
+    );
 }
 
 #[test]
@@ -155,7 +164,11 @@ fn certificates_of_another_chip_or_family_do_not_serve() {
             continue;
         };
         let refused = judge(&report, &chain, milan(), NOW).outcome.unwrap_err();
-        assert_eq!(refused, Reason::Snp(SnpReason::Chain(ChainFault::Issuer { at: 0 })), "{family}");
+        assert_eq!(
+            refused,
+            Reason::Snp(SnpReason::Chain(ChainFault::Issuer { at: 0 })),
+            "{family}"
+        );
     }
 }
 
@@ -191,10 +204,17 @@ fn pinned_roots_are_the_published_ones_and_no_simulated_store_takes_them() {
             continue;
         };
         let store = TrustStore::simulation(SimulationOnly::accept_no_security());
-        assert_eq!(store.with_snp(product, &root[0]), Err(AnchorError::VendorKey), "{family}");
+        assert_eq!(
+            store.with_snp(product, &root[0]),
+            Err(AnchorError::VendorKey),
+            "{family}"
+        );
         let ask = certificates(&format!("roots/amd_{family}_ask.pem")).unwrap();
         let store = TrustStore::simulation(SimulationOnly::accept_no_security());
-        assert!(store.with_snp(product, &ask[0]).is_ok(), "an intermediate is no pinned root");
+        assert!(
+            store.with_snp(product, &ask[0]).is_ok(),
+            "an intermediate is no pinned root"
+        );
         assert_eq!(
             TrustStore::vendor().with_snp(product, &ask[0]),
             Err(AnchorError::Mixed),
