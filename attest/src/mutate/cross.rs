@@ -19,7 +19,7 @@ const PARTS: [Part; 7] = [
         case.certificates.clone_from(&other.certificates);
     }),
     ("collateral", |case, other| {
-        case.collateral.clone_from(&other.collateral)
+        case.collateral.clone_from(&other.collateral);
     }),
     ("revocation list", |case, other| {
         case.revocation_list.clone_from(&other.revocation_list);

@@ -475,7 +475,7 @@ fn gpu(list: &mut List<'_>, architecture: Architecture) {
     ] {
         list.add(format!("{name} under another type"), expectation, |case| {
             answer(lab, architecture, case, |message| {
-                with_opaque(message, retyped(from, 200))
+                with_opaque(message, retyped(from, 200));
             });
         });
     }

@@ -31,7 +31,7 @@ pub(super) fn mutants(list: &mut List<'_>, architecture: Architecture) {
         });
     }
     list.add("nonce left to the caller, age limited", BINDING, |case| {
-        case.nonce = None
+        case.nonce = None;
     });
     list.add("nonce left to the caller, age not limited", Expectation::Same, |case| {
         case.nonce = None;
@@ -74,7 +74,7 @@ fn modes(list: &mut List<'_>, architecture: Architecture) {
         });
     }
     list.add("no mode allowed", POLICY, |case| {
-        policy(case, |policy| policy.allowed_modes.clear())
+        policy(case, |policy| policy.allowed_modes.clear());
     });
     list.add("mode not stated", POLICY, |case| {
         state(lab, architecture, case, |state| state.mode = None);
@@ -107,7 +107,7 @@ fn lists(list: &mut List<'_>, architecture: Architecture) {
         }),
         ("no device", |policy| policy.allowed_devices = AllowList::from_iter([])),
         ("another device", |policy| {
-            policy.allowed_devices = AllowList::only([1; 32])
+            policy.allowed_devices = AllowList::only([1; 32]);
         }),
         ("the other generation", |policy| {
             let all = [Architecture::Hopper, Architecture::Blackwell];
@@ -126,7 +126,7 @@ fn lists(list: &mut List<'_>, architecture: Architecture) {
     list.add("another driver with its manifests, allowed", OK, |case| {
         another_driver(lab, architecture, case);
         policy(case, |policy| {
-            policy.allowed_drivers = AllowList::only("591.0".to_owned())
+            policy.allowed_drivers = AllowList::only("591.0".to_owned());
         });
     });
     list.add("another driver without its manifest, allowed", ENDORSEMENT, |case| {

@@ -163,28 +163,28 @@ fn lists(list: &mut List<'_>) {
     type Change = fn(&mut SnpPolicy);
     let lists: [(&str, Change); 14] = [
         ("no measurement", |policy| {
-            policy.allowed_measurements = AllowList::from_iter([])
+            policy.allowed_measurements = AllowList::from_iter([]);
         }),
         ("another measurement", |policy| {
-            policy.allowed_measurements = AllowList::only([0; 48])
+            policy.allowed_measurements = AllowList::only([0; 48]);
         }),
         ("no host data", |policy| {
-            policy.allowed_host_data = AllowList::from_iter([])
+            policy.allowed_host_data = AllowList::from_iter([]);
         }),
         ("other host data", |policy| {
-            policy.allowed_host_data = AllowList::only([1; 32])
+            policy.allowed_host_data = AllowList::only([1; 32]);
         }),
         ("no identity key", |policy| {
-            policy.allowed_id_keys = AllowList::from_iter([])
+            policy.allowed_id_keys = AllowList::from_iter([]);
         }),
         ("another identity key", |policy| {
-            policy.allowed_id_keys = AllowList::only([1; 48])
+            policy.allowed_id_keys = AllowList::only([1; 48]);
         }),
         ("no author key", |policy| {
-            policy.allowed_author_keys = AllowList::from_iter([])
+            policy.allowed_author_keys = AllowList::from_iter([]);
         }),
         ("another author key", |policy| {
-            policy.allowed_author_keys = AllowList::only([1; 48])
+            policy.allowed_author_keys = AllowList::only([1; 48]);
         }),
         ("no chip", |policy| policy.allowed_chips = AllowList::from_iter([])),
         ("another chip", |policy| policy.allowed_chips = AllowList::only([1; 64])),
@@ -192,7 +192,7 @@ fn lists(list: &mut List<'_>) {
         ("no kind of key", |policy| policy.allowed_signing_keys.clear()),
         ("a higher minimum of the guest", |policy| policy.min_guest_svn = 2),
         ("a higher minimum of the firmware", |policy| {
-            policy.min_firmware = [1, 55, 30]
+            policy.min_firmware = [1, 55, 30];
         }),
     ];
     for (name, change) in lists {
@@ -287,7 +287,7 @@ fn tcb_order(list: &mut List<'_>, product: Product) {
             machine(lab, case, 1, with(lower));
         });
         list.add(format!("{name} above the minimum"), OK, |case| {
-            machine(lab, case, 1, with(higher))
+            machine(lab, case, 1, with(higher));
         });
         // The machine says it is newer than what its key was derived for (TOB-WAPI-8).
         let claimed = with(higher).tcb.write(product);
@@ -324,10 +324,10 @@ fn revocation(list: &mut List<'_>) {
     type Change = fn(&mut SnpRevocations);
     let lists: [(&str, Expectation, Change); 5] = [
         ("chips' authority revoked", ENDORSEMENT, |list| {
-            list.chip_authority = true
+            list.chip_authority = true;
         }),
         ("providers' authority revoked", OK, |list| {
-            list.provider_authority = true
+            list.provider_authority = true;
         }),
         ("number 0, minimum 1", ENDORSEMENT, |list| list.number = 0),
         ("number 2, minimum 1", OK, |list| list.number = 2),

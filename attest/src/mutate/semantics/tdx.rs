@@ -61,7 +61,7 @@ fn lists(list: &mut List<'_>, form: QuoteForm) {
         ("MRTD", |rules| rules.allowed_mr_td = AllowList::from_iter([])),
         ("RTMR", |rules| rules.allowed_rtmr = AllowList::from_iter([])),
         ("image hash", |rules| {
-            rules.allowed_image_hashes = AllowList::from_iter([])
+            rules.allowed_image_hashes = AllowList::from_iter([]);
         }),
         ("TDX module", |rules| rules.allowed_mr_seam = AllowList::from_iter([])),
         ("machine", |rules| rules.allowed_ppids = AllowList::from_iter([])),
@@ -72,16 +72,16 @@ fn lists(list: &mut List<'_>, form: QuoteForm) {
     let others: [(&str, Change); 5] = [
         ("MRTD", |rules| alter(&mut rules.allowed_mr_td, |value| value[47] ^= 1)),
         ("RTMR 3", |rules| {
-            alter(&mut rules.allowed_rtmr, |value| value[3][47] ^= 1)
+            alter(&mut rules.allowed_rtmr, |value| value[3][47] ^= 1);
         }),
         ("image hash", |rules| {
-            alter(&mut rules.allowed_image_hashes, |value| value[31] ^= 1)
+            alter(&mut rules.allowed_image_hashes, |value| value[31] ^= 1);
         }),
         ("TDX module", |rules| {
-            alter(&mut rules.allowed_mr_seam, |value| value[47] ^= 1)
+            alter(&mut rules.allowed_mr_seam, |value| value[47] ^= 1);
         }),
         ("machine", |rules| {
-            alter(&mut rules.allowed_ppids, |value| value[15] ^= 1)
+            alter(&mut rules.allowed_ppids, |value| value[15] ^= 1);
         }),
     ];
     for (name, change) in others {
@@ -96,11 +96,11 @@ fn lists(list: &mut List<'_>, form: QuoteForm) {
     list.add("a list with others besides", Expectation::Same, |case| {
         let td = lab.td();
         rules(case, |rules| {
-            rules.allowed_mr_td = AllowList::from_iter([[0; 48], td.mr_td, [1; 48]])
+            rules.allowed_mr_td = AllowList::from_iter([[0; 48], td.mr_td, [1; 48]]);
         });
     });
     list.add("another image", POLICY, |case| {
-        td(lab, form, case, |td| td.mr_td[0] ^= 1)
+        td(lab, form, case, |td| td.mr_td[0] ^= 1);
     });
 }
 
@@ -141,7 +141,7 @@ fn attributes(list: &mut List<'_>, form: QuoteForm) {
     list.add("performance counters, tolerated", OK, |case| {
         td(lab, form, case, perfmon);
         rules(case, |rules| {
-            rules.tolerated_attributes = [TolerableAttribute::Perfmon].into()
+            rules.tolerated_attributes = [TolerableAttribute::Perfmon].into();
         });
     });
     list.add("debugging, counters tolerated", POLICY, |case| {
@@ -150,7 +150,7 @@ fn attributes(list: &mut List<'_>, form: QuoteForm) {
             td.td_attributes[0] |= 1;
         });
         rules(case, |rules| {
-            rules.tolerated_attributes = [TolerableAttribute::Perfmon].into()
+            rules.tolerated_attributes = [TolerableAttribute::Perfmon].into();
         });
     });
     for (name, xfam, expectation) in [
@@ -194,7 +194,7 @@ fn tcb(list: &mut List<'_>, form: QuoteForm) {
         }
     }
     list.add("no status accepted", TCB, |case| {
-        rules(case, |rules| rules.accepted_tcb.clear())
+        rules(case, |rules| rules.accepted_tcb.clear());
     });
     type Change = fn(&mut PlatformTcb);
     let machines: [(&str, Expectation, Change); 5] = [
@@ -221,7 +221,7 @@ fn tcb(list: &mut List<'_>, form: QuoteForm) {
     type Flags = fn(&mut AppraisalRules);
     let flags: [(&str, Flags); 3] = [
         ("dynamic platform", |rules| {
-            rules.platform_flags.allow_dynamic_platform = false
+            rules.platform_flags.allow_dynamic_platform = false;
         }),
         ("cached keys", |rules| rules.platform_flags.allow_cached_keys = false),
         ("multithreading", |rules| rules.platform_flags.allow_smt = false),
@@ -242,10 +242,10 @@ fn published(list: &mut List<'_>) {
             options.revoked_platforms = [0, 2, 257].into();
         }),
         ("platform CA revoked", ENDORSEMENT, |options| {
-            options.platform_ca_revoked = true
+            options.platform_ca_revoked = true;
         }),
         ("TCB signer revoked", ENDORSEMENT, |options| {
-            options.tcb_signer_revoked = true
+            options.tcb_signer_revoked = true;
         }),
         ("another family", ENDORSEMENT, |options| options.fmspc = [9; 6]),
     ];
@@ -277,10 +277,10 @@ fn published(list: &mut List<'_>) {
     };
     list.add("collateral expired, no grace", TIME, |case| at(case, end + 1, 0));
     list.add("collateral expired, last second of grace", OK, |case| {
-        at(case, end + DAY_S, DAY_S)
+        at(case, end + DAY_S, DAY_S);
     });
     list.add("collateral expired, grace over", TIME, |case| {
-        at(case, end + DAY_S + 1, DAY_S)
+        at(case, end + DAY_S + 1, DAY_S);
     });
     list.add("collateral from the future, with grace", TIME, |case| {
         at(case, ISSUE_UNIX_S - 1, DAY_S);
@@ -346,6 +346,6 @@ fn event_log(list: &mut List<'_>, form: QuoteForm) {
         });
     }
     list.add("event log of another form", ENCODING, |case| {
-        case.event_log = Some(vec![0; 64])
+        case.event_log = Some(vec![0; 64]);
     });
 }
