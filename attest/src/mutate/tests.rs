@@ -58,6 +58,15 @@ fn nothing_is_found_in_gpus() {
 }
 
 #[test]
+#[ignore = "100,000 appraisals"]
+fn nothing_is_found_in_a_hundred_thousand() {
+    for subject in Subject::ALL {
+        let lab = Lab::new(subject, 23);
+        assert_eq!(run_gate(&lab, 29, 11_000).findings, [], "{subject:?}");
+    }
+}
+
+#[test]
 fn there_are_enough_pairs_for_every_rule() {
     for (subject, least) in [
         (Subject::Tdx(QuoteForm::V4), 120),

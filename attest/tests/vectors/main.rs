@@ -7,6 +7,7 @@
 )]
 
 mod gpu;
+mod mutations;
 mod others;
 mod snp;
 mod tdx;
