@@ -1,306 +1,248 @@
-//! Quote in, verdict or typed reason out.
+//! Evidence of any kind in, verdict out.
 //!
-//! [`appraise`] is a pure function: the time, the anchors, the collateral and the rules are arguments, and it never
-//! panics. The signature engine is `dcap-qvl`; around it stand the checks that it leaves to its caller or does not make
-//! (canonical encoding, PCE id, revocation lists from the future, attribute bits, XFAM, allow-lists).
-//!
-//! | module | holds |
-//! |---|---|
-//! | [`verdict`] | what is known after acceptance |
-//! | [`reason`] | why evidence was refused |
-//! | `canonical` | refuses every encoding but one, before any cryptography |
-//! | `attributes` | TD attributes and XFAM |
-//! | `failure` | the engine's messages as typed reasons |
+//! [`appraise`] is pure: the time, the trusted roots, what vendors publish, the policy and the expected binding are
+//! arguments. It never panics, and every refusal has a typed [`Reason`]. The kinds have a module each, which this one
+//! dispatches to: [`crate::tdx::appraise`], [`crate::snp::appraise`], [`crate::gpu::appraise`].
 
-mod attributes;
-mod canonical;
-mod failure;
-pub mod reason;
-pub mod verdict;
+mod document;
+mod reason;
 
 #[cfg(test)]
 mod tests;
 
-pub use canonical::MAX_QUOTE_LEN_BYTES;
-pub(crate) use canonical::pem_of;
-pub use reason::{AttributeFault, MeasuredField, Reason};
-pub use verdict::{Endorsement, EvidenceId, PlatformId, TcbStatus, TdxEndorsement, Verdict};
+pub use document::{Policy, PolicyError};
+pub use reason::{Reason, ReasonClass};
 
 use crate::{
-    collateral::{Collateral, Fmspc},
-    policy::{AppraisalRules, AttributeRule, FakeTdxPolicy, PlatformFlags, TrustAnchors},
-    tdx::{FAKE_QUOTE_LEN_BYTES, TdReport, image_hash},
+    anchors::{AnchorKind, TrustStore},
+    collateral::Collateral,
+    evidence::{Evidence, EvidenceId, EvidenceKind},
+    freshness::Expected,
+    gpu::{self, GpuAppraised, GpuInput},
+    snp::{self, SnpAppraised, SnpInput},
+    tdx::appraise::{self as tdx, Endorsement, TcbStatus, Verdict},
 };
-use canonical::CanonicalQuote;
-use dcap_qvl::{PckCertFlag, PckIdentity, QuoteClaims, QuotePolicy, verify::QuoteVerifier};
+use serde::Serialize;
 
-/// Everything besides the quote that an appraisal depends on.
+/// What vendors publish about their platforms. It is signed, and whoever brings it need not be trusted.
+#[derive(Debug, Clone, Copy, Default)]
+pub struct Endorsements<'a> {
+    /// Intel's collateral for the family of the TD's machine.
+    pub tdx_collateral: Option<&'a Collateral>,
+    /// Revocation list of the root of the SNP chain, in DER.
+    pub snp_revocation_list: Option<&'a [u8]>,
+    /// Manifests of GPU drivers and VBIOSes.
+    pub gpu_manifests: &'a [Vec<u8>],
+}
+
+/// Everything besides the evidence that an appraisal depends on.
 #[derive(Debug, Clone, Copy)]
 pub struct Context<'a> {
     /// The verifier's wall clock, Unix seconds.
     pub now_unix_s: u64,
     /// Whose evidence is accepted.
-    pub anchors: &'a TrustAnchors,
-    /// What the vendor says about the platform's family.
-    pub collateral: &'a Collateral,
+    pub trust: &'a TrustStore,
+    /// What vendors say about platforms.
+    pub endorsements: Endorsements<'a>,
     /// What else is demanded.
-    pub policy: &'a AppraisalRules,
+    pub policy: &'a Policy,
+    /// What the evidence must be bound to.
+    pub expected: Expected<'a>,
 }
 
-/// Appraises a TDX quote of version 4 or 5.
-///
-/// # Errors
-/// The first reason to refuse it, in the order: encoding, root, collateral's dates and subject, signatures, TCB,
-/// platform, TD attributes, measurements.
-pub fn appraise(quote: &[u8], context: &Context<'_>) -> Result<Verdict, Reason> {
-    Quote::read(quote)?.appraise(context)
+/// The result of an appraisal.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Appraisal {
+    /// What the evidence is; none if it was not recognised.
+    pub kind: Option<EvidenceKind>,
+    /// Names the evidence, accepted or not; none if it is not in canonical form.
+    pub identity: Option<EvidenceId>,
+    /// What is known if it was accepted, or why it was refused.
+    pub outcome: Result<Accepted, Reason>,
 }
 
-/// The processor family that a quote claims, which tells what collateral to appraise it with. Not verified.
-///
-/// # Errors
-/// The quote is not in canonical form.
-pub fn claimed_fmspc(quote: &[u8]) -> Result<Fmspc, Reason> {
-    Ok(Quote::read(quote)?.pck.fmspc)
+/// Accepted evidence.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Accepted {
+    /// A TD.
+    Tdx(Box<Verdict>),
+    /// An SNP guest.
+    Snp(Box<SnpAppraised>),
+    /// A GPU.
+    Gpu(Box<GpuAppraised>),
 }
 
-/// A quote in canonical form with the claims of its platform certificate. Nothing of it is verified.
-pub(crate) struct Quote<'a> {
-    bytes: &'a [u8],
-    canonical: CanonicalQuote,
-    pck: ClaimedPlatform,
-}
+impl Accepted {
+    /// First and last second for which the verdict holds.
+    pub fn window_unix_s(&self) -> (u64, u64) {
+        match self {
+            Self::Tdx(verdict) => (verdict.valid_from_unix_s, verdict.expires_unix_s),
+            Self::Snp(verdict) => (verdict.valid_from_unix_s, verdict.expires_unix_s),
+            Self::Gpu(verdict) => (verdict.valid_from_unix_s, verdict.expires_unix_s),
+        }
+    }
 
-struct ClaimedPlatform {
-    fmspc: Fmspc,
-    pce_id: Vec<u8>,
-    ppid: [u8; 16],
-}
+    /// Kind of the root behind the evidence.
+    pub fn anchor(&self) -> Option<AnchorKind> {
+        match self {
+            Self::Tdx(verdict) => verdict.anchor(),
+            Self::Snp(verdict) => Some(verdict.anchor),
+            Self::Gpu(verdict) => Some(verdict.anchor),
+        }
+    }
 
-impl<'a> Quote<'a> {
-    pub(crate) fn read(bytes: &'a [u8]) -> Result<Self, Reason> {
-        let canonical = CanonicalQuote::parse(bytes)?;
-        let pck = dcap_qvl::intel::parse_pck_extension(canonical.platform_certificate())
-            .map_err(|_| Reason::PlatformCertificate)?;
-        let ppid = pck
-            .ppid
-            .as_slice()
-            .try_into()
-            .map_err(|_| Reason::PlatformCertificate)?;
-        Ok(Self {
-            bytes,
-            canonical,
-            pck: ClaimedPlatform {
-                fmspc: pck.fmspc,
-                pce_id: pck.pce_id,
-                ppid,
+    /// State of the platform's trusted computing base, where the vendor publishes one.
+    pub fn tcb_status(&self) -> Option<TcbStatus> {
+        match self {
+            Self::Tdx(verdict) => match &verdict.endorsement {
+                Endorsement::Tdx(endorsement) => Some(endorsement.tcb_status),
+                Endorsement::Fake => None,
             },
-        })
+            Self::Snp(_) | Self::Gpu(_) => None,
+        }
+    }
+}
+
+impl Appraisal {
+    /// Whether the evidence was accepted.
+    pub fn is_accepted(&self) -> bool {
+        self.outcome.is_ok()
     }
 
-    pub(crate) fn fmspc(&self) -> &Fmspc {
-        &self.pck.fmspc
-    }
-
-    pub(crate) fn evidence_id(&self) -> EvidenceId {
-        EvidenceId::of_tdx(self.signed_part(), &self.pck.ppid)
-    }
-
-    fn signed_part(&self) -> &'a [u8] {
-        &self.bytes[..self.canonical.signed_len_bytes()]
-    }
-
-    pub(crate) fn appraise(&self, context: &Context<'_>) -> Result<Verdict, Reason> {
-        let Context {
-            now_unix_s,
-            anchors,
-            collateral,
-            policy,
-        } = *context;
-        if !anchors.is_root(self.canonical.root_certificate()) {
-            return Err(Reason::UntrustedRoot {
-                trusted: anchors.kind(),
-            });
-        }
-        self.check_collateral(collateral, now_unix_s)?;
-        let claims = self.verify(context)?;
-        check_dates(&claims, now_unix_s)?;
-        if claims.platform.root_key_id != anchors.root_key_id() {
-            return Err(Reason::UntrustedRoot {
-                trusted: anchors.kind(),
-            });
-        }
-        check_tcb(&claims, policy)?;
-        check_flags(&claims.platform.pck, policy.platform_flags)?;
-
-        let report = self.canonical.report();
-        if policy.td_attributes == AttributeRule::Production {
-            attributes::check(report)?;
-        }
-        check_measurements(report, policy)?;
-        if !policy.allowed_ppids.permits(&self.pck.ppid) {
-            return Err(Reason::PlatformNotAllowed);
-        }
-        Ok(Verdict {
-            evidence_id: self.evidence_id(),
-            image_hash: image_hash(report),
-            report: *report,
-            valid_from_unix_s: claims.latest_issue_date,
-            expires_unix_s: claims.earliest_expiration_date.min(collateral.expires_unix_s()),
-            endorsement: Endorsement::Tdx(TdxEndorsement {
-                anchor: anchors.kind(),
-                platform: PlatformId {
-                    ppid: self.pck.ppid,
-                    fmspc: self.pck.fmspc,
-                },
-                tcb_status: claims.tcb.status.into(),
-                tcb_evaluation_number: claims.tcb.eval_data_number,
-                advisories: claims.tcb.advisory_ids,
+    /// What machines read: the contract of `chrysalis attest verify --json`.
+    pub fn report(&self) -> AppraisalReport {
+        let accepted = self.outcome.as_ref().ok();
+        let refused_tcb = match &self.outcome {
+            Err(Reason::Tdx(tdx::Reason::Tcb { status })) => Some(*status),
+            _ => None,
+        };
+        AppraisalReport {
+            verdict: if accepted.is_some() { "accepted" } else { "refused" },
+            kind: self.kind.map(EvidenceKind::name),
+            tcb_status: accepted
+                .and_then(Accepted::tcb_status)
+                .or(refused_tcb)
+                .map(|status| format!("{status:?}")),
+            reasons: self
+                .outcome
+                .as_ref()
+                .err()
+                .map(ToString::to_string)
+                .into_iter()
+                .collect(),
+            identity: self.identity.map(|id| hex::encode(id.0)),
+            anchor: accepted.and_then(Accepted::anchor).map(|anchor| match anchor {
+                AnchorKind::Vendor => "vendor",
+                AnchorKind::Simulation => "simulation",
             }),
-        })
-    }
-
-    fn check_collateral(&self, collateral: &Collateral, now_unix_s: u64) -> Result<(), Reason> {
-        if collateral.fmspc() != self.pck.fmspc {
-            return Err(Reason::CollateralForOtherFamily {
-                platform: self.pck.fmspc,
-                collateral: collateral.fmspc(),
-            });
+            expires: accepted.map(|accepted| accepted.window_unix_s().1),
         }
-        if collateral.pce_id() != *self.pck.pce_id {
-            return Err(Reason::PceIdMismatch);
-        }
-        if now_unix_s < collateral.issued_unix_s() {
-            return Err(Reason::NotYetValid {
-                from_unix_s: collateral.issued_unix_s(),
-            });
-        }
-        if now_unix_s > collateral.expires_unix_s() {
-            return Err(Reason::Expired {
-                at_unix_s: collateral.expires_unix_s(),
-            });
-        }
-        Ok(())
-    }
-
-    /// All signatures and chains, revocation, identity of the quoting enclave, TCB levels.
-    fn verify(&self, context: &Context<'_>) -> Result<QuoteClaims, Reason> {
-        let lenient = context.policy.td_attributes != AttributeRule::Production;
-        QuoteVerifier::new(self.canonical.root_certificate().to_vec())
-            .allow_debug(lenient)
-            .allow_service_td(lenient)
-            .verify_with_policy(
-                self.bytes,
-                context.collateral.parts(),
-                context.now_unix_s,
-                // The engine's own policy answers in prose; ours is below, typed.
-                &QuotePolicy::claims_only(context.now_unix_s),
-            )
-            .map_err(|error| failure::classify(&error, self.canonical.report()))
     }
 }
 
-/// The engine refuses what has expired; what is dated in the future it accepts in revocation lists.
-fn check_dates(claims: &QuoteClaims, now_unix_s: u64) -> Result<(), Reason> {
-    if now_unix_s < claims.latest_issue_date {
-        return Err(Reason::NotYetValid {
-            from_unix_s: claims.latest_issue_date,
-        });
-    }
-    if now_unix_s > claims.earliest_expiration_date {
-        return Err(Reason::Expired {
-            at_unix_s: claims.earliest_expiration_date,
-        });
-    }
-    Ok(())
+/// An appraisal for machines.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+pub struct AppraisalReport {
+    /// `accepted` or `refused`.
+    pub verdict: &'static str,
+    /// `tdx`, `sgx`, `snp` or `gpu`.
+    pub kind: Option<&'static str>,
+    /// Intel's word for the state of the platform.
+    pub tcb_status: Option<String>,
+    /// Why it was refused; empty if it was not.
+    pub reasons: Vec<String>,
+    /// Name of the evidence in hexadecimal.
+    pub identity: Option<String>,
+    /// `vendor` or `simulation`, if it was accepted.
+    pub anchor: Option<&'static str>,
+    /// Last second, in Unix time, for which the verdict holds.
+    pub expires: Option<u64>,
 }
 
-fn check_tcb(claims: &QuoteClaims, rules: &AppraisalRules) -> Result<(), Reason> {
-    let status = TcbStatus::from(claims.tcb.status);
-    if status == TcbStatus::Revoked || !rules.accepted_tcb.contains(&status) {
-        return Err(Reason::Tcb { status });
-    }
-    if claims.tcb.eval_data_number < rules.min_tcb_evaluation_number {
-        return Err(Reason::CollateralRolledBack {
-            field: "TCB evaluation number",
-        });
-    }
-    if claims.platform.pck_crl_num.min(claims.platform.root_ca_crl_num) < rules.min_crl_number {
-        return Err(Reason::CollateralRolledBack {
-            field: "revocation list number",
-        });
-    }
-    let current = claims
-        .platform
-        .current_tcb_level
-        .iter()
-        .flat_map(|level| &level.advisory_ids);
-    match claims
-        .tcb
-        .advisory_ids
-        .iter()
-        .chain(current)
-        .find(|id| rules.refused_advisories.contains(*id))
-    {
-        Some(advisory) => Err(Reason::Advisory {
-            advisory: advisory.clone(),
-        }),
-        None => Ok(()),
+/// Appraises evidence of any kind.
+pub fn appraise(evidence: &Evidence<'_>, context: &Context<'_>) -> Appraisal {
+    let kind = match evidence.kind() {
+        Ok(kind) => kind,
+        Err(unrecognised) => {
+            return Appraisal {
+                kind: None,
+                identity: None,
+                outcome: Err(unrecognised.into()),
+            };
+        }
+    };
+    let identity = match kind {
+        EvidenceKind::Tdx => tdx::Quote::read(evidence.bytes).ok().map(|quote| quote.evidence_id()),
+        EvidenceKind::Sgx => None,
+        EvidenceKind::Snp => snp::appraise::evidence_id(evidence.bytes),
+        EvidenceKind::NvidiaGpu => gpu::appraise::evidence_id(evidence.bytes, evidence.certificates),
+    };
+    Appraisal {
+        kind: Some(kind),
+        identity,
+        outcome: judge(kind, evidence, context),
     }
 }
 
-fn check_flags(pck: &PckIdentity, allowed: PlatformFlags) -> Result<(), Reason> {
-    for (flag, allowed, name) in [
-        (pck.dynamic_platform, allowed.allow_dynamic_platform, "dynamic platform"),
-        (pck.cached_keys, allowed.allow_cached_keys, "cached keys"),
-        (pck.smt_enabled, allowed.allow_smt, "multithreading"),
-    ] {
-        if flag == PckCertFlag::True && !allowed {
-            return Err(Reason::PlatformFlag { flag: name });
+fn judge(kind: EvidenceKind, evidence: &Evidence<'_>, context: &Context<'_>) -> Result<Accepted, Reason> {
+    let Context {
+        now_unix_s,
+        trust,
+        endorsements,
+        policy,
+        expected,
+    } = *context;
+    if trust.kind() != policy.anchors {
+        return Err(Reason::AnchorsNotAllowed {
+            allowed: policy.anchors,
+        });
+    }
+    let no_policy = Reason::NoPolicy { kind };
+    match kind {
+        EvidenceKind::Sgx => Err(Reason::Sgx),
+        EvidenceKind::Tdx => {
+            if !evidence.certificates.is_empty() {
+                return Err(Reason::SurplusCertificates);
+            }
+            let rules = policy.tdx.as_ref().ok_or(no_policy)?;
+            let anchors = trust.tdx().ok_or(Reason::NoAnchors { kind })?;
+            let quote = tdx::Quote::read(evidence.bytes)?;
+            let collateral = endorsements
+                .tdx_collateral
+                .ok_or(Reason::Tdx(tdx::Reason::NoCollateral { fmspc: *quote.fmspc() }))?;
+            let verdict = quote.appraise(&tdx::Context {
+                now_unix_s,
+                anchors,
+                collateral,
+                policy: rules,
+                event_log: evidence.event_log,
+                expected,
+            })?;
+            Ok(Accepted::Tdx(Box::new(verdict)))
+        }
+        EvidenceKind::Snp => {
+            let appraised = snp::appraise::appraise(&SnpInput {
+                report: evidence.bytes,
+                certificates: evidence.certificates,
+                revocation_list: endorsements.snp_revocation_list,
+                anchors: trust.snp(),
+                policy: policy.snp.as_ref().ok_or(no_policy)?,
+                expected,
+                now_unix_s,
+            })?;
+            Ok(Accepted::Snp(Box::new(appraised)))
+        }
+        EvidenceKind::NvidiaGpu => {
+            let appraised = gpu::appraise::appraise(&GpuInput {
+                measurements: evidence.bytes,
+                certificates: evidence.certificates,
+                manifests: endorsements.gpu_manifests,
+                anchors: trust.gpu(),
+                policy: policy.gpu.as_ref().ok_or(no_policy)?,
+                expected,
+                now_unix_s,
+            })?;
+            Ok(Accepted::Gpu(Box::new(appraised)))
         }
     }
-    Ok(())
-}
-
-fn check_measurements(report: &TdReport, rules: &AppraisalRules) -> Result<(), Reason> {
-    let td = &report.measurements;
-    for (permitted, field) in [
-        (rules.allowed_mr_seam.permits(&report.mr_seam), MeasuredField::MrSeam),
-        (rules.allowed_mr_td.permits(&td.mr_td), MeasuredField::MrTd),
-        (rules.allowed_rtmr.permits(&td.rtmr), MeasuredField::Rtmr),
-        (
-            rules.allowed_image_hashes.permits(&td.image_hash()),
-            MeasuredField::ImageHash,
-        ),
-    ] {
-        if !permitted {
-            return Err(Reason::NotAllowed { field });
-        }
-    }
-    Ok(())
-}
-
-/// Appraises the 64-byte quote of a test network (spec §3.7). It is valid for ever and proves nothing.
-///
-/// # Errors
-/// Any other length, or an image hash that the policy does not allow.
-pub fn appraise_fake(quote: &[u8], policy: &FakeTdxPolicy) -> Result<Verdict, Reason> {
-    let report_data: &[u8; FAKE_QUOTE_LEN_BYTES] = quote
-        .try_into()
-        .map_err(|_| Reason::NotFake { len_bytes: quote.len() })?;
-    let report = TdReport::fake(*report_data);
-    let image_hash = image_hash(&report);
-    if !policy.allowed_image_hashes().permits(&image_hash) {
-        return Err(Reason::NotAllowed {
-            field: MeasuredField::ImageHash,
-        });
-    }
-    Ok(Verdict {
-        evidence_id: EvidenceId::of_fake(report_data),
-        image_hash,
-        report,
-        valid_from_unix_s: 0,
-        expires_unix_s: u64::MAX,
-        endorsement: Endorsement::Fake,
-    })
 }

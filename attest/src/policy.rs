@@ -4,12 +4,20 @@
 //! that is not checked says so instead of being empty; whatever would be a hole in production needs a
 //! [`SimulationOnly`], which a reviewer can search for.
 
+mod allow_list;
+
+pub use allow_list::AllowList;
+
 use crate::{
-    appraise::TcbStatus,
+    anchors::is_vendor_key,
     collateral::CollateralSource,
     hash::{fingerprint, sha256, sha384},
-    tdx::{ImageHash, Measurement},
+    tdx::{
+        ImageHash, Measurement,
+        appraise::{AttributeFault, TcbStatus},
+    },
 };
+use serde::{Deserialize, Serialize};
 use std::{collections::BTreeSet, fmt, sync::Arc};
 use x509_cert::{
     Certificate,
@@ -46,39 +54,6 @@ impl SimulationOnly {
     }
 }
 
-/// Values that are allowed, or the statement that this layer does not check them.
-///
-/// An empty list allows nothing. The reference system reads an empty list as "any" (spec §3.5); here that takes
-/// [`AllowList::NotChecked`].
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub enum AllowList<T: Ord> {
-    /// Somebody else decides: image hashes are compared one layer up, with the root contract (spec §3.5).
-    NotChecked,
-    /// One of these and no other.
-    OneOf(BTreeSet<T>),
-}
-
-impl<T: Ord> AllowList<T> {
-    /// Exactly this value.
-    pub fn only(value: T) -> Self {
-        Self::OneOf(BTreeSet::from([value]))
-    }
-
-    /// Whether `value` passes.
-    pub fn permits(&self, value: &T) -> bool {
-        match self {
-            Self::NotChecked => true,
-            Self::OneOf(allowed) => allowed.contains(value),
-        }
-    }
-}
-
-impl<T: Ord> FromIterator<T> for AllowList<T> {
-    fn from_iter<I: IntoIterator<Item = T>>(values: I) -> Self {
-        Self::OneOf(values.into_iter().collect())
-    }
-}
-
 /// Whose root a chain must end in. One or the other: a verifier that trusted both could not tell them apart.
 #[derive(Clone, PartialEq, Eq)]
 pub enum TrustAnchors {
@@ -95,23 +70,12 @@ pub struct SimulationRoot {
     key_id: [u8; 48],
 }
 
-/// Why a certificate cannot be the root of a simulation.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
-pub enum AnchorError {
-    /// Not DER, or not a certificate.
-    #[error("the simulation root is not an X.509 certificate in DER")]
-    Malformed,
-    /// It has the vendor's key, and what chains to it is not simulated.
-    #[error("the simulation root has the key of Intel's SGX root")]
-    VendorKey,
-}
-
-impl TrustAnchors {
-    /// Trusts a simulated root.
+impl SimulationRoot {
+    /// A root of any vendor's format.
     ///
     /// # Errors
-    /// The root is not a certificate, or it is the vendor's.
-    pub fn simulation(_: SimulationOnly, root_der: &[u8]) -> Result<Self, AnchorError> {
+    /// It is not a certificate, or it is a vendor's.
+    pub fn new(_: SimulationOnly, root_der: &[u8]) -> Result<Self, AnchorError> {
         let certificate = Certificate::from_der(root_der).map_err(|_| AnchorError::Malformed)?;
         if certificate.to_der().ok().as_deref() != Some(root_der) {
             return Err(AnchorError::Malformed);
@@ -121,13 +85,53 @@ impl TrustAnchors {
             .subject_public_key_info
             .subject_public_key
             .raw_bytes();
-        if sha256(&[key]) == INTEL_SGX_ROOT_KEY_SHA256 {
+        if is_vendor_key(key) {
             return Err(AnchorError::VendorKey);
         }
-        Ok(Self::Simulation(SimulationRoot {
+        Ok(Self {
             der: root_der.into(),
             key_id: sha384(&[key]),
-        }))
+        })
+    }
+
+    /// Whether this certificate, byte for byte, is the root.
+    pub(crate) fn is(&self, der: &[u8]) -> bool {
+        *self.der == *der
+    }
+
+    /// What the planted bug compares.
+    pub(crate) fn subject_is(&self, subject: &str) -> bool {
+        Certificate::from_der(&self.der).is_ok_and(|own| own.tbs_certificate.subject.to_string() == subject)
+    }
+}
+
+impl fmt::Debug for SimulationRoot {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "SimulationRoot({})", hex::encode(&self.key_id[..8]))
+    }
+}
+
+/// Why a certificate cannot be the root of a simulation.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
+pub enum AnchorError {
+    /// Not DER, or not a certificate.
+    #[error("the simulation root is not an X.509 certificate in DER")]
+    Malformed,
+    /// It has a vendor's key, and what chains to it is not simulated.
+    #[error("the simulation root has the key of a vendor's root")]
+    VendorKey,
+    /// Simulated roots and vendors' roots would be in one store.
+    #[error("a store of vendors' roots takes no simulated root")]
+    Mixed,
+}
+
+impl TrustAnchors {
+    /// Trusts a simulated root.
+    ///
+    /// # Errors
+    /// The root is not a certificate, or it is the vendor's.
+    pub fn simulation(marker: SimulationOnly, root_der: &[u8]) -> Result<Self, AnchorError> {
+        SimulationRoot::new(marker, root_der).map(Self::Simulation)
     }
 
     /// Which of the two it is.
@@ -142,7 +146,7 @@ impl TrustAnchors {
     pub(crate) fn is_root(&self, der: &[u8]) -> bool {
         match self {
             Self::Vendor => sha256(&[der]) == INTEL_SGX_ROOT_SHA256,
-            Self::Simulation(root) => *root.der == *der,
+            Self::Simulation(root) => root.is(der),
         }
     }
 
@@ -169,7 +173,8 @@ impl fmt::Debug for TrustAnchors {
 }
 
 /// Kind of the root that evidence chained to: the only thing that tells simulated evidence from real evidence.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
 pub enum AnchorKind {
     /// The hardware vendor's.
     Vendor,
@@ -178,7 +183,8 @@ pub enum AnchorKind {
 }
 
 /// What an appraisal demands beyond genuine signatures. The default is the strictest that leaves measurements open.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields, rename_all = "kebab-case", default)]
 pub struct AppraisalRules {
     /// TCB statuses that pass. `Revoked` never does.
     pub accepted_tcb: BTreeSet<TcbStatus>,
@@ -190,8 +196,25 @@ pub struct AppraisalRules {
     pub refused_advisories: BTreeSet<String>,
     /// Platform configurations that pass.
     pub platform_flags: PlatformFlags,
-    /// How the TD's attribute bits are judged.
+    /// How the TD's attribute bits are judged. A policy that is read from text has the rule of production.
+    #[serde(skip)]
     pub td_attributes: AttributeRule,
+    /// Attributes that pass although production refuses them.
+    pub tolerated_attributes: BTreeSet<TolerableAttribute>,
+    /// How long after the date of its level an outdated platform passes although its status is not accepted: the time
+    /// that operators have for a TCB recovery.
+    pub tcb_grace_s: Option<u64>,
+    /// How long after its end collateral counts, so that an outage of the vendor does not stop the network.
+    pub collateral_grace_s: u64,
+    /// How long after its issue collateral counts, where that is less than its own lifetime.
+    pub max_collateral_age_s: Option<u64>,
+    /// How long after its challenge evidence may come; without a challenge it is refused if this is set.
+    pub max_challenge_age_s: Option<u64>,
+    /// The quote must come with the log of its run-time registers.
+    pub require_event_log: bool,
+    /// Digests that the log must have, such as that of the configuration of a worker.
+    #[serde(with = "allow_list::digests")]
+    pub required_events: BTreeSet<Measurement>,
     /// Allowed MRTD.
     pub allowed_mr_td: AllowList<Measurement>,
     /// Allowed RTMR0 to 3, compared as one.
@@ -213,6 +236,13 @@ impl Default for AppraisalRules {
             refused_advisories: BTreeSet::new(),
             platform_flags: PlatformFlags::default(),
             td_attributes: AttributeRule::Production,
+            tolerated_attributes: BTreeSet::new(),
+            tcb_grace_s: None,
+            collateral_grace_s: 0,
+            max_collateral_age_s: None,
+            max_challenge_age_s: None,
+            require_event_log: false,
+            required_events: BTreeSet::new(),
             allowed_mr_td: AllowList::NotChecked,
             allowed_rtmr: AllowList::NotChecked,
             allowed_image_hashes: AllowList::NotChecked,
@@ -223,7 +253,8 @@ impl Default for AppraisalRules {
 }
 
 /// Flags of a platform's certificate that pass when set.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields, rename_all = "kebab-case", default)]
 pub struct PlatformFlags {
     /// The platform may be extended by further packages.
     pub allow_dynamic_platform: bool,
@@ -245,10 +276,31 @@ impl Default for PlatformFlags {
     }
 }
 
+/// Attributes that a policy may let pass. Debugging and profiling are not among them: a TD that has them is no
+/// confidential machine. Migration and SEPT_VE_DISABLE are not either: the quote engine refuses those in any case.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum TolerableAttribute {
+    /// Performance counters are exposed.
+    Perfmon,
+    /// Another TD has power over this one.
+    ServiceTd,
+}
+
+impl TolerableAttribute {
+    pub(crate) fn fault(self) -> AttributeFault {
+        match self {
+            Self::Perfmon => AttributeFault::Perfmon,
+            Self::ServiceTd => AttributeFault::ServiceTd,
+        }
+    }
+}
+
 /// How attribute bits and XFAM of a TD are judged.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub enum AttributeRule {
     /// Debug, profiling, migration, performance monitoring, service TDs and reserved bits are refused.
+    #[default]
     Production,
     /// Debug and profiling pass, and nothing that the signature engine would not refuse by itself is looked at: what
     /// the reference system does (spec §3.5), kept to show the consequence.

@@ -1,4 +1,5 @@
-//! A simulated hardware vendor: everything that Intel keeps for TDX, derived from one seed.
+//! Simulated hardware vendors: everything that Intel keeps for TDX, and in [`snp`] and [`gpu`] what AMD and NVIDIA keep,
+//! derived from one seed.
 //!
 //! Formats are the real ones, so the one verifier judges both. Names, owner, processor family and signer of the quoting
 //! enclave say "SIM"; the root differs per seed; and the vendor's root refuses all of it. Signatures are deterministic
@@ -8,14 +9,24 @@
 //! |---|---|
 //! | [`platform`] | one machine: platform certificate, quoting enclave, attestation key |
 //! | [`publication`] | TCB info, identity of the quoting enclave, revocation lists |
-//! | `x509` | certificates and revocation lists |
+//! | [`snp`] | AMD's roots, chips and providers' keys |
+//! | [`gpu`] | NVIDIA's roots, GPUs and manifests |
+//! | `x509` | certificates and revocation lists with P-256 |
+//! | `p384` | the same with P-384 |
+//! | `rsa` | signatures with AMD's algorithm |
 
+pub mod gpu;
+mod p384;
 pub mod platform;
 pub mod publication;
+mod rsa;
+pub mod snp;
 mod x509;
 
+pub use gpu::{GpuState, SimGpu, SimGpuPki};
 pub use platform::{PlatformTcb, SimPlatform};
 pub use publication::CollateralOptions;
+pub use snp::{SimSnpMachine, SimSnpPki, SnpGuest, SnpMachineForm, SnpRevocations};
 
 use crate::{
     collateral::{Collateral, Fmspc},

@@ -13,11 +13,12 @@ mod tests;
 pub use cache::VerdictCache;
 
 use crate::{
-    appraise::{Context, Quote, Reason, Verdict, appraise_fake},
     certificate::{self, CertificateReason, PublicKey, report_data_for},
     collateral::{CollateralId, Fmspc},
+    freshness::Expected,
     policy::{PeerPolicy, TdxPolicy},
     tdx::ImageHash,
+    tdx::appraise::{Context, Quote, Reason, Verdict, appraise_fake},
 };
 use cache::{Checked, RememberedVerdict, Tables};
 use rustls::pki_types::CertificateDer;
@@ -253,6 +254,9 @@ impl PeerVerifier {
             anchors: &policy.anchors,
             collateral: &collateral,
             policy: &policy.rules,
+            event_log: None,
+            // Report data are compared with the peer's key by the caller, for remembered verdicts as well.
+            expected: Expected::default(),
         };
         let verdict = Arc::new(quote.appraise(&context)?);
         self.lock().remember_verdict(RememberedVerdict {

@@ -1,10 +1,11 @@
 //! Real Intel evidence, read from the vectors beside the repository where they are there.
 
 use chrysalis_attest::{
-    Collateral, Context, Reason, SimulationOnly, TrustAnchors, Verdict,
-    appraise::{Endorsement, MAX_QUOTE_LEN_BYTES, TcbStatus, appraise, claimed_fmspc},
+    Collateral, Reason, SimulationOnly, TrustAnchors, Verdict,
+    freshness::Expected,
     policy::{AnchorError, AnchorKind, AppraisalRules, INTEL_SGX_ROOT_SHA256},
     sim_pki::SimPki,
+    tdx::appraise::{Context, Endorsement, MAX_QUOTE_LEN_BYTES, TcbStatus, appraise, claimed_fmspc},
 };
 use std::{fs, path::PathBuf};
 
@@ -38,6 +39,8 @@ fn judge(quote: &[u8], collateral: &Collateral, now_unix_s: u64, anchors: &Trust
             anchors,
             collateral,
             policy: &AppraisalRules::default(),
+            event_log: None,
+            expected: Expected::default(),
         },
     )
 }

@@ -2,7 +2,8 @@
 #![no_main]
 
 use chrysalis_attest::{
-    Collateral, Context, SimTdxAttester, SimulationOnly, TdMeasurements, TrustAnchors, appraise::appraise,
+    freshness::Expected,
+    Collateral, SimTdxAttester, SimulationOnly, TdMeasurements, TrustAnchors, tdx::appraise::{Context, appraise},
     policy::AppraisalRules, sim_pki::SimPki, tdx::Attester,
 };
 use libfuzzer_sys::fuzz_target;
@@ -21,7 +22,7 @@ fuzz_target!(|bytes: &[u8]| {
     let (anchors, quote) = &*WORLD;
     let Ok(collateral) = Collateral::from_json(bytes) else { return };
     let policy = &AppraisalRules::default();
-    let context = Context { now_unix_s: START, anchors, collateral: &collateral, policy };
+    let context = Context { now_unix_s: START, anchors, collateral: &collateral, policy, event_log: None, expected: Expected::default() };
     if let Ok(verdict) = appraise(quote, &context) {
         assert!(collateral.issued_unix_s() <= START && START <= collateral.expires_unix_s());
         assert!(verdict.holds_at(START));

@@ -2,8 +2,9 @@
 #![no_main]
 
 use chrysalis_attest::{
-    Collateral, Context, SimTdxAttester, SimulationOnly, TdMeasurements, TrustAnchors,
-    appraise::{EvidenceId, appraise},
+    freshness::Expected,
+    Collateral, SimTdxAttester, SimulationOnly, TdMeasurements, TrustAnchors,
+    tdx::appraise::{Context, EvidenceId, appraise},
     policy::AppraisalRules,
     sim_pki::SimPki,
     tdx::Attester,
@@ -26,14 +27,14 @@ static WORLD: LazyLock<World> = LazyLock::new(|| {
     let (anchors, collateral) = (pki.anchors(SimulationOnly::accept_no_security()), pki.collateral(START));
     let rules = AppraisalRules::default();
     let quote = SimTdxAttester::new(Arc::new(pki.platform(1)), TdMeasurements::of_image("fuzz")).quote(&[0x42; 64]);
-    let context = Context { now_unix_s: START, anchors: &anchors, collateral: &collateral, policy: &rules };
+    let context = Context { now_unix_s: START, anchors: &anchors, collateral: &collateral, policy: &rules, event_log: None, expected: Expected::default() };
     let genuine = appraise(&quote.unwrap(), &context).unwrap().evidence_id;
     World { anchors, collateral, rules, genuine }
 });
 
 fuzz_target!(|bytes: &[u8]| {
     let World { anchors, collateral, rules, genuine } = &*WORLD;
-    let context = Context { now_unix_s: START, anchors, collateral, policy: rules };
+    let context = Context { now_unix_s: START, anchors, collateral, policy: rules, event_log: None, expected: Expected::default() };
     if let Ok(verdict) = appraise(bytes, &context) {
         assert_eq!(verdict.evidence_id, *genuine);
     }

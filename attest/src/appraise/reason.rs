@@ -1,195 +1,169 @@
-//! Why evidence was refused.
+//! Why evidence of any kind was refused.
 
-use super::TcbStatus;
-use crate::{collateral::Fmspc, policy::AnchorKind};
+use crate::{
+    anchors::AnchorKind,
+    chain::ChainFault,
+    evidence::{EvidenceKind, Unrecognised},
+    gpu::{GpuReason, RimFault},
+    snp::SnpReason,
+    tdx::appraise::Reason as TdxReason,
+};
 
-/// The first reason to refuse a quote.
+/// The first reason to refuse evidence.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub enum Reason {
-    /// Longer than [`super::MAX_QUOTE_LEN_BYTES`].
-    #[error("quote of {len_bytes} bytes")]
-    TooLong {
-        /// Its length.
-        len_bytes: usize,
+    /// It is of no known kind.
+    #[error(transparent)]
+    Unrecognised(#[from] Unrecognised),
+    /// A quote of an SGX enclave, which no policy here accepts.
+    #[error("a quote of an SGX enclave, where a confidential machine is demanded")]
+    Sgx,
+    /// The policy says nothing about this kind, and so refuses it.
+    #[error("the policy does not accept evidence of kind {}", kind.name())]
+    NoPolicy {
+        /// Which kind.
+        kind: EvidenceKind,
     },
-    /// Not a quote.
-    #[error("malformed quote")]
-    Malformed,
-    /// A quote of another technology, such as an SGX enclave's.
-    #[error("not a TDX quote")]
-    NotTdx,
-    /// A second encoding of the same content.
-    #[error("quote is not in canonical form: {what}")]
-    NotCanonical {
-        /// What differs from the canonical form.
-        what: &'static str,
+    /// No root is trusted for this kind.
+    #[error("no root is trusted for evidence of kind {}", kind.name())]
+    NoAnchors {
+        /// Which kind.
+        kind: EvidenceKind,
     },
-    /// The platform's certificate chain is not leaf, intermediate and root.
-    #[error("certificate chain of the quote does not have three members")]
-    ChainShape,
-    /// The platform's certificate lacks what a platform certificate has.
-    #[error("malformed platform certificate")]
-    PlatformCertificate,
-    /// The chain ends in a root that is not the trusted one.
-    #[error("the quote chains to another root than the trusted one ({trusted:?})")]
-    UntrustedRoot {
-        /// What kind of root is trusted.
-        trusted: AnchorKind,
+    /// The trusted roots are not of the kind that the policy demands: simulated roots in production.
+    #[error("the policy demands roots of kind {allowed:?}")]
+    AnchorsNotAllowed {
+        /// What the policy demands.
+        allowed: AnchorKind,
     },
-    /// There is no collateral for this family of platforms.
-    #[error("no collateral for FMSPC {}", hex::encode(fmspc))]
-    NoCollateral {
-        /// The family.
-        fmspc: Fmspc,
-    },
-    /// The collateral is for another family of platforms.
-    #[error(
-        "collateral for FMSPC {}, platform of {}",
-        hex::encode(collateral),
-        hex::encode(platform)
-    )]
-    CollateralForOtherFamily {
-        /// Of the platform.
-        platform: Fmspc,
-        /// Of the collateral.
-        collateral: Fmspc,
-    },
-    /// The collateral is for another provisioning enclave.
-    #[error("PCE id of platform and collateral differ")]
-    PceIdMismatch,
-    /// A part of collateral or chains is dated in the future.
-    #[error("not valid before {from_unix_s} (Unix seconds)")]
-    NotYetValid {
-        /// When it will be valid.
-        from_unix_s: u64,
-    },
-    /// A part of collateral or chains has expired.
-    #[error("expired at {at_unix_s} (Unix seconds)")]
-    Expired {
-        /// Last second of validity.
-        at_unix_s: u64,
-    },
-    /// Signature or issuer of TCB info, QE identity or a revocation list.
-    #[error("collateral is not signed by the trusted root: {detail}")]
-    CollateralSignature {
-        /// In the words of the signature engine.
-        detail: String,
-    },
-    /// The platform's certificate chain does not verify.
-    #[error("platform certificate chain: {detail}")]
-    CertificateChain {
-        /// In the words of the signature engine.
-        detail: String,
-    },
-    /// A certificate of platform, intermediate or signer is revoked.
-    #[error("certificate revoked")]
-    CertificateRevoked,
-    /// The quoting enclave is not the vendor's, or did not certify the attestation key.
-    #[error("quoting enclave: {detail}")]
-    QuotingEnclave {
-        /// In the words of the signature engine.
-        detail: String,
-    },
-    /// The attestation key did not sign this report.
-    #[error("quote signature")]
-    QuoteSignature,
-    /// No TCB level of the collateral fits the platform.
-    #[error("unknown TCB level: {detail}")]
-    TcbUnknown {
-        /// In the words of the signature engine.
-        detail: String,
-    },
-    /// The platform's TCB status is not accepted.
-    #[error("TCB status {status:?}")]
-    Tcb {
-        /// Its status.
-        status: TcbStatus,
-    },
-    /// Collateral is older than the rules demand.
-    #[error("collateral rolled back: {field} below the minimum")]
-    CollateralRolledBack {
-        /// Which number.
-        field: &'static str,
-    },
-    /// The platform is affected by an advisory that the rules refuse.
-    #[error("advisory {advisory}")]
-    Advisory {
-        /// Its name.
-        advisory: String,
-    },
-    /// A platform flag that the rules do not allow.
-    #[error("platform flag: {flag}")]
-    PlatformFlag {
-        /// Which.
-        flag: &'static str,
-    },
-    /// An attribute of the TD.
-    #[error("TD attributes: {0}")]
-    Attributes(AttributeFault),
-    /// A measurement that is not in its list.
-    #[error("{field:?} is not in the list of allowed values")]
-    NotAllowed {
-        /// Which.
-        field: MeasuredField,
-    },
-    /// A machine that is not in its list.
-    #[error("platform is not in the list of allowed machines")]
-    PlatformNotAllowed,
-    /// The report data are not those of the peer's key.
-    #[error("report data do not bind the peer's key")]
-    ReportData,
-    /// Not a fake quote, where only that is accepted.
-    #[error("fake quotes have 64 bytes, this one {len_bytes}")]
-    NotFake {
-        /// Its length.
-        len_bytes: usize,
-    },
-    /// Refused by the signature engine for another reason.
-    #[error("not verified: {detail}")]
-    NotVerified {
-        /// In the words of the signature engine.
-        detail: String,
-    },
+    /// Certificates came beside evidence that carries its own.
+    #[error("certificates beside a quote that carries its own")]
+    SurplusCertificates,
+    /// Of a TD.
+    #[error(transparent)]
+    Tdx(#[from] TdxReason),
+    /// Of an SNP guest.
+    #[error(transparent)]
+    Snp(#[from] SnpReason),
+    /// Of a GPU.
+    #[error(transparent)]
+    Gpu(#[from] GpuReason),
 }
 
-/// A field of the report that is compared with a list.
+/// What a reason is about. Evidence that fails before `Policy` is not valid; evidence that fails there is valid evidence
+/// of a platform that is not trusted.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
-pub enum MeasuredField {
-    /// The TDX module.
-    MrSeam,
-    /// Initial contents of the TD.
-    MrTd,
-    /// Run-time registers.
-    Rtmr,
-    /// SHA-256 over the measurements.
-    ImageHash,
+pub enum ReasonClass {
+    /// Its form.
+    Encoding,
+    /// The root of its chain, or the configuration of roots.
+    Root,
+    /// Certificates, revocation, what vendors publish.
+    Endorsement,
+    /// Signatures, and identities that signatures speak of.
+    Signature,
+    /// Dates.
+    Time,
+    /// The platform's security versions.
+    Tcb,
+    /// What the policy demands.
+    Policy,
+    /// Report data, nonce, age.
+    Binding,
 }
 
-/// What is wrong with attribute bits or XFAM (Intel TDX module ABI specification, TD attributes).
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, thiserror::Error)]
-pub enum AttributeFault {
-    /// The host may read and change the TD's memory.
-    #[error("debug mode")]
-    Debug,
-    /// The host may profile the TD.
-    #[error("profiling")]
-    Profiling,
-    /// Bits that must be zero.
-    #[error("reserved bits set")]
-    Reserved,
-    /// The host can inject exceptions by withdrawing pages.
-    #[error("SEPT_VE_DISABLE off")]
-    SeptVeEnabled,
-    /// The TD can be moved to another machine.
-    #[error("migratable")]
-    Migratable,
-    /// Another TD has power over this one.
-    #[error("bound to a service TD")]
-    ServiceTd,
-    /// Performance counters are exposed.
-    #[error("performance monitoring")]
-    Perfmon,
-    /// Features that must be on are off, or unknown ones are on.
-    #[error("XFAM")]
-    Xfam,
+impl Reason {
+    /// What it is about.
+    pub fn class(&self) -> ReasonClass {
+        match self {
+            Self::Unrecognised(_) | Self::SurplusCertificates => ReasonClass::Encoding,
+            Self::Sgx | Self::NoPolicy { .. } => ReasonClass::Policy,
+            Self::NoAnchors { .. } | Self::AnchorsNotAllowed { .. } => ReasonClass::Root,
+            Self::Tdx(reason) => of_tdx(reason),
+            Self::Snp(reason) => of_snp(reason),
+            Self::Gpu(reason) => of_gpu(reason),
+        }
+    }
+}
+
+fn of_chain(fault: &ChainFault) -> ReasonClass {
+    match fault {
+        ChainFault::Length { .. } | ChainFault::Malformed { .. } | ChainFault::Repeated { .. } => ReasonClass::Encoding,
+        ChainFault::UntrustedRoot => ReasonClass::Root,
+        ChainFault::Signature { .. } => ReasonClass::Signature,
+        ChainFault::NotYetValid { .. } | ChainFault::Expired { .. } => ReasonClass::Time,
+        _ => ReasonClass::Endorsement,
+    }
+}
+
+fn of_tdx(reason: &TdxReason) -> ReasonClass {
+    use TdxReason as R;
+    match reason {
+        R::TooLong { .. }
+        | R::Malformed
+        | R::NotTdx
+        | R::NotCanonical { .. }
+        | R::ChainShape
+        | R::PlatformCertificate
+        | R::NotFake { .. }
+        | R::EventLog(_) => ReasonClass::Encoding,
+        R::UntrustedRoot { .. } => ReasonClass::Root,
+        R::NoCollateral { .. }
+        | R::CollateralForOtherFamily { .. }
+        | R::PceIdMismatch
+        | R::CollateralSignature { .. }
+        | R::CertificateChain { .. }
+        | R::CertificateRevoked
+        | R::CollateralRolledBack { .. } => ReasonClass::Endorsement,
+        R::NotYetValid { .. } | R::Expired { .. } | R::CollateralTooOld { .. } => ReasonClass::Time,
+        R::QuotingEnclave { .. } | R::QuoteSignature | R::NotVerified { .. } => ReasonClass::Signature,
+        R::TcbUnknown { .. } | R::Tcb { .. } | R::Advisory { .. } => ReasonClass::Tcb,
+        R::PlatformFlag { .. }
+        | R::Attributes(_)
+        | R::NotAllowed { .. }
+        | R::PlatformNotAllowed
+        | R::NoEventLog
+        | R::EventLogMismatch { .. }
+        | R::EventMissing { .. } => ReasonClass::Policy,
+        R::ReportData | R::Freshness(_) => ReasonClass::Binding,
+    }
+}
+
+fn of_snp(reason: &SnpReason) -> ReasonClass {
+    use SnpReason as R;
+    match reason {
+        R::Report(_) => ReasonClass::Encoding,
+        R::Chain(fault) => of_chain(fault),
+        R::UntrustedRoot { .. } => ReasonClass::Root,
+        R::Endorsement { .. } | R::NoRevocationList | R::RevocationListRolledBack { .. } => ReasonClass::Endorsement,
+        R::Product { .. } | R::SigningKey | R::CertifiedTcb { .. } | R::Chip | R::Signature => ReasonClass::Signature,
+        R::Tcb { .. } => ReasonClass::Tcb,
+        R::ProductNotAllowed { .. }
+        | R::SigningKeyNotAllowed { .. }
+        | R::Guest(_)
+        | R::NotAllowed { .. }
+        | R::PlatformNotAllowed => ReasonClass::Policy,
+        R::Freshness(_) => ReasonClass::Binding,
+    }
+}
+
+fn of_gpu(reason: &GpuReason) -> ReasonClass {
+    use GpuReason as R;
+    match reason {
+        R::Spdm(_) | R::ManyManifests { .. } => ReasonClass::Encoding,
+        R::Chain(fault) | R::Manifest(RimFault::Chain(fault)) => of_chain(fault),
+        R::UntrustedRoot { .. } => ReasonClass::Root,
+        R::Device { .. } | R::Manifest(_) | R::NoManifest { .. } | R::ManifestConflict { .. } => {
+            ReasonClass::Endorsement
+        }
+        R::Signature | R::Firmware => ReasonClass::Signature,
+        R::FirmwareUnstated
+        | R::ArchitectureNotAllowed { .. }
+        | R::ModeNotAllowed { .. }
+        | R::ModeUnstated
+        | R::NotAllowed { .. }
+        | R::DeviceNotAllowed
+        | R::Measurement { .. } => ReasonClass::Policy,
+        R::Freshness(_) => ReasonClass::Binding,
+    }
 }

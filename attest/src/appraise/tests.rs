@@ -1,191 +1,202 @@
-//! Appraisal of simulated evidence: each rule with what it refuses and the nearest that it accepts.
-
-mod rules;
-mod tampering;
+//! The dispatch, policies as text, and what machines read. Rules are tested with the mutants ([`crate::mutate`]).
 
 use super::*;
 use crate::{
-    policy::SimulationOnly,
-    sim_pki::{PlatformTcb, SIM_FMSPC, SimPki},
-    tdx::{Attester, SimTdxAttester, TdMeasurements},
+    anchors::SimulationOnly,
+    hash::sha256,
+    mutate::{Lab, lab::Subject},
+    policy::{AllowList, TolerableAttribute},
+    snp::{Product, SigningKey},
 };
-use std::sync::Arc;
 
-pub(super) const MARKER: SimulationOnly = SimulationOnly::accept_no_security();
-pub(super) const START: u64 = 1_790_000_000;
-pub(super) const NOW: u64 = START + 1_000;
-const REPORT_DATA: [u8; 64] = [0x42; 64];
+#[test]
+fn every_kind_is_accepted_under_its_own_roots_and_refused_under_vendors() {
+    for subject in Subject::ALL {
+        let mut case = Lab::new(subject, 7).genuine();
+        let appraisal = case.appraise();
+        assert_eq!(appraisal.kind, Some(subject.kind()));
+        let accepted = appraisal.outcome.unwrap();
+        assert_eq!(accepted.anchor(), Some(AnchorKind::Simulation));
 
-/// A vendor, one machine and a production TD on it.
-pub(super) struct World {
-    pub(super) pki: SimPki,
-    pub(super) collateral: Collateral,
-    pub(super) anchors: TrustAnchors,
-    pub(super) rules: AppraisalRules,
-    pub(super) td: TdMeasurements,
-}
-
-impl World {
-    pub(super) fn new(seed: u64) -> Self {
-        let pki = SimPki::new(seed, START - 86_400);
-        Self {
-            collateral: pki.collateral(START),
-            anchors: pki.anchors(MARKER),
-            rules: AppraisalRules::default(),
-            td: TdMeasurements::of_image("worker"),
-            pki,
-        }
-    }
-
-    pub(super) fn quote(&self) -> Vec<u8> {
-        self.quote_of(&self.td)
-    }
-
-    pub(super) fn quote_of(&self, td: &TdMeasurements) -> Vec<u8> {
-        self.quote_on(self.pki.platform(1), td)
-    }
-
-    pub(super) fn quote_on(&self, platform: crate::sim_pki::SimPlatform, td: &TdMeasurements) -> Vec<u8> {
-        SimTdxAttester::new(Arc::new(platform), *td)
-            .quote(&REPORT_DATA)
-            .unwrap()
-    }
-
-    pub(super) fn judge(&self, quote: &[u8]) -> Result<Verdict, Reason> {
-        self.judge_at(quote, NOW)
-    }
-
-    pub(super) fn judge_at(&self, quote: &[u8], now_unix_s: u64) -> Result<Verdict, Reason> {
-        let Self {
-            anchors,
-            collateral,
-            rules,
-            ..
-        } = self;
-        appraise(
-            quote,
-            &Context {
-                now_unix_s,
-                anchors,
-                collateral,
-                policy: rules,
-            },
-        )
+        case.trust = TrustStore::vendor();
+        assert_eq!(
+            case.appraise().outcome,
+            Err(Reason::AnchorsNotAllowed {
+                allowed: AnchorKind::Simulation
+            })
+        );
+        case.policy.anchors = AnchorKind::Vendor;
+        let refused = case.appraise().outcome.unwrap_err();
+        assert_eq!(refused.class(), ReasonClass::Root, "{subject:?}: {refused:?}");
+        assert_ne!(refused, Reason::NoAnchors { kind: subject.kind() });
     }
 }
 
 #[test]
-fn simulated_evidence_is_accepted_under_its_root_and_says_what_it_is() {
-    let world = World::new(7);
-    let verdict = world.judge(&world.quote()).unwrap();
-    assert_eq!(verdict.image_hash, world.td.image_hash());
-    assert_eq!(verdict.report.measurements, world.td);
-    assert_eq!(verdict.report.report_data, REPORT_DATA);
-    assert_eq!(verdict.report.mr_seam, PlatformTcb::default().mr_seam);
-    assert_eq!(
-        (verdict.valid_from_unix_s, verdict.expires_unix_s),
-        (START, START + 30 * 86_400 - 1)
-    );
-    assert_eq!(
-        verdict.endorsement,
-        Endorsement::Tdx(TdxEndorsement {
-            anchor: crate::policy::AnchorKind::Simulation,
-            platform: world.pki.platform(1).id(),
-            tcb_status: TcbStatus::UpToDate,
-            tcb_evaluation_number: 18,
-            advisories: Vec::new(),
-        })
-    );
-    assert_eq!(claimed_fmspc(&world.quote()), Ok(SIM_FMSPC));
-}
-
-#[test]
-fn no_other_root_accepts_it() {
-    let (mut world, other) = (World::new(7), World::new(8));
-    let quote = world.quote();
-    assert!(world.judge(&quote).is_ok());
-    let untrusted = |trusted| Err(Reason::UntrustedRoot { trusted });
-
-    world.anchors = TrustAnchors::Vendor;
-    assert_eq!(world.judge(&quote), untrusted(crate::policy::AnchorKind::Vendor));
-    world.anchors = other.anchors;
-    assert_eq!(world.judge(&quote), untrusted(crate::policy::AnchorKind::Simulation));
-    // With its own root but collateral of another vendor the signatures do not fit.
-    world.anchors = world.pki.anchors(MARKER);
-    world.collateral = other.collateral;
-    let refused = world.judge(&quote).unwrap_err();
-    assert!(matches!(refused, Reason::CollateralSignature { .. }), "{refused:?}");
-}
-
-#[test]
-fn the_same_seed_gives_the_same_bytes() {
-    let (a, b) = (World::new(7), World::new(7));
-    assert_eq!(a.pki.root_der(), b.pki.root_der());
-    assert_eq!(a.collateral.to_json(), b.collateral.to_json());
-    assert_eq!(a.quote(), b.quote());
-    let c = World::new(8);
-    assert_ne!(a.pki.root_der(), c.pki.root_der());
-    assert_ne!(a.quote(), c.quote());
-    assert_ne!(a.pki.platform(1).id(), a.pki.platform(2).id());
+fn a_simulated_store_without_a_root_refuses_the_kind() {
+    for subject in Subject::ALL {
+        let mut case = Lab::new(subject, 7).genuine();
+        case.trust = TrustStore::simulation(SimulationOnly::accept_no_security());
+        assert_eq!(
+            case.appraise().outcome.unwrap_err().class(),
+            ReasonClass::Root,
+            "{subject:?}"
+        );
+    }
 }
 
 /// Evidence is part of recorded runs: a change of its bytes must be noticed and meant.
 #[test]
-fn the_bytes_are_those_of_version_1() {
-    let world = World::new(7);
-    let digest = |bytes: &[u8]| hex::encode(&crate::hash::sha256(&[bytes])[..8]);
-    assert_eq!(digest(world.pki.root_der()), "5559c27452b129da");
-    assert_eq!(digest(&world.collateral.to_json().unwrap()), "914a6140d77590cc");
-    assert_eq!(digest(&world.quote()), "4f3af7b4d2b5f6fe");
+fn the_same_seed_gives_the_same_bytes_marked_as_simulated() {
+    for subject in Subject::ALL {
+        let digest = |seed| {
+            let case = Lab::new(subject, seed).genuine();
+            let mut parts: Vec<&[u8]> = vec![&case.evidence];
+            parts.extend(case.certificates.iter().map(Vec::as_slice));
+            parts.extend(case.manifests.iter().map(Vec::as_slice));
+            parts.extend(case.revocation_list.as_deref());
+            for der in &case.certificates {
+                assert!(der.windows(13).any(|window| window == b"Chrysalis SIM"), "{subject:?}");
+            }
+            sha256(&parts)
+        };
+        assert_eq!(digest(7), digest(7), "{subject:?}");
+        assert_ne!(digest(7), digest(8), "{subject:?}");
+    }
 }
 
 #[test]
-fn collateral_survives_its_own_json() {
-    let world = World::new(7);
-    let json = world.collateral.to_json().unwrap();
-    let again = Collateral::from_json(&json).unwrap();
-    assert_eq!(again.id(), world.collateral.id());
-    assert_eq!(again.to_json().unwrap(), json);
-    assert!(Collateral::from_json(&json[1..]).is_err());
-    let long = vec![b' '; crate::collateral::MAX_COLLATERAL_LEN_BYTES + 1];
+fn bytes_that_are_no_evidence_are_refused_with_what_was_expected_where() {
+    let case = Lab::new(Subject::Snp(Product::Genoa), 7).genuine();
+    for bytes in [&b""[..], b"\0", b"-----BEGIN CERTIFICATE-----", &[0xff; 2_000]] {
+        let mut case = case.clone();
+        case.evidence = bytes.to_vec();
+        let appraisal = case.appraise();
+        assert_eq!((appraisal.kind, appraisal.identity), (None, None));
+        let report = appraisal.report();
+        assert_eq!(report.verdict, "refused");
+        assert!(report.reasons[0].contains("bytes 0 to 7"), "{report:?}");
+    }
+}
+
+#[test]
+fn reports_for_machines_have_the_documented_fields() {
+    let case = Lab::new(Subject::Tdx(crate::tdx::QuoteForm::V4), 7).genuine();
+    let report = case.appraise().report();
+    let json = serde_json::to_value(&report).unwrap();
+    let fields: Vec<_> = json.as_object().unwrap().keys().cloned().collect();
+    let mut expected = vec![
+        "verdict",
+        "kind",
+        "tcb_status",
+        "reasons",
+        "identity",
+        "anchor",
+        "expires",
+    ];
+    let mut sorted = fields.clone();
+    sorted.sort();
+    expected.sort_unstable();
+    assert_eq!(sorted, expected);
+    assert_eq!((&json["verdict"], &json["kind"]), (&"accepted".into(), &"tdx".into()));
     assert_eq!(
-        Collateral::from_json(&long).unwrap_err(),
-        crate::collateral::CollateralError::TooLong { len_bytes: long.len() }
+        (&json["tcb_status"], &json["anchor"]),
+        (&"UpToDate".into(), &"simulation".into())
+    );
+    assert_eq!(json["reasons"], serde_json::json!([]));
+
+    let mut late = case;
+    late.challenged_unix_s = Some(0);
+    let report = late.appraise().report();
+    assert_eq!(
+        (report.verdict, report.reasons.len(), report.expires),
+        ("refused", 1, None)
+    );
+    assert!(report.identity.is_some(), "refused evidence has a name too");
+}
+
+const POLICY: &str = "
+anchors: simulation
+tdx:
+  accepted-tcb: [UpToDate, SWHardeningNeeded]
+  min-tcb-evaluation-number: 18
+  tcb-grace-s: 604800
+  collateral-grace-s: 86400
+  refused-advisories: [INTEL-SA-00615]
+  platform-flags: {allow-smt: false}
+  tolerated-attributes: [perfmon]
+  allowed-image-hashes: not-checked
+  allowed-mr-td: []
+  required-events:
+    - '141414141414141414141414141414141414141414141414141414141414141414141414141414141414141414141414'
+snp:
+  allowed-products: [genoa, turin]
+  allowed-signing-keys: [vcek, vlek]
+  min-committed-tcb:
+    genoa: {boot-loader: 9, tee: 0, snp: 23, microcode: 72}
+  allowed-providers: [a provider]
+gpu:
+  allowed-modes: [spt]
+  allowed-drivers: ['590.12']
+";
+
+#[test]
+fn a_policy_is_read_from_text_and_survives_it() {
+    let policy: Policy = serde_saphyr::from_str(POLICY).unwrap();
+    let (tdx, snp, gpu) = (
+        policy.tdx.clone().unwrap(),
+        policy.snp.clone().unwrap(),
+        policy.gpu.clone().unwrap(),
+    );
+    assert_eq!(policy.anchors, AnchorKind::Simulation);
+    assert_eq!(
+        tdx.accepted_tcb,
+        [TcbStatus::UpToDate, TcbStatus::SwHardeningNeeded].into()
+    );
+    assert_eq!((tdx.tcb_grace_s, tdx.collateral_grace_s), (Some(604_800), 86_400));
+    assert!(!tdx.platform_flags.allow_smt && tdx.platform_flags.allow_cached_keys);
+    assert_eq!(tdx.tolerated_attributes, [TolerableAttribute::Perfmon].into());
+    assert_eq!(tdx.allowed_mr_td, AllowList::from_iter([]));
+    assert_eq!(tdx.required_events, [[0x14; 48]].into());
+    assert_eq!(snp.allowed_signing_keys, [SigningKey::Vcek, SigningKey::Vlek].into());
+    assert_eq!(snp.min_committed_tcb[&Product::Genoa].snp, 23);
+    assert_eq!(snp.allowed_providers, AllowList::only("a provider".to_owned()));
+    assert!(snp.require_revocation_list, "what is left out has the strict default");
+    assert_eq!(gpu.allowed_drivers, AllowList::only("590.12".to_owned()));
+
+    let json = serde_json::to_string(&policy).unwrap();
+    assert_eq!(serde_json::from_str::<Policy>(&json).unwrap(), policy);
+    assert_eq!(
+        policy.lint(),
+        Err(PolicyError::Empty {
+            field: "tdx.allowed-mr-td"
+        })
     );
 }
 
 #[test]
-fn fake_quotes_are_the_report_data_and_have_the_known_image_hash() {
-    use crate::{
-        policy::{AllowList, PeerPolicy},
-        tdx::{FAKE_IMAGE_HASH, FakeTdxAttester},
-    };
-    let policy = |hashes| match PeerPolicy::fake_tdx(MARKER, hashes) {
-        PeerPolicy::FakeTdx(policy) => policy,
-        _ => unreachable!(),
-    };
-    let quote = FakeTdxAttester::new(MARKER).quote(&REPORT_DATA).unwrap();
-    assert_eq!(quote, REPORT_DATA);
-    for allowed in [AllowList::NotChecked, AllowList::only(FAKE_IMAGE_HASH)] {
-        let verdict = appraise_fake(&quote, &policy(allowed)).unwrap();
-        assert_eq!((verdict.image_hash, verdict.anchor()), (FAKE_IMAGE_HASH, None));
-        assert_eq!(verdict.report.report_data, REPORT_DATA);
+fn what_a_policy_does_not_know_is_an_error() {
+    let read = |text: &str| serde_saphyr::from_str::<Policy>(text);
+    for wrong in [
+        "tdx: {accepted-tcbs: [UpToDate]}",
+        "sgx: {}",
+        "anchors: any",
+        "tdx: {accepted-tcb: [uptodate]}",
+        "tdx: {td-attributes: reference}",
+        "tdx: {tolerated-attributes: [debug]}",
+        "tdx: {allowed-mr-td: any}",
+        "tdx: {allowed-mr-td: ['00']}",
+        "snp: {allowed-products: [naples]}",
+        "snp: {min-committed-tcb: {genoa: {boot-loader: 256, tee: 0, snp: 0, microcode: 0}}}",
+        "snp: {allow_debug: true}",
+        "gpu: {allowed-modes: [on]}",
+        "gpu: {allowed-modes: spt}",
+    ] {
+        assert!(read(wrong).is_err(), "{wrong}");
     }
-    for refused in [AllowList::only([0; 32]), AllowList::from_iter([])] {
-        assert_eq!(
-            appraise_fake(&quote, &policy(refused)),
-            Err(Reason::NotAllowed {
-                field: MeasuredField::ImageHash
-            })
-        );
-    }
-    for len_bytes in [0, 63, 65] {
-        assert_eq!(
-            appraise_fake(&vec![0x42; len_bytes], &policy(AllowList::NotChecked)),
-            Err(Reason::NotFake { len_bytes })
-        );
-    }
-    // And a fake is no quote.
-    let world = World::new(7);
-    assert_eq!(world.judge(&quote), Err(Reason::Malformed));
+    assert_eq!(read("{}").unwrap(), Policy::default());
+    assert_eq!(Policy::default().lint(), Err(PolicyError::AcceptsNothing));
+    let rules = |text: &str| read(text).unwrap();
+    assert_eq!(rules("tdx: {}").tdx, Some(crate::policy::AppraisalRules::default()));
+    assert_eq!(Policy::strict(AnchorKind::Vendor).lint(), Ok(()));
 }

@@ -70,7 +70,7 @@ impl IdentityKey {
         PrivateKeyDer::Pkcs8(PrivatePkcs8KeyDer::from(der))
     }
 
-    pub(super) fn sign(&self, message: &[u8]) -> Vec<u8> {
+    pub(crate) fn sign(&self, message: &[u8]) -> Vec<u8> {
         self.pair.sign(message).as_ref().to_vec()
     }
 }

@@ -2,12 +2,12 @@
 
 use super::*;
 use crate::{
-    appraise::{AttributeFault, Reason},
     certificate::{CertificateReason, IdentityKey, VALIDITY_S, identity::Form, report_data_for},
     collateral::CollateralStore,
     der::{extension, named_bits},
     policy::{AllowList, AppraisalRules, PeerPolicy, SimulationOnly},
     sim_pki::SimPki,
+    tdx::appraise::{AttributeFault, Reason},
     tdx::{Attester, FAKE_IMAGE_HASH, FakeTdxAttester, SimTdxAttester, TdMeasurements},
 };
 use rustls::{ClientConnection, HandshakeKind, ServerConnection};

@@ -5,9 +5,9 @@ use super::{
     x509::{self, CertificateForm, SimKey, authority},
 };
 use crate::{
-    appraise::PlatformId,
     der::{boolean, enumerated, extension, integer, octets, oid, sequence},
     hash::{fingerprint, sha256, sha384},
+    tdx::appraise::PlatformId,
 };
 
 const SGX_EXTENSION: [u64; 7] = [1, 2, 840, 113_741, 1, 13, 1];
@@ -199,7 +199,7 @@ fn quote_tail(
     certification.extend_from_slice(&QE_AUTHENTICATION_DATA);
     // Type 5: the chain of the platform's certificate in PEM.
     certification.extend_from_slice(&5u16.to_le_bytes());
-    push_sized32(&mut certification, &[crate::appraise::pem_of(chain).as_bytes()]);
+    push_sized32(&mut certification, &[crate::tdx::appraise::pem_of(chain).as_bytes()]);
 
     let mut tail = attestation_point.to_vec();
     // Type 6: report of the quoting enclave, which certifies the attestation key.

@@ -6,9 +6,9 @@ use super::{
     x509::revocation_list,
 };
 use crate::{
-    appraise::{TcbStatus, pem_of},
     calendar::rfc3339,
     collateral::{Collateral, Fmspc},
+    tdx::appraise::{TcbStatus, pem_of},
 };
 use dcap_qvl::{
     QeIdentity, QeTcb, QeTcbLevel, QuoteCollateralV3, Tcb, TcbComponents, TcbInfo, TcbLevel,

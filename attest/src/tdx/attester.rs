@@ -24,11 +24,41 @@ pub trait Attester: Send + Sync {
     fn quote(&self, report_data: &[u8; 64]) -> Result<Vec<u8>, AttestError>;
 }
 
-/// A TD on a simulated platform: version 4 quotes in the real format, reproducible byte for byte.
+/// Layouts of a quote.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Default)]
+pub enum QuoteForm {
+    /// Version 4, which has the body of TDX 1.0.
+    #[default]
+    V4,
+    /// Version 5 with the body of TDX 1.0.
+    V5Tdx10,
+    /// Version 5 with the body of TDX 1.5.
+    V5Tdx15,
+    /// Version 5 with the extended body of TDX 1.5.
+    V5Tdx15Extended,
+}
+
+impl QuoteForm {
+    /// All of them.
+    pub const ALL: [Self; 4] = [Self::V4, Self::V5Tdx10, Self::V5Tdx15, Self::V5Tdx15Extended];
+
+    /// Type of the body, where the version has one.
+    const fn body_type(self) -> Option<u16> {
+        match self {
+            Self::V4 => None,
+            Self::V5Tdx10 => Some(2),
+            Self::V5Tdx15 => Some(3),
+            Self::V5Tdx15Extended => Some(4),
+        }
+    }
+}
+
+/// A TD on a simulated platform: quotes in the real format, reproducible byte for byte.
 #[derive(Clone)]
 pub struct SimTdxAttester {
     platform: Arc<SimPlatform>,
     measurements: TdMeasurements,
+    form: QuoteForm,
     cache: Option<Arc<IssueCache>>,
 }
 
@@ -38,8 +68,16 @@ impl SimTdxAttester {
         Self {
             platform,
             measurements,
+            form: QuoteForm::V4,
             cache: None,
         }
+    }
+
+    /// Makes quotes of this form instead of version 4.
+    #[must_use]
+    pub fn with_form(mut self, form: QuoteForm) -> Self {
+        self.form = form;
+        self
     }
 
     /// Takes quotes that were made before from `cache`. A quote is a pure function of platform, measurements and report
@@ -62,20 +100,31 @@ impl SimTdxAttester {
 
     /// Header and TD report (spec §3.6), which the attestation key signs.
     fn signed_part(&self, report_data: &[u8; 64]) -> Vec<u8> {
-        let Self {
-            platform,
-            measurements: td,
-            ..
-        } = self;
-        let mut out = Vec::with_capacity(HEADER_LEN_BYTES + 584);
-        out.extend_from_slice(&4u16.to_le_bytes());
+        let body = self.body(report_data);
+        let mut out = Vec::with_capacity(HEADER_LEN_BYTES + 6 + body.len());
+        let version: u16 = if self.form == QuoteForm::V4 { 4 } else { 5 };
+        out.extend_from_slice(&version.to_le_bytes());
         // Attestation key type 2 is ECDSA over P-256, TEE type 0x81 is TDX.
         out.extend_from_slice(&2u16.to_le_bytes());
         out.extend_from_slice(&0x81u32.to_le_bytes());
         out.extend_from_slice(&[0; 4]);
         out.extend_from_slice(&dcap_qvl::INTEL_QE_VENDOR_ID);
         out.extend_from_slice(&[0; 20]);
+        if let Some(body_type) = self.form.body_type() {
+            out.extend_from_slice(&body_type.to_le_bytes());
+            out.extend_from_slice(&(body.len() as u32).to_le_bytes());
+        }
+        out.extend_from_slice(&body);
+        out
+    }
 
+    fn body(&self, report_data: &[u8; 64]) -> Vec<u8> {
+        let Self {
+            platform,
+            measurements: td,
+            ..
+        } = self;
+        let mut out = Vec::with_capacity(900);
         out.extend_from_slice(&platform.tcb().tee_tcb_svn);
         out.extend_from_slice(&platform.tcb().mr_seam);
         out.extend_from_slice(&[0; 48 + 8]);
@@ -88,6 +137,20 @@ impl SimTdxAttester {
             out.extend_from_slice(register);
         }
         out.extend_from_slice(report_data);
+        if matches!(self.form, QuoteForm::V5Tdx15 | QuoteForm::V5Tdx15Extended) {
+            // The module was not updated under the TD, and no service TD is bound.
+            out.extend_from_slice(&platform.tcb().tee_tcb_svn);
+            out.extend_from_slice(&[0; 48]);
+        }
+        if self.form == QuoteForm::V5Tdx15Extended {
+            // VM index 0, an instance id, no devices and no service TDs, then TCB and processor at launch.
+            out.push(0);
+            out.extend_from_slice(&fingerprint(&[b"SIM TD id", &td.mr_td]));
+            out.extend_from_slice(&[0; 48 + 48 + 8]);
+            out.extend_from_slice(&platform.tcb().cpu_svn);
+            out.extend_from_slice(&platform.tcb().tee_tcb_svn);
+            out.extend_from_slice(&[0; 12 + 48 + 8]);
+        }
         out
     }
 }

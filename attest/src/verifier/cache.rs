@@ -2,10 +2,10 @@
 
 use super::AttestedPeer;
 use crate::{
-    appraise::{EvidenceId, Verdict},
     certificate::PublicKey,
     collateral::{CollateralId, Fmspc},
     lru::Lru,
+    tdx::appraise::{EvidenceId, Verdict},
 };
 use std::{
     collections::BTreeMap,

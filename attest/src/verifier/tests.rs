@@ -2,11 +2,11 @@
 
 use super::*;
 use crate::{
-    appraise::AttributeFault,
     certificate::{Identity, IdentityKey, VALIDITY_S, identity::Form},
     collateral::{CollateralSource, CollateralStore},
     policy::{AllowList, AppraisalRules, AttributeRule, SimulationOnly},
     sim_pki::{CollateralOptions, SimPki},
+    tdx::appraise::AttributeFault,
     tdx::{Attester, FAKE_IMAGE_HASH, FakeTdxAttester, SimTdxAttester, TdMeasurements},
 };
 use proptest::prelude::*;

@@ -1,7 +1,8 @@
 //! TD attributes and XFAM. The image hash leaves them out, so nothing else refuses a debug TD with the right hash.
 
 use super::reason::{AttributeFault, Reason};
-use crate::tdx::TdReport;
+use crate::{policy::TolerableAttribute, tdx::TdReport};
+use std::collections::BTreeSet;
 
 /// Bits 7 to 0 make a TD untrusted: bit 0 is DEBUG, bits 4 to 6 are profiling.
 const DEBUG: u64 = 1;
@@ -18,11 +19,19 @@ const XFAM_FIXED_1: u64 = 0b11;
 /// Every component that a TDX module knows: x87, SSE, AVX, AVX-512 (3), PT, PKRU, CET (2), ULI, LBR and AMX (2).
 const XFAM_KNOWN: u64 = 0x0006_dbe7;
 
-pub(super) fn check(report: &TdReport) -> Result<(), Reason> {
-    fault(report).map_or(Ok(()), |fault| Err(Reason::Attributes(fault)))
+pub(super) fn check(report: &TdReport, tolerated: &BTreeSet<TolerableAttribute>) -> Result<(), Reason> {
+    let tolerated = |fault: &AttributeFault| tolerated.iter().any(|one| one.fault() == *fault);
+    match faults(report).find(|fault| !tolerated(fault)) {
+        Some(fault) => Err(Reason::Attributes(fault)),
+        None => Ok(()),
+    }
 }
 
 pub(super) fn fault(report: &TdReport) -> Option<AttributeFault> {
+    faults(report).next()
+}
+
+fn faults(report: &TdReport) -> impl Iterator<Item = AttributeFault> + use<> {
     let attributes = u64::from_le_bytes(report.measurements.td_attributes);
     let xfam = u64::from_le_bytes(report.measurements.xfam);
     let service_td = report.tdx_1_5.is_some_and(|body| body.mr_service_td != [0; 48]);
@@ -40,7 +49,7 @@ pub(super) fn fault(report: &TdReport) -> Option<AttributeFault> {
         ),
     ]
     .into_iter()
-    .find_map(|(wrong, fault)| wrong.then_some(fault))
+    .filter_map(|(wrong, fault)| wrong.then_some(fault))
 }
 
 #[cfg(test)]

@@ -6,6 +6,7 @@
 //! and the twin `n - s` of each signature (real signers produce both); [`super::EvidenceId`] covers neither.
 
 use super::Reason;
+use crate::planted::{Bug, planted};
 use crate::tdx::{HEADER_LEN_BYTES, TdMeasurements, TdReport, TdxModule15};
 use dcap_qvl::{
     intel::extract_cert_chain,
@@ -40,12 +41,12 @@ impl CanonicalQuote {
         let Some(padding) = bytes.strip_prefix(encoding.as_slice()) else {
             return Err(Reason::NotCanonical { what: "encoding" });
         };
-        if padding.iter().any(|byte| *byte != 0) {
+        if padding.iter().any(|byte| *byte != 0) && !planted(Bug::TdxTrailingBytes) {
             return Err(Reason::NotCanonical {
                 what: "bytes after the structure",
             });
         }
-        if signature.certification_data.cert_type != OUTER_CERTIFICATION_TYPE {
+        if signature.certification_data.cert_type != OUTER_CERTIFICATION_TYPE && !planted(Bug::TdxOuterType) {
             return Err(Reason::NotCanonical {
                 what: "outer certification data type",
             });
@@ -62,7 +63,7 @@ impl CanonicalQuote {
             .ok()
             .and_then(|chain| chain.try_into().ok())
             .ok_or(Reason::ChainShape)?;
-        if pem.strip_suffix(&[0]).unwrap_or(pem) != pem_of(&chain).as_bytes() {
+        if pem.strip_suffix(&[0]).unwrap_or(pem) != pem_of(&chain).as_bytes() && !planted(Bug::TdxPemText) {
             return Err(Reason::NotCanonical {
                 what: "PEM of the certificate chain",
             });

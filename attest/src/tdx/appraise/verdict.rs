@@ -2,7 +2,8 @@
 
 use crate::{
     collateral::Fmspc,
-    hash::{sha256, sha384},
+    evidence::EvidenceId,
+    hash::sha256,
     policy::AnchorKind,
     tdx::{ImageHash, TdReport},
 };
@@ -96,41 +97,24 @@ impl fmt::Debug for PlatformId {
     }
 }
 
-/// Names evidence by what is signed and by the platform. Encodings that differ in unsigned bytes (padding, the twin
-/// `n - s` of a signature) have the same id, so that replay tables and caches count them as one.
-#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
-pub struct EvidenceId(pub [u8; 48]);
-
-impl EvidenceId {
-    pub(crate) fn of_tdx(signed: &[u8], ppid: &[u8; 16]) -> Self {
-        Self(sha384(&[b"chrysalis evidence tdx v1", ppid, signed]))
-    }
-
-    pub(crate) fn of_fake(report_data: &[u8; 64]) -> Self {
-        Self(sha384(&[b"chrysalis evidence fake v1", report_data]))
-    }
-}
-
-impl fmt::Debug for EvidenceId {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "EvidenceId({})", hex::encode(&self.0[..8]))
-    }
-}
-
 /// State of a platform's trusted computing base, in Intel's terms, best first.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, serde::Serialize, serde::Deserialize)]
 pub enum TcbStatus {
     /// All known fixes are in.
     UpToDate,
     /// Software in the TD should mitigate something.
+    #[serde(rename = "SWHardeningNeeded")]
     SwHardeningNeeded,
     /// The platform should be configured otherwise.
     ConfigurationNeeded,
     /// Both of the above.
+    #[serde(rename = "ConfigurationAndSWHardeningNeeded")]
     ConfigurationAndSwHardeningNeeded,
     /// The TDX module was updated under the running TD; the TD should start again.
+    #[serde(rename = "TDRelaunchAdvised")]
     TdRelaunchAdvised,
     /// The same, and configuration is needed.
+    #[serde(rename = "TDRelaunchAdvisedConfigurationNeeded")]
     TdRelaunchAdvisedConfigurationNeeded,
     /// Fixes are missing.
     OutOfDate,

@@ -289,7 +289,7 @@ proptest! {
             json[at] = byte;
         }
         if let Ok(collateral) = Collateral::from_json(&json) {
-            let context = Context { now_unix_s: NOW, anchors: &world.anchors, collateral: &collateral, policy: &world.rules };
+            let context = Context { now_unix_s: NOW, anchors: &world.anchors, collateral: &collateral, policy: &world.rules, event_log: None, expected: Expected::default() };
             // Text of issuer chains is unsigned; whatever is accepted in it says the same.
             if let Ok(verdict) = appraise(quote, &context) {
                 prop_assert_eq!(verdict, world.judge(quote).unwrap());
