@@ -3,6 +3,7 @@
 mod answers;
 mod bounds;
 mod coins;
+mod losses;
 mod seen;
 mod settlement;
 
@@ -286,7 +287,11 @@ fn property(
         // Where proxies go over to other contracts, a signature says nothing about those before it.
         "conservation-of-coins" if settlement::changes_prices(plan) => settlement::conservation(rows),
         "conservation-of-coins" => coins::conservation(plan, facts, requests, rows).and(settlement::conservation(rows)),
-        "honest-party-never-loses" => honest_party(rows).and(settlement::honest_claims(plan, facts, rows)),
+        "honest-party-never-loses" => honest_party(rows)
+            .and(settlement::honest_claims(plan, facts, rows))
+            .and(settlement::pool_covers_honest(plan, facts, requests, rows))
+            .and(losses::charges(plan, facts, requests, rows))
+            .and(losses::losses(facts, rows)),
         "monotonic-tokens" => monotonic(rows).and(settlement::monotonic(plan, rows)),
         "pool-covers-clients" => settlement::pool_covers(plan, facts, requests, rows),
         "unlock-rules" => settlement::unlock_rules(rows),

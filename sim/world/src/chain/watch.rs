@@ -2,7 +2,7 @@
 //! itself must guarantee.
 
 use super::{body_of, from_std};
-use crate::recorder::{ChainTransaction, Claim, ClaimKind, Coins, ContractState, ContractView, Note, Recorder, hex};
+use crate::recorder::{ChainTransaction, Claim, ClaimKind, Coins, ContractState, ContractView, Note, Recorder, Sent, hex};
 use chrysalis_chain::{
     Cell, Chain, HashBytes, StdAddr, TxRecord,
     chain::{Block, Message, invariant::MessageLedger},
@@ -11,7 +11,7 @@ use chrysalis_chain::{
 };
 use chrysalis_settlement::{
     Address,
-    contracts::{client_address, worker_address},
+    contracts::{client_address, proxy_init, worker_address},
     onchain::{
         CodeSet, ContractRole,
         message::{
@@ -19,7 +19,7 @@ use chrysalis_settlement::{
             proxy::{ClientPayload, ProxyMessage, WorkerPayout},
         },
         opcodes,
-        storage::{ClientStorage, ProxyStorage, WorkerStorage},
+        storage::{ClientStorage, ProxyStorage, WalletStorage, WorkerStorage},
     },
 };
 use std::{
@@ -39,6 +39,9 @@ pub(super) struct Watch {
     messages: MessageLedger,
     /// Claims that have not come to their end, by the message that carries them.
     open: BTreeMap<HashBytes, usize>,
+    /// Messages on their way, with the number of the message from outside that they came of.
+    traces: BTreeMap<HashBytes, u64>,
+    next_trace: u64,
     storage_paid: BTreeMap<StdAddr, u128>,
     /// Proxies by the address of their wallet.
     proxies: BTreeMap<StdAddr, String>,
@@ -54,6 +57,8 @@ impl Watch {
             roles: roles.into(),
             messages: MessageLedger::default(),
             open: BTreeMap::new(),
+            traces: BTreeMap::new(),
+            next_trace: 0,
             storage_paid: BTreeMap::new(),
             proxies,
             prices: [FeeSchedule::old(), FeeSchedule::new()],
@@ -71,6 +76,9 @@ impl Watch {
                 self.transaction(chain, at_ns, record);
                 touched.insert(record.address.clone());
             }
+        }
+        if let Err(violation) = self.messages.settle(chain) {
+            return self.defect(at_ns, violation.to_string());
         }
         // A slot without transactions moves no coins.
         if touched.is_empty() {
@@ -106,7 +114,8 @@ impl Watch {
 
     fn transaction(&mut self, chain: &Chain, at_ns: u64, record: &TxRecord) {
         *self.storage_paid.entry(record.address.clone()).or_default() += record.phases.storage_fee_nanoton;
-        let row = self.row(at_ns, record);
+        let trace = self.trace(record);
+        let row = self.row(at_ns, trace, record);
         self.recorder.rows().transactions.push(row);
         let incoming = record.in_message.as_deref();
         if let Some(index) = incoming.and_then(|message| self.open.remove(&message.hash)) {
@@ -132,6 +141,20 @@ impl Watch {
             }
             _ => {}
         }
+    }
+
+    /// The message from outside that a transaction came of.
+    fn trace(&mut self, record: &TxRecord) -> Option<u64> {
+        let incoming = record.in_message.as_deref()?;
+        let trace = if incoming.from().is_some() {
+            self.traces.remove(&incoming.hash)?
+        } else {
+            self.next_trace += 1;
+            self.next_trace
+        };
+        let sent = record.out_messages.iter().filter(|message| message.to().is_some());
+        self.traces.extend(sent.map(|message| (message.hash, trace)));
+        Some(trace)
     }
 
     /// A claim arrived at its proxy contract, or is back where it came from.
@@ -175,6 +198,9 @@ impl Watch {
             AccountState::Active(state) => {
                 let role = self.roles.get(state.code?.repr_hash())?;
                 let data = state.data.unwrap_or_default();
+                if let Some(owner) = self.owner(*role, address, &data) {
+                    self.recorder.rows().owners.insert(raw(address), owner.to_string());
+                }
                 self.view(*role, address, &data)?
             }
         };
@@ -188,6 +214,35 @@ impl Watch {
         })
     }
 
+    /// Whose a contract is; `None` if it is not at the address that follows from its owner.
+    fn owner(&self, role: ContractRole, address: &StdAddr, data: &Cell) -> Option<Address> {
+        let codes = self.codes.contracts();
+        let (owner, derived) = match role {
+            ContractRole::Root => return None,
+            ContractRole::Proxy => {
+                let proxy = ProxyStorage::parse(data).ok()?;
+                let init = proxy_init(codes, &proxy.params, &proxy.owner, &proxy.public_key, &proxy.root);
+                (proxy.owner, init.address())
+            }
+            ContractRole::Client => {
+                let client = ClientStorage::parse(data).ok()?;
+                let derived = client_address(codes, &client.params, &client.proxy, &client.owner);
+                (client.owner, derived)
+            }
+            ContractRole::Worker => {
+                let worker = WorkerStorage::parse(data).ok()?;
+                let derived = worker_address(codes, &worker.params, &worker.proxy, &worker.owner);
+                (worker.owner, derived)
+            }
+            ContractRole::Wallet => {
+                let wallet = WalletStorage::parse(data).ok()?;
+                let first = WalletStorage::initial(wallet.public_key, wallet.owner);
+                (wallet.owner, first.init(&self.codes).address())
+            }
+        };
+        (derived == from_std(address)).then_some(owner)
+    }
+
     /// What a contract's data says; `None` if no proxy contract would take this account for one of its own.
     fn view(&self, role: ContractRole, address: &StdAddr, data: &Cell) -> Option<ContractView> {
         let codes = self.codes.contracts();
@@ -199,6 +254,7 @@ impl Watch {
                     state: proxy.state.number(),
                     share_nanoton: proxy.balance_nanoton,
                     stake_nanoton: proxy.stake_nanoton,
+                    earned_nanoton: proxy.earned_nanoton,
                     unlock_unix_s: proxy.unlock_ts,
                     delay_s: proxy.params.proxy_delay_s,
                 },
@@ -227,14 +283,21 @@ impl Watch {
                         state: worker.state.number(),
                         tokens: worker.tokens,
                         price_nanoton: worker.params.prices.price_per_token_nanoton,
+                        fee_nanoton: worker.params.prices.worker_fee_per_token_nanoton,
                     })
                 }
             },
         }
     }
 
-    fn row(&self, at_ns: u64, record: &TxRecord) -> ChainTransaction {
+    fn row(&self, at_ns: u64, trace: Option<u64>, record: &TxRecord) -> ChainTransaction {
         let incoming = record.in_message.as_deref();
+        let sent = record.out_messages.iter().filter_map(|message| {
+            Some(Sent {
+                to: raw(message.to()?),
+                value_nanoton: message.value_nanoton(),
+            })
+        });
         let fees = FeeSplit::of(record);
         let [old_price_nanoton, new_price_nanoton] =
             [&self.prices[0], &self.prices[1]].map(|prices| price(prices, record));
@@ -243,10 +306,17 @@ impl Watch {
             account: raw(&record.address),
             lt: record.lt,
             hash: hex(&record.hash.0),
+            trace,
+            external: incoming
+                .filter(|message| message.from().is_none())
+                .map(|message| hex(&message.hash.0)),
             source: incoming.and_then(|message| Some(raw(message.from()?))),
             op: incoming.and_then(|message| message.op),
             is_bounced: incoming.is_some_and(Message::is_bounced),
             value_nanoton: incoming.map_or(0, Message::value_nanoton),
+            before_nanoton: record.balance_before_nanoton,
+            after_nanoton: record.balance_after_nanoton,
+            sent: sent.collect(),
             sent_nanoton: record.out_messages.iter().map(|message| message.value_nanoton()).sum(),
             is_success: !record.phases.aborted,
             exit_code: record.phases.exit_code,
