@@ -29,7 +29,7 @@ pub const PROPERTIES: [(&str, Class, &str); 10] = [
     (
         "honest-party-never-loses",
         Class::Always,
-        "no worker is credited fewer tokens than it reported for an answer that its client received whole; on a chain, whoever keeps to the rules is paid what a contract has booked for it, or has it back",
+        "no worker is credited fewer tokens than it reported for an answer that its client received whole; on a chain, whoever keeps to the rules has less only by charges for its requests, fees and what it gave away, and pools can pay what they owe to it",
     ),
     (
         "monotonic-tokens",
@@ -39,7 +39,7 @@ pub const PROPERTIES: [(&str, Class, &str); 10] = [
     (
         "pool-covers-clients",
         Class::Always,
-        "after every block, each proxy contract holds what its clients have in it, and its owner's share and stake",
+        "after every block, each proxy contract holds what its clients have in it, what was charged and not paid out, and its owner's share and stake",
     ),
     (
         "unlock-rules",
@@ -49,7 +49,7 @@ pub const PROPERTIES: [(&str, Class, &str); 10] = [
     (
         "every-bounce-accounted",
         Class::Always,
-        "whatever a proxy contract refused is back in the account that claimed it",
+        "whatever a proxy contract refused and sent back is in the account that claimed it again",
     ),
     (
         "ledger-keeps-signed-units",

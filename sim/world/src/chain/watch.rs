@@ -429,3 +429,72 @@ fn claim(at_ns: u64, message: &Message) -> Option<Claim> {
         _ => None,
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::recorder::Detail;
+    use chrysalis_chain::{
+        BlockEvent, Genesis,
+        chain::GenesisAccount,
+        wallet::{Transfer, Wallet, WalletVersion},
+    };
+    use chrysalis_settlement::onchain::CodeProfile;
+    use tycho_types::boc::Boc;
+
+    const COIN: u128 = 1_000_000_000;
+
+    /// Slots of a chain on which somebody sends a coin to somebody who bounces it; slots that `is_shown` leaves out
+    /// are not shown to the watch. What is then wrong with the chain.
+    fn defects(is_shown: impl Fn(usize) -> bool) -> (usize, Vec<String>) {
+        let sender = Wallet::new(WalletVersion::V4R2, &[7; 32]).unwrap();
+        let receiver = Wallet::new(WalletVersion::V4R2, &[8; 32]).unwrap();
+        let mut genesis = Genesis::new().unwrap();
+        genesis.accounts = vec![GenesisAccount {
+            address: sender.address().clone(),
+            balance_nanoton: 10 * COIN,
+            state: None,
+        }];
+        let mut chain = Chain::new(genesis).unwrap();
+        let transfer = Transfer {
+            bounce: true,
+            ..Transfer::new(receiver.address().clone(), COIN)
+        };
+        let order = sender.order(0, chain.now_unix_s() + 60, &[transfer]).unwrap();
+        chain.submit(&Boc::encode(&order)).unwrap();
+        let recorder = Arc::new(Recorder::new(Detail::Full));
+        let codes = Arc::new(CodeSet::builtin(CodeProfile::Hardened));
+        let mut watch = Watch::new(recorder.clone(), codes, BTreeMap::new());
+        let mut with_transactions = 0;
+        for _slot in 0..10 {
+            let at_ns = chain.next_block_at_ns();
+            let events = chain.advance(at_ns).unwrap();
+            let blocks: Vec<_> = events
+                .into_iter()
+                .filter_map(|event| match event {
+                    BlockEvent::Block(block) => Some(block),
+                    _ => None,
+                })
+                .collect();
+            let is_empty = blocks.iter().all(|block| block.transactions.is_empty());
+            with_transactions += usize::from(!is_empty);
+            let blocks = if is_empty || is_shown(with_transactions) { blocks } else { Vec::new() };
+            watch.slot(&chain, at_ns, &blocks);
+        }
+        let texts = recorder.take().chain_defects.into_iter().map(|defect| defect.text);
+        (with_transactions, texts.collect())
+    }
+
+    /// A message that is neither delivered nor on its way any more is lost, and one that nobody sent is on its way
+    /// twice: in the slot in which it is so, without waiting for what would come of it.
+    #[test]
+    fn every_message_is_delivered_or_on_its_way_after_every_slot() {
+        let (slots, found) = defects(|_| true);
+        assert!(slots >= 2, "messages were on their way between slots: {slots}");
+        assert_eq!(found, Vec::<String>::new());
+        let (_, found) = defects(|slot| slot != 2);
+        assert!(found[0].ends_with("was lost"), "{found:?}");
+        let (_, found) = defects(|slot| slot != 1);
+        assert!(found[0].ends_with("was delivered twice"), "{found:?}");
+    }
+}

@@ -296,3 +296,6 @@ pub(super) fn charges(plan: &Plan, facts: &Facts, requests: &[RequestRecord], ro
     }
     Checked::held(checked)
 }
+
+#[cfg(test)]
+mod tests;
