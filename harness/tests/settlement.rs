@@ -192,3 +192,86 @@ fn every_step_of_the_disabled_proxy_counts() {
         );
     }
 }
+
+/// Every shipped scenario on the chain says of both profiles what is so, and none of its expectations is about nothing.
+#[test]
+fn every_scenario_on_the_chain_passes_in_both_profiles() {
+    let scenarios = concat!(env!("CARGO_MANIFEST_DIR"), "/../scenarios/settlement");
+    let files = std::fs::read_dir(scenarios).unwrap().count();
+    let work = tempfile::tempdir().unwrap();
+    for profile in ["reference", "hardened"] {
+        let words = ["run", scenarios, "--seeds", "1", "--no-store", "--profile", profile];
+        let done = chrysalis(work.path(), &words);
+        let said = String::from_utf8(done.stderr).unwrap();
+        assert_eq!(done.status.code(), Some(0), "{profile}: {said}");
+        assert!(said.contains(&format!("{files} of {files} runs")), "{profile}: {said}");
+    }
+}
+
+/// A shipped scenario with something replaced, and one seed of it in a profile.
+fn run_changed(name: &str, change: (&str, &str), profile: &str, contracts: Option<&Path>) -> (Option<i32>, String) {
+    let file = Path::new(env!("CARGO_MANIFEST_DIR"))
+        .join("../scenarios/settlement")
+        .join(name);
+    let text = std::fs::read_to_string(file).unwrap();
+    let changed = text.replacen(change.0, change.1, 1);
+    assert!(change.0 == change.1 || changed != text, "{name} has {:?}", change.0);
+    let work = tempfile::tempdir().unwrap();
+    std::fs::write(work.path().join("mine.yaml"), changed).unwrap();
+    let mut words = vec!["run", "mine.yaml", "--seeds", "1", "--no-store", "--profile", profile];
+    if let Some(contracts) = contracts {
+        words.extend(["--contracts", contracts.to_str().unwrap()]);
+    }
+    let done = chrysalis(work.path(), &words);
+    (done.status.code(), String::from_utf8(done.stderr).unwrap())
+}
+
+/// Fees are ten times as high in one price list as in the other: whether an order was accepted again does not depend
+/// on what it cost.
+#[test]
+fn a_replayed_order_is_judged_alike_at_both_price_lists() {
+    for fees in ["settlement:\n  fees: old\n", "settlement:\n  fees: new\n"] {
+        for profile in ["reference", "hardened"] {
+            let change = ("settlement:\n", fees);
+            let (exit, said) = run_changed("t8-replayed-order.yaml", change, profile, None);
+            assert_eq!(exit, Some(0), "{fees} {profile}: {said}");
+        }
+    }
+}
+
+/// Contracts that have the weak point in some payments only are neither sound nor a proof: no profile accepts them.
+#[test]
+fn front_running_that_works_on_one_contract_is_no_verdict() {
+    let worker = codes(CodeProfile::Reference, &[ContractRole::Worker]);
+    let change = ("attacks: seen", "attacks: seen");
+    let (exit, said) = run_changed("t7-front-running.yaml", change, "hardened", Some(worker.path()));
+    assert_eq!(exit, Some(100), "{said}");
+    assert!(
+        said.contains("it could not be carried out: 2 of 4 honest submissions failed"),
+        "{said}"
+    );
+}
+
+/// In the profile of the weak contracts each attack costs an honest party, and the property that says so is the one
+/// that fails when a scenario claims the opposite.
+#[test]
+fn what_an_attack_costs_is_a_loss() {
+    for name in [
+        "t1-top-up-while-closing.yaml",
+        "t5-charge-beyond-balance.yaml",
+        "t6-redirected-excesses.yaml",
+        "t8-replayed-order.yaml",
+        "t9-stolen-key.yaml",
+    ] {
+        let file = format!("{}/../scenarios/settlement/{name}", env!("CARGO_MANIFEST_DIR"));
+        let text = std::fs::read_to_string(file).unwrap();
+        let (_, after) = text.split_once("  reference:\n").unwrap();
+        let (weak, _) = after.split_once("  hardened:\n").unwrap();
+        assert!(weak.contains("violated") && weak.contains("honest-party-never-loses]"), "{name}");
+        // The same claim as of hardened contracts.
+        let claim = "    attacks: seen\n    properties: [honest-party-never-loses]\n";
+        let (exit, said) = run_changed(name, (weak, claim), "reference", None);
+        assert_eq!(exit, Some(100), "{name}: {said}");
+        assert!(said.contains("        honest-party-never-loses: "), "{name}: {said}");
+    }
+}

@@ -62,13 +62,13 @@ pub fn render(runs: &[RunStore]) -> String {
         "count",
         "failed",
         "gas",
-        "paid, nanoTON",
-        "until April 2026",
-        "since then",
+        "fees paid, all",
+        "gas and messages, until April 2026",
+        "gas and messages, since then",
     ];
     table(
         &mut text,
-        "Operations, means for each transaction",
+        "Operations, means for each transaction, money in nanoTON",
         heads,
         2,
         &operations,

@@ -3,6 +3,7 @@
 mod answers;
 mod bounds;
 mod coins;
+mod losses;
 mod seen;
 mod settlement;
 
@@ -28,7 +29,7 @@ pub const PROPERTIES: [(&str, Class, &str); 10] = [
     (
         "honest-party-never-loses",
         Class::Always,
-        "no worker is credited fewer tokens than it reported for an answer that its client received whole; on a chain, whoever keeps to the rules is paid what a contract has booked for it, or has it back",
+        "no worker is credited fewer tokens than it reported for an answer that its client received whole; on a chain, whoever keeps to the rules has less only by charges for its requests, fees and what it gave away, and pools can pay what they owe to it",
     ),
     (
         "monotonic-tokens",
@@ -38,7 +39,7 @@ pub const PROPERTIES: [(&str, Class, &str); 10] = [
     (
         "pool-covers-clients",
         Class::Always,
-        "after every block, each proxy contract holds what its clients have in it, and its owner's share and stake",
+        "after every block, each proxy contract holds what its clients have in it, what was charged and not paid out, and its owner's share and stake",
     ),
     (
         "unlock-rules",
@@ -48,7 +49,7 @@ pub const PROPERTIES: [(&str, Class, &str); 10] = [
     (
         "every-bounce-accounted",
         Class::Always,
-        "whatever a proxy contract refused is back in the account that claimed it",
+        "whatever a proxy contract refused and sent back is in the account that claimed it again",
     ),
     (
         "ledger-keeps-signed-units",
@@ -286,7 +287,11 @@ fn property(
         // Where proxies go over to other contracts, a signature says nothing about those before it.
         "conservation-of-coins" if settlement::changes_prices(plan) => settlement::conservation(rows),
         "conservation-of-coins" => coins::conservation(plan, facts, requests, rows).and(settlement::conservation(rows)),
-        "honest-party-never-loses" => honest_party(rows).and(settlement::honest_claims(plan, facts, rows)),
+        "honest-party-never-loses" => honest_party(rows)
+            .and(settlement::honest_claims(plan, facts, rows))
+            .and(settlement::pool_covers_honest(plan, facts, requests, rows))
+            .and(losses::charges(plan, facts, requests, rows))
+            .and(losses::losses(facts, rows)),
         "monotonic-tokens" => monotonic(rows).and(settlement::monotonic(plan, rows)),
         "pool-covers-clients" => settlement::pool_covers(plan, facts, requests, rows),
         "unlock-rules" => settlement::unlock_rules(rows),

@@ -2,7 +2,7 @@
 
 mod chain;
 
-pub use chain::{Attack, ChainTransaction, Claim, ClaimKind, Coins, ContractState, ContractView, OwnerOperation};
+pub use chain::{Attack, ChainTransaction, Claim, ClaimKind, Coins, ContractState, ContractView, OwnerOperation, Sent};
 
 use crate::moments::Moments;
 use chrysalis_env::{Observation, Value};
@@ -197,6 +197,8 @@ pub struct Rows {
     pub transactions: Vec<ChainTransaction>,
     /// See [`ContractState`].
     pub contracts: Vec<ContractState>,
+    /// Owners of contracts as their data tells, by address, both in raw form.
+    pub owners: BTreeMap<String, String>,
     /// See [`Claim`].
     pub claims: Vec<Claim>,
     /// See [`Coins`].

@@ -14,16 +14,20 @@ use chrysalis_chain::{
     },
 };
 use chrysalis_settlement::{
-    Address, Params, Prices, SigningKey, TokenMultipliers,
+    Address, Hash256, Params, Prices, SigningKey, TokenMultipliers,
     contracts::ProxyIdentity,
     onchain::{
         CodeProfile, CodeSet, ContractRole,
-        getter::StackValue,
-        storage::{ClientStorage, ContractState, ProxyStorage, RootStorage, WalletStorage, WorkerStorage},
+        getter::{GetterError, RootParams, StackValue, names, parse_flag, parse_seqno},
+        storage::{
+            ClientStorage, ContractState, ProxyStorage, Registration, Registry, RootStorage, WalletStorage,
+            WorkerStorage,
+        },
         user_code::{ConformanceError, UserCode, UserCodeError, check_getter, conformance_getters},
     },
     params::StructVersion,
 };
+use num_bigint::{BigInt, Sign};
 use tycho_types::{
     cell::Cell,
     models::{Account, AccountState, CurrencyCollection, IntAddr},
@@ -33,6 +37,9 @@ use tycho_types::{
 const BALANCE_NANOTON: u128 = 1_000_000_000;
 /// Some time: none of the methods depends on it.
 const TRIED_AT_UNIX_S: u32 = 1_780_000_000;
+
+/// An image that is in no list.
+const UNLISTED: Hash256 = [0x3f; 32];
 
 /// Why a code is not taken.
 #[derive(Debug, thiserror::Error)]
@@ -92,7 +99,8 @@ pub fn inspect(role: ContractRole, file: &[u8]) -> Result<UserContract, UserCont
         let families = foreign.join(", ");
         return Err(UserContractError::Foreign { families });
     }
-    try_get_methods(&user)?;
+    let data = sample_data(user.role());
+    try_get_methods(&user, &data, &data)?;
     let mut warnings: Vec<String> = scan
         .unsupported()
         .map(|family| {
@@ -147,22 +155,46 @@ fn hex(bytes: &[u8]) -> String {
     bytes.iter().map(|byte| format!("{byte:02x}")).collect()
 }
 
-/// Runs the get methods of the role on data in which no two fields are alike.
-fn try_get_methods(user: &UserCode) -> Result<(), UserContractError> {
-    let config = Config::from_fees(&FeeSchedule::new(), DEFAULT_VERSION, TRIED_AT_UNIX_S)?;
-    let data = sample_data(user.role());
-    let account = Account {
-        address: IntAddr::Std(StdAddr::new(0, *user.code().repr_hash())),
-        storage_stat: Default::default(),
-        last_trans_lt: 0,
-        balance: CurrencyCollection {
-            tokens: tycho_types::num::Tokens::new(BALANCE_NANOTON),
-            ..CurrencyCollection::ZERO
-        },
-        state: AccountState::Active(state_init(user.code().clone(), data.clone())),
-    };
+/// Runs the get methods of the role on `data`, in which no two fields are alike, and compares what they tell with
+/// `stored`: the same, or in tests what the code would have to make of it.
+fn try_get_methods(user: &UserCode, data: &Cell, stored: &Cell) -> Result<(), UserContractError> {
+    let machine = Machine::new(user, data)?;
     for method in conformance_getters(user.role()) {
-        let result = run_get_method(&config, &account, method_id(method), &[], TRIED_AT_UNIX_S)?;
+        check_getter(user.role(), method, stored, &machine.run(method, &[])?)?;
+    }
+    if user.role() == ContractRole::Root {
+        let stored = RootStorage::parse(stored).map_err(ConformanceError::Data)?;
+        try_lists(&machine, &stored.registry)?;
+        try_params(&machine, &stored)?;
+    }
+    Ok(())
+}
+
+/// An account with the code, for its get methods.
+struct Machine {
+    config: Config,
+    account: Account,
+}
+
+impl Machine {
+    fn new(user: &UserCode, data: &Cell) -> Result<Self, UserContractError> {
+        let account = Account {
+            address: IntAddr::Std(StdAddr::new(0, *user.code().repr_hash())),
+            storage_stat: Default::default(),
+            last_trans_lt: 0,
+            balance: CurrencyCollection {
+                tokens: tycho_types::num::Tokens::new(BALANCE_NANOTON),
+                ..CurrencyCollection::ZERO
+            },
+            state: AccountState::Active(state_init(user.code().clone(), data.clone())),
+        };
+        let config = Config::from_fees(&FeeSchedule::new(), DEFAULT_VERSION, TRIED_AT_UNIX_S)?;
+        Ok(Self { config, account })
+    }
+
+    fn run(&self, method: &'static str, arguments: &[MachineValue]) -> Result<Vec<StackValue>, UserContractError> {
+        let (config, account) = (&self.config, &self.account);
+        let result = run_get_method(config, account, method_id(method), arguments, TRIED_AT_UNIX_S)?;
         // Both are success.
         if !matches!(result.exit_code, 0 | 1) {
             let (exit_code, hint) = (result.exit_code, hint(result.exit_code));
@@ -172,10 +204,66 @@ fn try_get_methods(user: &UserCode) -> Result<(), UserContractError> {
                 hint,
             });
         }
-        let stack: Vec<StackValue> = result.stack.into_iter().map(told).collect();
-        check_getter(user.role(), method, &data, &stack)?;
+        Ok(result.stack.into_iter().map(told).collect())
     }
-    Ok(())
+}
+
+/// Asks each list of the root contract for each image and model of every list, and for one of none: the lists lie side
+/// by side in its data, all of one kind.
+fn try_lists(machine: &Machine, registry: &Registry) -> Result<(), UserContractError> {
+    let lists = [
+        (names::PROXY_HASH_IS_VALID, &registry.proxy_hashes),
+        (names::WORKER_HASH_IS_VALID, &registry.worker_hashes),
+        (names::MODEL_HASH_IS_VALID, &registry.model_hashes),
+    ];
+    let listed = lists.iter().flat_map(|(_, list)| list.iter().copied());
+    let asked: Vec<Hash256> = listed.chain([UNLISTED]).collect();
+    for (method, list) in lists {
+        for hash in &asked {
+            let argument = MachineValue::int(BigInt::from_bytes_be(Sign::Plus, hash));
+            let is_listed =
+                parse_flag(&machine.run(method, &[argument])?).map_err(|error| in_getter(method, error))?;
+            differ_unless(is_listed == list.contains(hash), method, "what is listed")?;
+        }
+    }
+    let method = names::LAST_PROXY_SEQNO;
+    let last = parse_seqno(&machine.run(method, &[])?).map_err(|error| in_getter(method, error))?;
+    differ_unless(last == registry.last_proxy_seqno, method, "last proxy number")
+}
+
+/// Compares everything that the root contract tells of its parameters.
+fn try_params(machine: &Machine, stored: &RootStorage) -> Result<(), UserContractError> {
+    let method = names::ROOT_PARAMS;
+    let told = RootParams::parse(&machine.run(method, &[])?).map_err(|error| in_getter(method, error))?;
+    let params = &stored.params;
+    let code_hash = |code: &Option<Cell>| code.as_ref().map_or([0; 32], |code| code.repr_hash().0);
+    let expected = RootParams {
+        params_version: params.params_version,
+        unique_id: params.unique_id,
+        is_test: params.is_test,
+        price_per_token_nanoton: params.prices.price_per_token_nanoton,
+        worker_fee_per_token_nanoton: params.prices.worker_fee_per_token_nanoton,
+        cached_multiplier: params.prices.multipliers.cached,
+        reasoning_multiplier: params.prices.multipliers.reasoning,
+        proxy_delay_s: params.proxy_delay_s,
+        client_delay_s: params.client_delay_s,
+        min_proxy_stake_nanoton: params.min_proxy_stake_nanoton,
+        min_client_stake_nanoton: params.min_client_stake_nanoton,
+        code_hashes: stored.codes.each_ref().map(code_hash),
+    };
+    differ_unless(told.code_hashes == expected.code_hashes, method, "hashes of codes")?;
+    differ_unless(told == expected, method, "parameters")
+}
+
+const fn in_getter(method: &'static str, error: GetterError) -> ConformanceError {
+    ConformanceError::Getter { method, error }
+}
+
+fn differ_unless(is_same: bool, method: &'static str, field: &'static str) -> Result<(), UserContractError> {
+    if is_same {
+        return Ok(());
+    }
+    Err(ConformanceError::Differs { method, field }.into())
 }
 
 const fn hint(exit_code: i32) -> &'static str {
@@ -199,7 +287,12 @@ fn sample_data(role: ContractRole) -> Cell {
         prices: Prices {
             price_per_token_nanoton: 20,
             worker_fee_per_token_nanoton: 16,
-            multipliers: TokenMultipliers::default(),
+            multipliers: TokenMultipliers {
+                prompt: 10_001,
+                cached: 10_002,
+                completion: 10_003,
+                reasoning: 10_004,
+            },
         },
         proxy_delay_s: 7_200,
         client_delay_s: 3_600,
@@ -215,7 +308,17 @@ fn sample_data(role: ContractRole) -> Cell {
         ContractRole::Root => {
             let mut root = RootStorage::initial(address(0x21), params, codes.contracts());
             root.version = 9;
-            root.registry.last_proxy_seqno = 4;
+            let images = |first: u8| [[first; 32], [first + 1; 32]].into();
+            root.registry = Registry {
+                proxy_hashes: images(0x31),
+                registered_proxies: Registration::new("192.0.2.1:1 192.0.2.1:2")
+                    .map(|proxy| (2, proxy))
+                    .into_iter()
+                    .collect(),
+                last_proxy_seqno: 4,
+                worker_hashes: images(0x33),
+                model_hashes: images(0x35),
+            };
             root.to_cell()
         }
         ContractRole::Proxy => ProxyStorage {
@@ -328,6 +431,45 @@ mod tests {
         assert!(refused.to_string().contains("get_public_key"), "{refused}");
         let refused = inspect(ContractRole::Wallet, &code(&[0x30, 0x80, 62])).unwrap_err();
         assert!(refused.to_string().contains("seqno"), "{refused}");
+    }
+
+    /// The sample root with two of the four references of its registry exchanged: for the code it is as if its layout
+    /// had them in the other order.
+    fn exchanged(a: usize, b: usize) -> Cell {
+        let data = sample_data(ContractRole::Root);
+        let with_references = |cell: &Cell, references: Vec<Cell>| {
+            let mut built = CellBuilder::new();
+            built.store_slice(cell.as_slice().unwrap().get_prefix(cell.bit_len(), 0)).unwrap();
+            for reference in references {
+                built.store_reference(reference).unwrap();
+            }
+            built.build().unwrap()
+        };
+        let mut outer: Vec<Cell> = data.references().cloned().collect();
+        let mut lists: Vec<Cell> = outer[0].references().cloned().collect();
+        assert_eq!(lists.len(), 4, "no list is empty");
+        lists.swap(a, b);
+        outer[0] = with_references(&outer[0], lists);
+        with_references(&data, outer)
+    }
+
+    /// The two layouts of root contracts that are about differ in the order of images of workers and registered proxies.
+    #[test]
+    fn a_root_with_its_lists_in_another_order_is_refused() {
+        for profile in CodeProfile::ALL {
+            let user = UserCode::load(ContractRole::Root, &file(profile, ContractRole::Root)).unwrap();
+            let data = sample_data(ContractRole::Root);
+            assert!(try_get_methods(&user, &exchanged(0, 0), &data).is_ok(), "the control");
+            for (a, b) in [(1, 2), (0, 1), (0, 2), (0, 3), (2, 3)] {
+                let refused = try_get_methods(&user, &exchanged(a, b), &data).unwrap_err().to_string();
+                assert!(refused.contains("hash_is_valid"), "{a} {b}: {refused}");
+            }
+            // Other parameters under the same lists.
+            let mut other = RootStorage::parse(&data).unwrap();
+            other.params.prices.multipliers.reasoning += 1;
+            let refused = try_get_methods(&user, &other.to_cell(), &data).unwrap_err().to_string();
+            assert!(refused.contains("get_cur_params"), "{refused}");
+        }
     }
 
     #[test]

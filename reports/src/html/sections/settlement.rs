@@ -108,15 +108,15 @@ fn costs(context: &Context<'_>, operations: &[OperationSummary]) -> Markup {
             Head::Number("Transactions"),
             Head::Number("Failed"),
             Head::Number("Gas"),
-            Head::Number("Fees paid"),
-            Head::Number("Until April 2026"),
-            Head::Number("Since then"),
+            Head::Number("Fees paid, all"),
+            Head::Number("Gas and messages, until April 2026"),
+            Head::Number("Gas and messages, since then"),
         ],
         rows,
         left_out,
     };
     html! {
         (table.render())
-        p.note { "The last two columns are what the gas and the messages that were sent would cost at the two price lists of the network; fees paid are at the prices of the run, with storage, and with the delivery of the message that came." }
+        p.note { "Fees paid are at the prices of the run: gas, storage, the delivery of the message that came, and of the messages that were sent the part that is due at once. Gas and messages are at the two price lists of the network: gas, and the messages that were sent in full, without storage and without the message that came." }
     }
 }

@@ -2,7 +2,7 @@
 //! itself must guarantee.
 
 use super::{body_of, from_std};
-use crate::recorder::{ChainTransaction, Claim, ClaimKind, Coins, ContractState, ContractView, Note, Recorder, hex};
+use crate::recorder::{ChainTransaction, Claim, ClaimKind, Coins, ContractState, ContractView, Note, Recorder, Sent, hex};
 use chrysalis_chain::{
     Cell, Chain, HashBytes, StdAddr, TxRecord,
     chain::{Block, Message, invariant::MessageLedger},
@@ -11,7 +11,7 @@ use chrysalis_chain::{
 };
 use chrysalis_settlement::{
     Address,
-    contracts::{client_address, worker_address},
+    contracts::{client_address, proxy_init, worker_address},
     onchain::{
         CodeSet, ContractRole,
         message::{
@@ -19,7 +19,7 @@ use chrysalis_settlement::{
             proxy::{ClientPayload, ProxyMessage, WorkerPayout},
         },
         opcodes,
-        storage::{ClientStorage, ProxyStorage, WorkerStorage},
+        storage::{ClientStorage, ProxyStorage, WalletStorage, WorkerStorage},
     },
 };
 use std::{
@@ -39,6 +39,9 @@ pub(super) struct Watch {
     messages: MessageLedger,
     /// Claims that have not come to their end, by the message that carries them.
     open: BTreeMap<HashBytes, usize>,
+    /// Messages on their way, with the number of the message from outside that they came of.
+    traces: BTreeMap<HashBytes, u64>,
+    next_trace: u64,
     storage_paid: BTreeMap<StdAddr, u128>,
     /// Proxies by the address of their wallet.
     proxies: BTreeMap<StdAddr, String>,
@@ -54,6 +57,8 @@ impl Watch {
             roles: roles.into(),
             messages: MessageLedger::default(),
             open: BTreeMap::new(),
+            traces: BTreeMap::new(),
+            next_trace: 0,
             storage_paid: BTreeMap::new(),
             proxies,
             prices: [FeeSchedule::old(), FeeSchedule::new()],
@@ -71,6 +76,9 @@ impl Watch {
                 self.transaction(chain, at_ns, record);
                 touched.insert(record.address.clone());
             }
+        }
+        if let Err(violation) = self.messages.settle(chain) {
+            return self.defect(at_ns, violation.to_string());
         }
         // A slot without transactions moves no coins.
         if touched.is_empty() {
@@ -106,7 +114,8 @@ impl Watch {
 
     fn transaction(&mut self, chain: &Chain, at_ns: u64, record: &TxRecord) {
         *self.storage_paid.entry(record.address.clone()).or_default() += record.phases.storage_fee_nanoton;
-        let row = self.row(at_ns, record);
+        let trace = self.trace(record);
+        let row = self.row(at_ns, trace, record);
         self.recorder.rows().transactions.push(row);
         let incoming = record.in_message.as_deref();
         if let Some(index) = incoming.and_then(|message| self.open.remove(&message.hash)) {
@@ -132,6 +141,20 @@ impl Watch {
             }
             _ => {}
         }
+    }
+
+    /// The message from outside that a transaction came of.
+    fn trace(&mut self, record: &TxRecord) -> Option<u64> {
+        let incoming = record.in_message.as_deref()?;
+        let trace = if incoming.from().is_some() {
+            self.traces.remove(&incoming.hash)?
+        } else {
+            self.next_trace += 1;
+            self.next_trace
+        };
+        let sent = record.out_messages.iter().filter(|message| message.to().is_some());
+        self.traces.extend(sent.map(|message| (message.hash, trace)));
+        Some(trace)
     }
 
     /// A claim arrived at its proxy contract, or is back where it came from.
@@ -175,6 +198,9 @@ impl Watch {
             AccountState::Active(state) => {
                 let role = self.roles.get(state.code?.repr_hash())?;
                 let data = state.data.unwrap_or_default();
+                if let Some(owner) = self.owner(*role, address, &data) {
+                    self.recorder.rows().owners.insert(raw(address), owner.to_string());
+                }
                 self.view(*role, address, &data)?
             }
         };
@@ -188,6 +214,35 @@ impl Watch {
         })
     }
 
+    /// Whose a contract is; `None` if it is not at the address that follows from its owner.
+    fn owner(&self, role: ContractRole, address: &StdAddr, data: &Cell) -> Option<Address> {
+        let codes = self.codes.contracts();
+        let (owner, derived) = match role {
+            ContractRole::Root => return None,
+            ContractRole::Proxy => {
+                let proxy = ProxyStorage::parse(data).ok()?;
+                let init = proxy_init(codes, &proxy.params, &proxy.owner, &proxy.public_key, &proxy.root);
+                (proxy.owner, init.address())
+            }
+            ContractRole::Client => {
+                let client = ClientStorage::parse(data).ok()?;
+                let derived = client_address(codes, &client.params, &client.proxy, &client.owner);
+                (client.owner, derived)
+            }
+            ContractRole::Worker => {
+                let worker = WorkerStorage::parse(data).ok()?;
+                let derived = worker_address(codes, &worker.params, &worker.proxy, &worker.owner);
+                (worker.owner, derived)
+            }
+            ContractRole::Wallet => {
+                let wallet = WalletStorage::parse(data).ok()?;
+                let first = WalletStorage::initial(wallet.public_key, wallet.owner);
+                (wallet.owner, first.init(&self.codes).address())
+            }
+        };
+        (derived == from_std(address)).then_some(owner)
+    }
+
     /// What a contract's data says; `None` if no proxy contract would take this account for one of its own.
     fn view(&self, role: ContractRole, address: &StdAddr, data: &Cell) -> Option<ContractView> {
         let codes = self.codes.contracts();
@@ -199,6 +254,7 @@ impl Watch {
                     state: proxy.state.number(),
                     share_nanoton: proxy.balance_nanoton,
                     stake_nanoton: proxy.stake_nanoton,
+                    earned_nanoton: proxy.earned_nanoton,
                     unlock_unix_s: proxy.unlock_ts,
                     delay_s: proxy.params.proxy_delay_s,
                 },
@@ -227,14 +283,21 @@ impl Watch {
                         state: worker.state.number(),
                         tokens: worker.tokens,
                         price_nanoton: worker.params.prices.price_per_token_nanoton,
+                        fee_nanoton: worker.params.prices.worker_fee_per_token_nanoton,
                     })
                 }
             },
         }
     }
 
-    fn row(&self, at_ns: u64, record: &TxRecord) -> ChainTransaction {
+    fn row(&self, at_ns: u64, trace: Option<u64>, record: &TxRecord) -> ChainTransaction {
         let incoming = record.in_message.as_deref();
+        let sent = record.out_messages.iter().filter_map(|message| {
+            Some(Sent {
+                to: raw(message.to()?),
+                value_nanoton: message.value_nanoton(),
+            })
+        });
         let fees = FeeSplit::of(record);
         let [old_price_nanoton, new_price_nanoton] =
             [&self.prices[0], &self.prices[1]].map(|prices| price(prices, record));
@@ -243,10 +306,17 @@ impl Watch {
             account: raw(&record.address),
             lt: record.lt,
             hash: hex(&record.hash.0),
+            trace,
+            external: incoming
+                .filter(|message| message.from().is_none())
+                .map(|message| hex(&message.hash.0)),
             source: incoming.and_then(|message| Some(raw(message.from()?))),
             op: incoming.and_then(|message| message.op),
             is_bounced: incoming.is_some_and(Message::is_bounced),
             value_nanoton: incoming.map_or(0, Message::value_nanoton),
+            before_nanoton: record.balance_before_nanoton,
+            after_nanoton: record.balance_after_nanoton,
+            sent: sent.collect(),
             sent_nanoton: record.out_messages.iter().map(|message| message.value_nanoton()).sum(),
             is_success: !record.phases.aborted,
             exit_code: record.phases.exit_code,
@@ -357,5 +427,74 @@ fn claim(at_ns: u64, message: &Message) -> Option<Claim> {
             ClientPayload::Register { .. } => None,
         },
         _ => None,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::recorder::Detail;
+    use chrysalis_chain::{
+        BlockEvent, Genesis,
+        chain::GenesisAccount,
+        wallet::{Transfer, Wallet, WalletVersion},
+    };
+    use chrysalis_settlement::onchain::CodeProfile;
+    use tycho_types::boc::Boc;
+
+    const COIN: u128 = 1_000_000_000;
+
+    /// Slots of a chain on which somebody sends a coin to somebody who bounces it; slots that `is_shown` leaves out
+    /// are not shown to the watch. What is then wrong with the chain.
+    fn defects(is_shown: impl Fn(usize) -> bool) -> (usize, Vec<String>) {
+        let sender = Wallet::new(WalletVersion::V4R2, &[7; 32]).unwrap();
+        let receiver = Wallet::new(WalletVersion::V4R2, &[8; 32]).unwrap();
+        let mut genesis = Genesis::new().unwrap();
+        genesis.accounts = vec![GenesisAccount {
+            address: sender.address().clone(),
+            balance_nanoton: 10 * COIN,
+            state: None,
+        }];
+        let mut chain = Chain::new(genesis).unwrap();
+        let transfer = Transfer {
+            bounce: true,
+            ..Transfer::new(receiver.address().clone(), COIN)
+        };
+        let order = sender.order(0, chain.now_unix_s() + 60, &[transfer]).unwrap();
+        chain.submit(&Boc::encode(&order)).unwrap();
+        let recorder = Arc::new(Recorder::new(Detail::Full));
+        let codes = Arc::new(CodeSet::builtin(CodeProfile::Hardened));
+        let mut watch = Watch::new(recorder.clone(), codes, BTreeMap::new());
+        let mut with_transactions = 0;
+        for _slot in 0..10 {
+            let at_ns = chain.next_block_at_ns();
+            let events = chain.advance(at_ns).unwrap();
+            let blocks: Vec<_> = events
+                .into_iter()
+                .filter_map(|event| match event {
+                    BlockEvent::Block(block) => Some(block),
+                    _ => None,
+                })
+                .collect();
+            let is_empty = blocks.iter().all(|block| block.transactions.is_empty());
+            with_transactions += usize::from(!is_empty);
+            let blocks = if is_empty || is_shown(with_transactions) { blocks } else { Vec::new() };
+            watch.slot(&chain, at_ns, &blocks);
+        }
+        let texts = recorder.take().chain_defects.into_iter().map(|defect| defect.text);
+        (with_transactions, texts.collect())
+    }
+
+    /// A message that is neither delivered nor on its way any more is lost, and one that nobody sent is on its way
+    /// twice: in the slot in which it is so, without waiting for what would come of it.
+    #[test]
+    fn every_message_is_delivered_or_on_its_way_after_every_slot() {
+        let (slots, found) = defects(|_| true);
+        assert!(slots >= 2, "messages were on their way between slots: {slots}");
+        assert_eq!(found, Vec::<String>::new());
+        let (_, found) = defects(|slot| slot != 2);
+        assert!(found[0].ends_with("was lost"), "{found:?}");
+        let (_, found) = defects(|slot| slot != 1);
+        assert!(found[0].ends_with("was delivered twice"), "{found:?}");
     }
 }

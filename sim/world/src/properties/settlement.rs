@@ -1,6 +1,6 @@
 //! What must hold on the chain after every block (spec §6.9), judged from the rows that each block left.
 
-use super::{Checked, Violation, coins::Book};
+use super::{Checked, Violation, coins::Book, losses::Holdings};
 use crate::{
     deployment::{Account, Facts},
     plan::{ContractBuild, Operation, Plan},
@@ -63,7 +63,7 @@ fn blocks(rows: &Rows) -> BTreeMap<u64, Vec<&ContractState>> {
 
 /// Each change of a contract: what it was (`None` before its first block, or while it was frozen from the start) and
 /// what it is.
-fn changes(rows: &Rows) -> Vec<(Option<&ContractState>, &ContractState)> {
+pub(super) fn changes(rows: &Rows) -> Vec<(Option<&ContractState>, &ContractState)> {
     let mut last: BTreeMap<&str, &ContractState> = BTreeMap::new();
     let mut changes = Vec::with_capacity(rows.contracts.len());
     for state in &rows.contracts {
@@ -92,12 +92,33 @@ fn tokens_of(claims: &[&Claim], price_nanoton: u64) -> u128 {
     nanoton.checked_div(price_nanoton.into()).unwrap_or(0)
 }
 
-/// The pool of each proxy contract holds what its clients have in it, and its owner's share and stake.
+/// The pool of each proxy contract holds what its clients have in it, what workers can still ask for, and its owner's
+/// share and stake.
 ///
 /// Top-ups on the way count for the pool, which their clients have booked already. Storage that the pool has paid for
-/// comes out of it by the rules of the chain and is allowed for. A client owes for what was booked and not charged yet:
-/// workers may be paid for it before.
+/// comes out of it by the rules of the chain and is allowed for. Workers can ask for what was charged and not paid out:
+/// by tokens of all accounts, or what the contract itself counts, whichever is more. They may be paid for what was
+/// booked and is not charged yet, and for nothing else.
 pub(super) fn pool_covers(plan: &Plan, facts: &Facts, requests: &[RequestRecord], rows: &Rows) -> Checked {
+    covers(plan, facts, requests, rows, "", |_| true)
+}
+
+/// The same for what a pool owes to whoever keeps to the rules: an adversary's coins are nobody's loss.
+pub(super) fn pool_covers_honest(plan: &Plan, facts: &Facts, requests: &[RequestRecord], rows: &Rows) -> Checked {
+    let holdings = Holdings::of(facts, rows);
+    covers(plan, facts, requests, rows, " to honest parties", |address| {
+        holdings.honest(address).is_some()
+    })
+}
+
+fn covers<'a>(
+    plan: &Plan,
+    facts: &Facts,
+    requests: &[RequestRecord],
+    rows: &'a Rows,
+    whom: &str,
+    counts: impl Fn(&'a str) -> bool,
+) -> Checked {
     let book = Book::of(plan, requests, rows);
     let accounts: BTreeMap<&str, &Account> = facts
         .accounts
@@ -123,22 +144,19 @@ pub(super) fn pool_covers(plan: &Plan, facts: &Facts, requests: &[RequestRecord]
             let ContractView::Proxy {
                 share_nanoton,
                 stake_nanoton,
+                earned_nanoton,
                 ..
             } = pool.view
             else {
                 continue;
             };
-            checked += 1;
-            let arriving: u128 = rows
-                .claims
-                .iter()
-                .filter(|claim| claim.proxy == address && claim.at_ns <= at_ns)
-                .filter(|claim| claim.answered_at_ns.is_none_or(|answered| answered > at_ns))
-                .map(|claim| claim.deposit_nanoton)
-                .sum();
-            let deposits: u128 = now
-                .values()
-                .filter_map(|state| match &state.view {
+            let mut owed = 0;
+            if counts(&pool.address) {
+                owed += u128::from(share_nanoton) + u128::from(stake_nanoton);
+            }
+            let mut work = Work::default();
+            for state in now.values() {
+                match &state.view {
                     ContractView::Client {
                         proxy,
                         balance_nanoton,
@@ -149,21 +167,67 @@ pub(super) fn pool_covers(plan: &Plan, facts: &Facts, requests: &[RequestRecord]
                         let booked = accounts
                             .get(state.address.as_str())
                             .map_or(0, |account| book.most(account, at_ns));
-                        let due = u128::from(booked.saturating_sub(*tokens)) * u128::from(*price_nanoton);
-                        Some(u128::from(*balance_nanoton).saturating_sub(due))
+                        work.charged += u128::from(*tokens) * u128::from(*price_nanoton);
+                        work.due += u128::from(booked.saturating_sub(*tokens)) * u128::from(*price_nanoton);
+                        if counts(&state.address) {
+                            owed += u128::from(*balance_nanoton);
+                        }
                     }
-                    _ => None,
-                })
+                    ContractView::Worker {
+                        proxy,
+                        tokens,
+                        price_nanoton,
+                        ..
+                    } if proxy == address => {
+                        work.paid += u128::from(*tokens) * u128::from(*price_nanoton);
+                        work.is_of_others |= !counts(&state.address);
+                    }
+                    _ => {}
+                }
+            }
+            checked += 1;
+            let arriving: u128 = rows
+                .claims
+                .iter()
+                .filter(|claim| claim.proxy == address && claim.at_ns <= at_ns)
+                .filter(|claim| claim.answered_at_ns.is_none_or(|answered| answered > at_ns))
+                .map(|claim| claim.deposit_nanoton)
                 .sum();
-            let owed = deposits + u128::from(share_nanoton) + u128::from(stake_nanoton);
-            let held = pool.coins_nanoton + arriving + pool.storage_paid_nanoton;
+            owed += work.unpaid(earned_nanoton.into());
+            let held = pool.coins_nanoton + arriving + pool.storage_paid_nanoton + work.advanced();
             if held < owed {
-                let text = format!("the pool {address} holds {held} nanoTON and owes {owed}");
+                let text = format!("the pool {address} holds {held} nanoTON and owes {owed}{whom}");
                 return Checked::violated(checked, Violation::at(at_ns, text));
             }
         }
     }
     Checked::held(checked)
+}
+
+/// What the tokens of a pool's accounts come to, at the price of clients.
+#[derive(Debug, Default)]
+struct Work {
+    charged: u128,
+    paid: u128,
+    /// Booked and not charged yet.
+    due: u128,
+    /// Whether somebody who does not count can ask for it.
+    is_of_others: bool,
+}
+
+impl Work {
+    /// What workers can still ask for.
+    fn unpaid(&self, earned_nanoton: u128) -> u128 {
+        if self.is_of_others {
+            return 0;
+        }
+        self.charged.saturating_sub(self.paid).max(earned_nanoton)
+    }
+
+    /// What workers were paid before clients were charged.
+    fn advanced(&self) -> u128 {
+        self.paid.saturating_sub(self.charged).min(self.due)
+    }
 }
 
 /// Counters of contracts never shrink and states never go back. In the hardened build there is one exception, and
@@ -300,9 +364,9 @@ fn proxy_rule(before: (u8, u32), after: (u8, u32), unix_s: u32, delay_s: u32) ->
 /// refunded, the top-up as not made.
 pub(super) fn bounces(plan: &Plan, rows: &Rows) -> Checked {
     let unaccounted = unaccounted(plan, rows);
-    let answered = rows.claims.iter().filter(|claim| claim.answered_at_ns.is_some());
+    let returned = rows.claims.iter().filter(|claim| claim.returned_at_ns.is_some());
     Checked {
-        count: answered.count(),
+        count: returned.count(),
         violation: unaccounted.into_iter().next().map(|lost| lost.violation),
     }
 }

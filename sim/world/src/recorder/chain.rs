@@ -1,5 +1,14 @@
 //! Rows about the chain: transactions, contracts after each block, claims between contracts, where coins are.
 
+/// Coins that a transaction sent to an account.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Sent {
+    /// Receiver, raw form.
+    pub to: String,
+    /// Coins, without what forwarding costs.
+    pub value_nanoton: u128,
+}
+
 /// A transaction on the simulated chain.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct ChainTransaction {
@@ -11,6 +20,10 @@ pub struct ChainTransaction {
     pub lt: u64,
     /// Hash, hexadecimal.
     pub hash: String,
+    /// The message from outside that it came of, by its number in the run; `None` if it came of none.
+    pub trace: Option<u64>,
+    /// Hash of the message that caused it, hexadecimal, if that one came from outside.
+    pub external: Option<String>,
     /// Sender of the message that caused it, raw form; none from outside.
     pub source: Option<String>,
     /// Operation of that message.
@@ -19,8 +32,14 @@ pub struct ChainTransaction {
     pub is_bounced: bool,
     /// Coins that came with it.
     pub value_nanoton: u128,
+    /// Coins on the account before.
+    pub before_nanoton: u128,
+    /// Coins on the account after.
+    pub after_nanoton: u128,
     /// Coins that it sent on.
     pub sent_nanoton: u128,
+    /// Whom it sent messages, and what came with each.
+    pub sent: Vec<Sent>,
     /// Whether it did what it was asked for.
     pub is_success: bool,
     /// Exit code of the contract, where it ran.
@@ -75,6 +94,9 @@ pub enum ContractView {
         share_nanoton: u64,
         /// The owner's stake.
         stake_nanoton: u64,
+        /// Coins that clients were charged and that workers and owner may still ask for. Zero in the reference's
+        /// build, which does not count them.
+        earned_nanoton: u64,
         /// When it may be closed, Unix time; 0 if it is not closing.
         unlock_unix_s: u32,
         /// From closing to closed.
@@ -107,6 +129,8 @@ pub enum ContractView {
         tokens: u64,
         /// Price of a token.
         price_nanoton: u64,
+        /// What the worker gets of it.
+        fee_nanoton: u64,
     },
 }
 

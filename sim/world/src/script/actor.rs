@@ -20,6 +20,8 @@ const LOOK: Duration = Duration::from_millis(400);
 const AGAIN: Duration = Duration::from_secs(60);
 /// How often an order is sent.
 const ATTEMPTS: u64 = 5;
+/// More transactions than an account of an attack has.
+const MANY: usize = 1_000;
 /// An order is valid this long.
 const VALID_S: u32 = 600;
 
@@ -50,6 +52,17 @@ impl Reach {
     /// Whether an account has code.
     pub(super) fn is_active(&self, address: &Address) -> bool {
         self.data(address).is_ok()
+    }
+
+    /// How often an account has accepted this message from outside.
+    pub(super) fn acceptances(&self, address: &Address, message: &Cell) -> usize {
+        let chain = self.chain.lock();
+        let records = chain.transactions_after(&to_std(address), 0, MANY);
+        let caused = |record: &&Arc<TxRecord>| record.in_message.as_ref().map(|message| message.hash);
+        records
+            .iter()
+            .filter(|record| caused(record) == Some(*message.repr_hash()))
+            .count()
     }
 
     /// Unix time of the chain.

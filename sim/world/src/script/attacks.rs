@@ -29,8 +29,6 @@ impl End {
 const MODE_SEPARATE_FEES: u8 = 1;
 /// Two ways to carry coins that exclude each other: no message can have this mode.
 const MODE_IMPOSSIBLE: u8 = 64 + 128;
-/// What five acceptances of one order cost beyond any single one, at the cheaper of the two prices.
-const REPEATED_ORDER_NANOTON: u128 = 1_000_000;
 const REPEATS: u32 = 5;
 
 /// Carries out an attack.
@@ -198,6 +196,7 @@ async fn front_running(stage: &Stage) -> Result<End, ScriptError> {
     stage.top_up(&client, victim, 50_000_000_000).await?;
     let payments = [
         (PaymentKind::ClientCharge, &client),
+        (PaymentKind::WorkerPayout, &worker),
         (PaymentKind::ClientRefund, &client),
         (PaymentKind::WorkerLastPayout, &worker),
     ];
@@ -215,7 +214,17 @@ async fn front_running(stage: &Stage) -> Result<End, ScriptError> {
         }
     }
     let detail = format!("{failed} of {} honest submissions failed", payments.len());
-    Ok(End::new(failed == payments.len(), detail))
+    let worked = all_or_none(failed, payments.len()).ok_or_else(|| ScriptError::Step(detail.clone()))?;
+    Ok(End::new(worked, detail))
+}
+
+/// Contracts have the weak point in every payment, or in none; `None` if neither is so.
+const fn all_or_none(failed: usize, of: usize) -> Option<bool> {
+    match failed {
+        0 => Some(false),
+        failed if failed == of => Some(true),
+        _ => None,
+    }
 }
 
 /// T8: an order that cannot be carried out is accepted again and again.
@@ -226,12 +235,18 @@ async fn replayed_order(stage: &Stage) -> Result<End, ScriptError> {
     }
     let before = stage.reach.balance(&wallet);
     let poor = stage.failing_order(MODE_SEPARATE_FEES, 900_000_000_000)?;
-    stage.repeat(&poor, REPEATS).await;
     let impossible = stage.failing_order(MODE_IMPOSSIBLE, 1_000_000_000)?;
-    stage.repeat(&impossible, REPEATS).await;
+    let mut most = 0;
+    for order in [&poor, &impossible] {
+        stage.repeat(order, REPEATS).await;
+        most = most.max(stage.reach.acceptances(&wallet, order));
+    }
     let burned = before.saturating_sub(stage.reach.balance(&wallet));
-    let detail = format!("{} orders burned {}", 2 * REPEATS, coins(burned));
-    Ok(End::new(burned > REPEATED_ORDER_NANOTON, detail))
+    let detail = format!(
+        "one order was accepted {most} times of {REPEATS}; all burned {}",
+        coins(burned)
+    );
+    Ok(End::new(most > 1, detail))
 }
 
 /// T9: whoever has the proxy's key signs a payout for work that nobody was charged for.
@@ -250,4 +265,18 @@ async fn stolen_key(stage: &Stage) -> Result<End, ScriptError> {
         gained > 0 || short > 0,
         format!("the thief {words}; the pool is {} short", coins(short)),
     ))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn front_running_works_on_all_payments_or_on_none() {
+        assert_eq!(all_or_none(0, 4), Some(false));
+        assert_eq!(all_or_none(4, 4), Some(true));
+        for failed in 1..4 {
+            assert_eq!(all_or_none(failed, 4), None, "no verdict");
+        }
+    }
 }

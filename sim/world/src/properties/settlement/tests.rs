@@ -14,6 +14,7 @@ const CLIENT: &str = "0:client-1";
 const WORKER: &str = "0:worker-1";
 const START_UNIX_S: u32 = 1_000;
 const PRICE: u64 = 20;
+const FEE: u64 = 16;
 
 fn plan(contracts: ContractBuild) -> Plan {
     let mut plan = common_plan();
@@ -62,6 +63,7 @@ fn pool(state: u8, share_nanoton: u64, unlock_unix_s: u32) -> ContractView {
         state,
         share_nanoton,
         stake_nanoton: 5,
+        earned_nanoton: 0,
         unlock_unix_s,
         delay_s: 100,
     }
@@ -85,6 +87,7 @@ fn worker(state: u8, tokens: u64) -> ContractView {
         state,
         tokens,
         price_nanoton: PRICE,
+        fee_nanoton: FEE,
     }
 }
 
@@ -180,8 +183,12 @@ fn view_of(rows: &mut Rows, index: usize) -> &mut ContractView {
 fn honest_rows_break_nothing_and_no_rows_are_nothing_to_check() {
     for plan in [hardened(), reference()] {
         for checked in all(&plan, &honest()) {
-            assert!(checked.violation().is_none() && checked.count > 0, "{checked:?}");
+            assert!(checked.violation().is_none(), "{checked:?}");
         }
+        // Nothing came back in them.
+        let counts = all(&plan, &honest()).map(|checked| checked.count > 0);
+        assert_eq!(counts, [true, true, true, true, false, true]);
+        assert!(bounces(&plan, &refused(0)).is_held_by(1));
         for checked in all(&plan, &Rows::default()) {
             assert!(checked.is_held_by(0), "{checked:?}");
         }
@@ -212,10 +219,8 @@ fn one_nano_too_much_or_too_little_is_seen() {
 
 #[test]
 fn a_pool_that_is_one_nano_short_is_seen() {
-    // At first the client already owes for ten tokens that are booked and not charged.
-    for (index, spare) in [(0, 200), (4, 0), (8, 0), (9, 0)] {
+    for index in [0, 4, 8, 9] {
         let mut rows = honest();
-        rows.contracts[index].coins_nanoton -= spare;
         assert!(covers(&rows).violation().is_none(), "row {index}");
         rows.contracts[index].coins_nanoton -= 1;
         assert!(covers(&rows).violation().is_some(), "row {index}");
@@ -226,6 +231,32 @@ fn a_pool_that_is_one_nano_short_is_seen() {
     let mut rows = honest();
     *view_of(&mut rows, 4) = pool(NORMAL, 41, 0);
     assert!(covers(&rows).violation().is_some(), "the owner's share counts");
+}
+
+/// What was charged and not paid out is owed, by the tokens of the accounts or by what the contract itself counts.
+#[test]
+fn a_pool_that_gave_away_what_workers_earned_is_seen() {
+    let between = |coins: u128, earned_nanoton: u64, paid_tokens: u64| {
+        let view = ContractView::Proxy {
+            state: NORMAL,
+            share_nanoton: 0,
+            stake_nanoton: 5,
+            earned_nanoton,
+            unlock_unix_s: 0,
+            delay_s: 100,
+        };
+        let mut rows = honest();
+        rows.contracts.truncate(3);
+        rows.contracts.push(state(2, WORKER, 7, worker(NORMAL, paid_tokens)));
+        rows.contracts.push(state(2, POOL, coins, view));
+        covers(&rows).violation().is_none()
+    };
+    // 800 of the client, 200 charged, a stake of 5.
+    assert!(between(1_005, 0, 0) && !between(1_004, 0, 0));
+    assert!(between(1_005, 200, 0) && !between(1_004, 200, 0));
+    // Four of ten tokens were paid out.
+    assert!(between(925, 0, 4) && !between(924, 0, 4));
+    assert!(between(1_005, 200, 4) && !between(1_004, 200, 4), "the contract counts more");
 }
 
 #[test]
