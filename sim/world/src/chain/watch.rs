@@ -463,7 +463,7 @@ mod tests {
         let order = sender.order(0, chain.now_unix_s() + 60, &[transfer]).unwrap();
         chain.submit(&Boc::encode(&order)).unwrap();
         let recorder = Arc::new(Recorder::new(Detail::Full));
-        let codes = Arc::new(CodeSet::builtin(CodeProfile::Hardened));
+        let codes = Arc::new(CodeSet::builtin(CodeProfile::Hardened).clone());
         let mut watch = Watch::new(recorder.clone(), codes, BTreeMap::new());
         let mut with_transactions = 0;
         for _slot in 0..10 {
