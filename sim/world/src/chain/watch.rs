@@ -2,7 +2,9 @@
 //! itself must guarantee.
 
 use super::{body_of, from_std};
-use crate::recorder::{ChainTransaction, Claim, ClaimKind, Coins, ContractState, ContractView, Note, Recorder, Sent, hex};
+use crate::recorder::{
+    ChainTransaction, Claim, ClaimKind, Coins, ContractState, ContractView, Note, Recorder, Sent, hex,
+};
 use chrysalis_chain::{
     Cell, Chain, HashBytes, StdAddr, TxRecord,
     chain::{Block, Message, invariant::MessageLedger},
@@ -463,7 +465,7 @@ mod tests {
         let order = sender.order(0, chain.now_unix_s() + 60, &[transfer]).unwrap();
         chain.submit(&Boc::encode(&order)).unwrap();
         let recorder = Arc::new(Recorder::new(Detail::Full));
-        let codes = Arc::new(CodeSet::builtin(CodeProfile::Hardened));
+        let codes = Arc::new(CodeSet::builtin(CodeProfile::Hardened).clone());
         let mut watch = Watch::new(recorder.clone(), codes, BTreeMap::new());
         let mut with_transactions = 0;
         for _slot in 0..10 {
@@ -478,7 +480,11 @@ mod tests {
                 .collect();
             let is_empty = blocks.iter().all(|block| block.transactions.is_empty());
             with_transactions += usize::from(!is_empty);
-            let blocks = if is_empty || is_shown(with_transactions) { blocks } else { Vec::new() };
+            let blocks = if is_empty || is_shown(with_transactions) {
+                blocks
+            } else {
+                Vec::new()
+            };
             watch.slot(&chain, at_ns, &blocks);
         }
         let texts = recorder.take().chain_defects.into_iter().map(|defect| defect.text);
