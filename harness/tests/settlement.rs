@@ -267,7 +267,10 @@ fn what_an_attack_costs_is_a_loss() {
         let text = std::fs::read_to_string(file).unwrap();
         let (_, after) = text.split_once("  reference:\n").unwrap();
         let (weak, _) = after.split_once("  hardened:\n").unwrap();
-        assert!(weak.contains("violated") && weak.contains("honest-party-never-loses]"), "{name}");
+        assert!(
+            weak.contains("violated") && weak.contains("honest-party-never-loses]"),
+            "{name}"
+        );
         // The same claim as of hardened contracts.
         let claim = "    attacks: seen\n    properties: [honest-party-never-loses]\n";
         let (exit, said) = run_changed(name, (weak, claim), "reference", None);

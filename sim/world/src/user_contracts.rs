@@ -221,8 +221,7 @@ fn try_lists(machine: &Machine, registry: &Registry) -> Result<(), UserContractE
     for (method, list) in lists {
         for hash in &asked {
             let argument = MachineValue::int(BigInt::from_bytes_be(Sign::Plus, hash));
-            let is_listed =
-                parse_flag(&machine.run(method, &[argument])?).map_err(|error| in_getter(method, error))?;
+            let is_listed = parse_flag(&machine.run(method, &[argument])?).map_err(|error| in_getter(method, error))?;
             differ_unless(is_listed == list.contains(hash), method, "what is listed")?;
         }
     }
@@ -439,7 +438,9 @@ mod tests {
         let data = sample_data(ContractRole::Root);
         let with_references = |cell: &Cell, references: Vec<Cell>| {
             let mut built = CellBuilder::new();
-            built.store_slice(cell.as_slice().unwrap().get_prefix(cell.bit_len(), 0)).unwrap();
+            built
+                .store_slice(cell.as_slice().unwrap().get_prefix(cell.bit_len(), 0))
+                .unwrap();
             for reference in references {
                 built.store_reference(reference).unwrap();
             }

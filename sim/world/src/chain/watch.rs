@@ -2,7 +2,9 @@
 //! itself must guarantee.
 
 use super::{body_of, from_std};
-use crate::recorder::{ChainTransaction, Claim, ClaimKind, Coins, ContractState, ContractView, Note, Recorder, Sent, hex};
+use crate::recorder::{
+    ChainTransaction, Claim, ClaimKind, Coins, ContractState, ContractView, Note, Recorder, Sent, hex,
+};
 use chrysalis_chain::{
     Cell, Chain, HashBytes, StdAddr, TxRecord,
     chain::{Block, Message, invariant::MessageLedger},
@@ -478,7 +480,11 @@ mod tests {
                 .collect();
             let is_empty = blocks.iter().all(|block| block.transactions.is_empty());
             with_transactions += usize::from(!is_empty);
-            let blocks = if is_empty || is_shown(with_transactions) { blocks } else { Vec::new() };
+            let blocks = if is_empty || is_shown(with_transactions) {
+                blocks
+            } else {
+                Vec::new()
+            };
             watch.slot(&chain, at_ns, &blocks);
         }
         let texts = recorder.take().chain_defects.into_iter().map(|defect| defect.text);

@@ -187,7 +187,9 @@ fn add_coins<'a>(
     }
     for row in &rows.transactions {
         let Some(trace) = row.trace else { continue };
-        let affair = affairs.entry(belongs.get(&trace).copied().unwrap_or(trace)).or_default();
+        let affair = affairs
+            .entry(belongs.get(&trace).copied().unwrap_or(trace))
+            .or_default();
         if affair.to_ns == 0 {
             affair.from_ns = row.at_ns;
         }

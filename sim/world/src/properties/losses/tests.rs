@@ -156,7 +156,11 @@ fn one_nano_less_is_seen_wherever_it_is_missing() {
     assert_eq!(short_by(|rows| rows.transactions[4].after_nanoton = 0).unwrap(), "1020");
     // Less charged: more should have been refunded.
     assert_eq!(short_by(|rows| rows.contracts[2] = state(3, 0, 9)).unwrap(), "20");
-    assert_eq!(short_by(|rows| rows.contracts[2] = state(3, 1, 10)), None, "one more than before");
+    assert_eq!(
+        short_by(|rows| rows.contracts[2] = state(3, 1, 10)),
+        None,
+        "one more than before"
+    );
 }
 
 #[test]
@@ -248,7 +252,10 @@ fn orders_that_meet_in_a_block_of_a_contract_are_judged_together() {
     let holdings = Holdings::of(&holdings_facts, &rows);
     assert_eq!(affairs_of(&holdings, &rows), [(1, 1), (2, 1)].into());
     rows.transactions[6].at_ns += 1;
-    assert_eq!(affairs_of(&Holdings::of(&holdings_facts, &rows), &rows), [(1, 1), (2, 2)].into());
+    assert_eq!(
+        affairs_of(&Holdings::of(&holdings_facts, &rows), &rows),
+        [(1, 1), (2, 2)].into()
+    );
 }
 
 #[test]

@@ -256,7 +256,10 @@ fn a_pool_that_gave_away_what_workers_earned_is_seen() {
     assert!(between(1_005, 200, 0) && !between(1_004, 200, 0));
     // Four of ten tokens were paid out.
     assert!(between(925, 0, 4) && !between(924, 0, 4));
-    assert!(between(1_005, 200, 4) && !between(1_004, 200, 4), "the contract counts more");
+    assert!(
+        between(1_005, 200, 4) && !between(1_004, 200, 4),
+        "the contract counts more"
+    );
 }
 
 #[test]
