@@ -457,6 +457,8 @@ mod tests {
             balance_nanoton: 10 * COIN,
             state: None,
         }];
+        // New messages wait for the next block as soon as anything has run.
+        genesis.limits.gas_soft = 1;
         let mut chain = Chain::new(genesis).unwrap();
         let transfer = Transfer {
             bounce: true,
