@@ -117,6 +117,6 @@ fn costs(context: &Context<'_>, operations: &[OperationSummary]) -> Markup {
     };
     html! {
         (table.render())
-        p.note { "Fees paid are at the prices of the run: gas, storage, the delivery of the message that came, and of the messages that were sent the part that is due at once. Gas and messages are at the two price lists of the network: gas, and the messages that were sent in full, without storage and without the message that came." }
+        p.note { "All fees paid are at the prices of the run: storage, gas, the import of a message from outside or the delivery of one from another account, and of the messages that were sent the part that is due at once. Gas and messages are at the two price lists of the network: gas, the import of a message from outside, and the messages that were sent, in full; no storage, and no delivery of the message that came." }
     }
 }
