@@ -126,8 +126,8 @@ fn checking_returns_what_was_issued_for_the_time_that_it_was_issued_for() {
             not_before_unix_s: NOW,
             not_after_unix_s: NOW + VALIDITY_S,
         };
-        for now in [NOW, NOW + VALIDITY_S] {
-            assert_eq!(check(identity.certificate_der(), now), Ok(expected.clone()));
+        for unix_s in [NOW, NOW + VALIDITY_S] {
+            assert_eq!(check(identity.certificate_der(), unix_s), Ok(expected.clone()));
         }
         assert_eq!(
             check(identity.certificate_der(), NOW - 1),

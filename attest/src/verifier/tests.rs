@@ -132,8 +132,8 @@ fn remembered_certificates_expire() {
     let verifier = world.verifier(10);
     let certificate = world.certificate(1, START);
     let last = START + VALIDITY_S;
-    for now in [START, last] {
-        assert!(verifier.check(&certificate, now).is_ok());
+    for unix_s in [START, last] {
+        assert!(verifier.check(&certificate, unix_s).is_ok());
     }
     let expired = PeerReason::Certificate(CertificateReason::Expired { at_unix_s: last });
     assert_eq!(verifier.check(&certificate, last + 1), Err(expired));
