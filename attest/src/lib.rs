@@ -21,6 +21,8 @@
 //! | [`sim_pki`] | simulated vendors: roots, platforms, revocation lists, collateral, manifests |
 //! | [`collateral`] | what Intel publishes about its platforms, and where a verifier gets it |
 //! | [`policy`] | rules for TDs, allow-lists, and what a node accepts from its peers |
+//! | [`claims`] | what evidence says, verified and not judged, as a document for policies in other languages |
+//! | `rego` | the same policy in Rego: a second opinion; feature `rego` |
 //! | [`ear`] | results as signed tokens |
 //! | [`audit`] | a log of results that cannot be changed unseen |
 //! | [`certificate`] | the self-signed certificate that carries a quote (spec §3.4) |
@@ -36,6 +38,7 @@ pub mod audit;
 mod calendar;
 pub mod certificate;
 pub mod chain;
+pub mod claims;
 pub mod collateral;
 mod der;
 pub mod ear;
@@ -49,6 +52,8 @@ pub mod mutate;
 pub mod planted;
 pub mod policy;
 pub mod ra_tls;
+#[cfg(any(test, feature = "rego"))]
+pub mod rego;
 pub mod sim_pki;
 pub mod snp;
 pub mod tdx;
