@@ -132,7 +132,7 @@ fn unrecognised(bytes: &[u8]) -> Unreadable {
                  zero) or GPU measurements (0x1x, 0xe0)";
     match (word(0), word(2)) {
         (None, _) => Unreadable::new(bytes.len(), format!("expected {kinds}; found the end")),
-        (Some(3..=5), Some(2 | 3)) if bytes.len() < 8 => Unreadable::new(
+        (Some(3..=5), Some(2 | 3) | None) if bytes.len() < 8 => Unreadable::new(
             bytes.len(),
             "expected the rest of the header of a quote (48 bytes); found the end",
         ),

