@@ -13,6 +13,16 @@ use crate::{
     snp::Product,
 };
 use std::collections::BTreeMap;
+use x509_cert::{
+    Certificate,
+    der::{Decode as _, asn1::ObjectIdentifier},
+};
+
+const EC_PUBLIC_KEY: ObjectIdentifier = ObjectIdentifier::new_unwrap("1.2.840.10045.2.1");
+const RSA_ENCRYPTION: ObjectIdentifier = ObjectIdentifier::new_unwrap("1.2.840.113549.1.1.1");
+/// Uncompressed points.
+const P256_POINT_LEN_BYTES: usize = 65;
+const P384_POINT_LEN_BYTES: usize = 97;
 
 /// SHA-256 of the keys (`RSAPublicKey` in DER) of ARK-Milan, ARK-Genoa and ARK-Turin as AMD publishes them.
 pub const AMD_ROOT_KEYS_SHA256: [(Product, [u8; 32]); 3] = [
@@ -204,6 +214,37 @@ impl TrustStore {
         Ok(self)
     }
 
+    /// Trusts simulated roots of any kinds, told apart by key and name.
+    ///
+    /// # Errors
+    /// A root is a vendor's, no certificate, or of no known kind; a GPU's device root comes without that of its manifests.
+    pub fn of_simulated_roots(marker: SimulationOnly, roots_der: &[Vec<u8>]) -> Result<Self, AnchorError> {
+        let mut store = Self::simulation(marker);
+        let (mut device, mut manifest) = (None, None);
+        for der in roots_der {
+            // Before it is told what it is a root of: a vendor's root is refused as that.
+            SimulationRoot::new(marker, der)?;
+            let root = Certificate::from_der(der)
+                .map_err(|_| AnchorError::Malformed)?
+                .tbs_certificate;
+            let key = &root.subject_public_key_info;
+            let name = root.subject.to_string();
+            let product = || Product::ALL.into_iter().find(|product| name.contains(product.name()));
+            match (key.algorithm.oid, key.subject_public_key.raw_bytes().len()) {
+                (EC_PUBLIC_KEY, P256_POINT_LEN_BYTES) => store = store.with_tdx(der)?,
+                (EC_PUBLIC_KEY, P384_POINT_LEN_BYTES) if name.contains("manifest") => manifest = Some(der),
+                (EC_PUBLIC_KEY, P384_POINT_LEN_BYTES) => device = Some(der),
+                (RSA_ENCRYPTION, _) => store = store.with_snp(product().ok_or(AnchorError::UnknownKind)?, der)?,
+                _ => return Err(AnchorError::UnknownKind),
+            }
+        }
+        match (device, manifest) {
+            (None, None) => Ok(store),
+            (Some(device), Some(manifest)) => store.with_gpu(device, manifest),
+            _ => Err(AnchorError::HalfOfGpu),
+        }
+    }
+
     fn marker(&self) -> Result<SimulationOnly, AnchorError> {
         match self.kind {
             AnchorKind::Vendor => Err(AnchorError::Mixed),
@@ -230,5 +271,53 @@ impl TrustStore {
     /// Roots of GPUs.
     pub fn gpu(&self) -> &GpuAnchors {
         &self.gpu
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::{
+        mutate::{Lab, lab::Subject},
+        sim_pki::{SimGpuPki, SimPki, SimSnpPki},
+    };
+
+    const MARKER: SimulationOnly = SimulationOnly::accept_no_security();
+    const START: u64 = crate::mutate::lab::VENDOR_START_UNIX_S;
+
+    #[test]
+    fn roots_are_told_apart_by_key_and_name() {
+        let (tdx, gpu) = (SimPki::new(7, START), SimGpuPki::new(7, START));
+        let snp = Product::ALL.map(|product| SimSnpPki::new(7, product, START).root_der().to_vec());
+        let mut all = vec![gpu.manifest_root_der().to_vec(), tdx.root_der().to_vec()];
+        all.extend(snp);
+        assert_eq!(
+            TrustStore::of_simulated_roots(MARKER, &all[..1]),
+            Err(AnchorError::HalfOfGpu)
+        );
+        all.push(gpu.device_root_der().to_vec());
+        let store = TrustStore::of_simulated_roots(MARKER, &all).unwrap();
+        assert_eq!(store.kind(), AnchorKind::Simulation);
+        for subject in Subject::ALL {
+            let mut case = Lab::new(subject, 7).genuine();
+            case.trust = store.clone();
+            assert!(case.appraise().is_accepted(), "{subject:?}");
+            // Roots of another seed and of another kind accept nothing.
+            case.trust = TrustStore::of_simulated_roots(MARKER, &[SimPki::new(8, START).root_der().to_vec()]).unwrap();
+            assert!(!case.appraise().is_accepted(), "{subject:?}");
+        }
+    }
+
+    #[test]
+    fn what_is_no_root_is_refused() {
+        let intermediate = &Lab::new(Subject::Snp(Product::Genoa), 7).genuine().certificates;
+        // The chip's key is of P-384 and would count as that of a GPU's root; alone it is half of one.
+        for (roots, error) in [
+            (vec![b"root".to_vec()], AnchorError::Malformed),
+            (vec![intermediate[0].clone()], AnchorError::HalfOfGpu),
+        ] {
+            assert_eq!(TrustStore::of_simulated_roots(MARKER, &roots), Err(error));
+        }
+        assert!(TrustStore::of_simulated_roots(MARKER, &[]).unwrap().tdx().is_none());
     }
 }

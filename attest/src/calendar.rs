@@ -42,7 +42,7 @@ impl Civil {
 const LAST_UNIX_S: u64 = 253_402_300_799;
 
 /// RFC 3339 in UTC without fractions, as Intel's collateral has it.
-pub(crate) fn rfc3339(unix_s: u64) -> String {
+pub fn rfc3339(unix_s: u64) -> String {
     let Civil {
         year,
         month,
@@ -55,7 +55,7 @@ pub(crate) fn rfc3339(unix_s: u64) -> String {
 }
 
 /// The inverse of [`rfc3339`]; every other spelling is refused.
-pub(crate) fn parse_rfc3339(text: &str) -> Option<u64> {
+pub fn parse_rfc3339(text: &str) -> Option<u64> {
     let bytes: &[u8; 20] = text.as_bytes().try_into().ok()?;
     let number = |at: usize, digits: usize| {
         bytes[at..at + digits].iter().try_fold(0u64, |value, byte| {

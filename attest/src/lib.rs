@@ -30,12 +30,15 @@
 //! | [`ra_tls`] | rustls configurations made of the above |
 //! | [`issue_cache`] | an explicit memo for processes that issue the same evidence many times |
 //! | [`mutate`] | evidence with one thing wrong, and the gate that judges it |
+//! | [`files`] | evidence, certificates and endorsements in the forms that files have |
+//! | [`inspect`] | evidence for people, field by field; where bytes stop being evidence |
+//! | [`calendar`] | Unix seconds as text |
 //! | [`planted`] | verifier bugs that tests switch on to show that the gate finds them |
 
 pub mod anchors;
 pub mod appraise;
 pub mod audit;
-mod calendar;
+pub mod calendar;
 pub mod certificate;
 pub mod chain;
 pub mod claims;
@@ -43,9 +46,11 @@ pub mod collateral;
 mod der;
 pub mod ear;
 pub mod evidence;
+pub mod files;
 pub mod freshness;
 pub mod gpu;
 mod hash;
+pub mod inspect;
 pub mod issue_cache;
 mod lru;
 pub mod mutate;

@@ -153,30 +153,46 @@ pub struct Finding {
     pub outcome: String,
 }
 
+/// How a mutant was judged.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Judged {
+    /// As it was expected.
+    pub is_expected: bool,
+    /// What the verifier said. It may quote the evidence, and is as hostile.
+    pub outcome: String,
+}
+
 impl Mutant {
     /// Judges the mutant. `genuine` names the evidence that it was made from.
-    pub fn check(&self, genuine: Option<EvidenceId>) -> Result<(), Finding> {
+    pub fn judge(&self, genuine: Option<EvidenceId>) -> Judged {
         let appraisal = self.case.appraise();
         let same = appraisal.identity.is_some() && appraisal.identity == genuine;
-        let met = match (&appraisal.outcome, self.expectation) {
+        let is_expected = match (&appraisal.outcome, self.expectation) {
             (Err(_), Expectation::Refused | Expectation::RefusedOrSame) | (Ok(_), Expectation::Accepted) => true,
             (Err(reason), Expectation::RefusedAs(class)) => reason.class() == class,
             (Ok(_), Expectation::Same | Expectation::RefusedOrSame) => same,
             (Err(_), Expectation::Same | Expectation::Accepted)
             | (Ok(_), Expectation::Refused | Expectation::RefusedAs(_)) => false,
         };
-        if met {
+        let outcome = match &appraisal.outcome {
+            Ok(_) if same => "accepted as the same evidence".to_owned(),
+            Ok(_) => "accepted as other evidence".to_owned(),
+            Err(reason) => format!("refused as {:?}: {reason}", reason.class()),
+        };
+        Judged { is_expected, outcome }
+    }
+
+    /// Judges the mutant; an error if it was not judged as expected.
+    pub fn check(&self, genuine: Option<EvidenceId>) -> Result<(), Finding> {
+        let judged = self.judge(genuine);
+        if judged.is_expected {
             return Ok(());
         }
         Err(Finding {
             class: self.class,
             recipe: self.recipe.clone(),
             expectation: self.expectation,
-            outcome: match &appraisal.outcome {
-                Ok(_) if same => "accepted as the same evidence".to_owned(),
-                Ok(_) => "accepted as other evidence".to_owned(),
-                Err(reason) => format!("refused as {:?}: {reason}", reason.class()),
-            },
+            outcome: judged.outcome,
         })
     }
 }

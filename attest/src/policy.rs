@@ -123,6 +123,16 @@ pub enum AnchorError {
     /// Simulated roots and vendors' roots would be in one store.
     #[error("a store of vendors' roots takes no simulated root")]
     Mixed,
+    /// Its name and key do not say what it is a root of.
+    #[error(
+        "the root is of no known kind: P-256 for TDX, RSA and a name with Milan, Genoa or Turin for SNP, P-384 for GPUs"
+    )]
+    UnknownKind,
+    /// Roots of GPUs come in pairs.
+    #[error(
+        "GPUs have two roots, that of devices and that of manifests (with \"manifest\" in its name); one is missing"
+    )]
+    HalfOfGpu,
 }
 
 impl TrustAnchors {

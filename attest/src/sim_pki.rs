@@ -8,6 +8,7 @@
 //! | module | holds |
 //! |---|---|
 //! | [`platform`] | one machine: platform certificate, quoting enclave, attestation key |
+//! | [`issuance`] | evidence with everything that a verifier needs to accept it |
 //! | [`publication`] | TCB info, identity of the quoting enclave, revocation lists |
 //! | [`snp`] | AMD's roots, chips and providers' keys |
 //! | [`gpu`] | NVIDIA's roots, GPUs and manifests |
@@ -16,6 +17,7 @@
 //! | `rsa` | signatures with AMD's algorithm |
 
 pub mod gpu;
+pub mod issuance;
 mod keys;
 pub mod platform;
 pub mod publication;
@@ -24,6 +26,7 @@ pub mod snp;
 mod x509;
 
 pub use gpu::{GpuState, SimGpu, SimGpuPki};
+pub use issuance::{IssueError, IssueOptions, Issued, SimulatedTee, SimulatedVendors};
 pub use platform::{PlatformTcb, SimPlatform};
 pub use publication::CollateralOptions;
 pub use snp::{SimSnpMachine, SimSnpPki, SnpGuest, SnpMachineForm, SnpRevocations};

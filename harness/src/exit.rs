@@ -17,6 +17,8 @@ pub enum Exit {
     Environment,
     /// Two runs of one plan differ.
     NotDeterministic,
+    /// A gate of measurements says no.
+    Gate,
     /// At least one scenario failed.
     Failures,
     /// A defect of this program.
@@ -37,6 +39,7 @@ impl Exit {
             Self::NothingSelected => 4,
             Self::Environment => 5,
             Self::NotDeterministic => 6,
+            Self::Gate => 10,
             Self::Failures => 100,
             Self::Internal => 101,
             Self::Signal(number) => 128_u8.saturating_add(number),

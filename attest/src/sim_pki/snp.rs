@@ -240,6 +240,9 @@ pub struct SnpGuest {
 }
 
 impl SnpGuest {
+    /// Bit 19 of the guest policy: the host may debug the guest.
+    pub const POLICY_DEBUG: u64 = 1 << 19;
+
     /// A production guest whose measurement is derived from a name.
     pub fn of_image(image: &str) -> Self {
         Self {

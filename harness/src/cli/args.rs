@@ -11,6 +11,7 @@ use clap_complete::Shell;
 
 use chrysalis_world::plan::Profile;
 
+use super::attest::args::AttestCommand;
 use crate::scenario::scalar::{Coins, Scalar as _, SeedRange};
 use crate::services::Engine;
 
@@ -24,7 +25,7 @@ use crate::services::Engine;
 )]
 #[command(
     after_help = "Exit codes: 0 pass, 1 refused, 2 usage, 3 invalid scenario, 4 nothing selected, 5 environment,\n\
-    6 non-determinism, 100 scenario failures, 101 internal error, 130/143 signals.\n\
+    6 non-determinism, 10 a gate blocks, 100 scenario failures, 101 internal error, 130/143 signals.\n\
     Of several, `run` ends with the first of: signal, 101, 6, 100, 5."
 )]
 pub struct Args {
@@ -74,9 +75,12 @@ pub enum Command {
     /// A simulated TON chain for ordinary TON clients.
     #[command(subcommand)]
     Chain(ChainCommand),
+    /// Evidence of confidential machines: judge it, show it, make simulated evidence and mutants.
+    #[command(subcommand)]
+    Attest(AttestCommand),
     /// Make a report of recorded runs.
     Report(Report),
-    /// Measure the speed of the simulator.
+    /// Measure speed: of the simulator, of the simulated chain, of attestation.
     Bench(Bench),
     /// Print a completion script for a shell.
     Completions(Completions),

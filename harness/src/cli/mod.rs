@@ -7,10 +7,12 @@
 //! | [`inspect`] | lint, schema, list, explain, completions |
 //! | [`network`] | up, tunnel, report, bench |
 //! | [`chain`](mod@chain) | chain serve |
+//! | [`attest`](mod@attest) | attest verify, show, issue, mutate |
 //! | [`doctor`] | doctor |
 //! | [`problem`] | what can go wrong with a command |
 
 pub mod args;
+pub mod attest;
 pub mod chain;
 pub mod doctor;
 pub mod inspect;
@@ -47,6 +49,7 @@ pub fn run_with(services: &Services<'_>, host: &mut Host<'_>, words: impl IntoIt
         Command::Up(command) => network::up(services, host, &args.global, command),
         Command::Tunnel(command) => network::tunnel(services, host, &args.global, command),
         Command::Chain(command) => chain::chain(services, host, &args.global, command),
+        Command::Attest(command) => attest::attest(host, &args.global, command),
         Command::Report(command) => network::report(services, host, &args.global, command),
         Command::Bench(command) => network::bench(services, host, &args.global, command),
     };

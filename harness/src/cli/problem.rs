@@ -93,6 +93,30 @@ pub enum CommandError {
         /// The scenarios.
         names: String,
     },
+    /// A file is not what it must be.
+    #[error("cannot read {} {problem}", path.display())]
+    Unreadable {
+        /// As it was given.
+        path: PathBuf,
+        /// What was expected, and where.
+        problem: String,
+    },
+    /// A policy is none.
+    #[error("{} is no policy: {problem}", path.display())]
+    PolicyFile {
+        /// As it was given.
+        path: PathBuf,
+        /// What is wrong, and where.
+        problem: String,
+    },
+    /// A folder is not one of simulated vendors.
+    #[error("{} is no folder of simulated vendors: {why}", path.display())]
+    SimulatedVendors {
+        /// As it was given.
+        path: PathBuf,
+        /// What it is instead.
+        why: String,
+    },
     /// Two scenarios of one name.
     #[error("{} and {} are both named `{name}`", first.display(), second.display())]
     NameTaken {
@@ -123,6 +147,9 @@ impl CommandError {
             Self::Contracts { .. } => Code::Contracts,
             Self::NoChain { .. } => Code::NoChain,
             Self::NameTaken { .. } => Code::NameTaken,
+            Self::Unreadable { .. } => Code::Unreadable,
+            Self::PolicyFile { .. } => Code::PolicyFile,
+            Self::SimulatedVendors { .. } => Code::SimulatedVendors,
         }
     }
 
@@ -134,7 +161,10 @@ impl CommandError {
             | Self::NotARun { .. }
             | Self::UnknownCode { .. }
             | Self::NeedsSimulation { .. }
-            | Self::NoChain { .. } => Exit::Usage,
+            | Self::NoChain { .. }
+            | Self::Unreadable { .. }
+            | Self::PolicyFile { .. }
+            | Self::SimulatedVendors { .. } => Exit::Usage,
             Self::ExecutionFailed {
                 error: ServiceError::Input(_),
                 ..

@@ -211,6 +211,19 @@ codes! {
          example scenarios/settlement. Exit code 2.";
     NameTaken = "CHR-C010", "two scenarios have the same name",
         "The folder of a run is named after its scenario, so two selected scenarios must not have the same name. Exit code 3.";
+    Unreadable = "CHR-A001", "a file of an attestation cannot be read",
+        "The message says what was expected at which offset of the file (of evidence in hexadecimal or JSON: of the evidence in it). \
+         Evidence is a TDX quote, an SNP report or GPU measurements, raw, in hexadecimal, or in the JSON list of NVIDIA's tools; \
+         certificates are PEM or DER; collateral is JSON (Intel), a revocation list (AMD) or XML (NVIDIA). A file that can be read and \
+         is not believed is no such error but a verdict, exit code 1. Exit code 2.";
+    PolicyFile = "CHR-A002", "an attestation policy cannot be read",
+        "A policy is YAML with the keys anchors, tdx, snp and gpu; docs/attestation.md lists the rules. Unknown keys are errors, so that \
+         a misspelt rule cannot be a missing one; a rule that is left out has its strict default, and a kind without rules is refused. \
+         Exit code 2.";
+    SimulatedVendors = "CHR-A003", "a folder is not one of simulated vendors",
+        "`attest issue` keeps the simulated vendors in a folder of their own with a file simulation.json, which says what all keys follow \
+         from. It makes the folder if it is not there or empty, never takes one with other things in it, and never changes the seed of \
+         vendors that are there. Exit code 2.";
 }
 
 impl Code {

@@ -51,7 +51,8 @@ pub(crate) fn load(source: &Arc<Source>, bytes: &[u8]) -> Checked<At<ScenarioFil
     })
 }
 
-fn options() -> Options {
+/// How YAML that people write is read: with limits, and strictly.
+pub(crate) fn options() -> Options {
     serde_saphyr::options! {
         budget: serde_saphyr::budget! {
             max_depth: DEPTH_MAX,

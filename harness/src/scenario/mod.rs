@@ -28,6 +28,7 @@ use std::sync::Arc;
 
 use crate::diagnostic::Source;
 pub use load::Checked;
+pub(crate) use load::options as yaml_options;
 pub use model::Scenario;
 
 /// Reads and checks a scenario. `name` is what diagnostics call the file.
