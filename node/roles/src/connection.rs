@@ -8,7 +8,6 @@ use crate::{
     live_session::LiveSession,
     outbox::{Outbox, SendError},
 };
-use chrysalis_attest::AttestedPeer;
 use chrysalis_env::{BoxFuture, Elapsed, Env};
 use chrysalis_wire::{
     connection::{Connection as Protocol, Received, Side},
@@ -129,7 +128,6 @@ type Pending = BTreeMap<i64, oneshot::Sender<Result<Vec<u8>, QueryError>>>;
 struct Inner {
     env: Env,
     id: u64,
-    peer: AttestedPeer,
     peer_address: SocketAddr,
     outbox: Outbox,
     queries: Mutex<Option<Pending>>,
@@ -156,11 +154,10 @@ fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
 
 impl Connection {
     /// A connection with a node-wide unique `id`.
-    pub(crate) fn new(env: Env, id: u64, peer: AttestedPeer, peer_address: SocketAddr) -> Self {
+    pub(crate) fn new(env: Env, id: u64, peer_address: SocketAddr) -> Self {
         Self(Arc::new(Inner {
             env,
             id,
-            peer,
             peer_address,
             outbox: Outbox::new(OUTBOX_HIGH_WATER_BYTES),
             queries: Mutex::new(Some(Pending::new())),
@@ -170,10 +167,6 @@ impl Connection {
 
     pub(crate) fn id(&self) -> u64 {
         self.0.id
-    }
-
-    pub(crate) fn peer(&self) -> &AttestedPeer {
-        &self.0.peer
     }
 
     /// Queues a frame. A peer that has not read what was sent before is cut off.

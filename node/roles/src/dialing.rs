@@ -97,7 +97,7 @@ impl Dialing {
             return Err("its image hash is not in the root contract".into());
         }
         let id = self.next_id.fetch_add(1, Ordering::Relaxed);
-        let connection = Connection::new(env.clone(), id, secured.peer, address);
+        let connection = Connection::new(env.clone(), id, address);
         let live = secured.session.map(|session| LiveSession {
             session,
             trust: self.trust.clone(),

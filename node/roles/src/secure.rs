@@ -4,7 +4,9 @@
 
 use crate::{telemetry::Role, trust::Trust};
 use chrysalis_attest::{
-    AttestedPeer, Binding, Origin, PeerReason, ra_tls,
+    AttestedPeer, Binding, Identity, Origin, PeerReason,
+    certificate::PublicKey,
+    ra_tls,
     session::{
         self, Exporter, MAX_MESSAGE_LEN_BYTES, MessageError, Now, Session, SessionParties, SessionReason,
         SessionTiming, Side,
@@ -67,6 +69,7 @@ impl Default for SecureLimits {
 #[derive(Clone)]
 pub(crate) struct SecureAcceptor {
     pub(crate) trust: Trust,
+    pub(crate) identity: Arc<Identity>,
     pub(crate) peer_role: Role,
     pub(crate) tls: Arc<ServerConfig>,
 }
@@ -75,6 +78,7 @@ pub(crate) struct SecureAcceptor {
 #[derive(Clone)]
 pub(crate) struct SecureDialer {
     pub(crate) trust: Trust,
+    pub(crate) identity: Arc<Identity>,
     pub(crate) role: Role,
     pub(crate) tls: Arc<ClientConfig>,
 }
@@ -98,6 +102,11 @@ pub(crate) fn now(env: &Env) -> Now {
 }
 
 impl SecureAcceptor {
+    /// Whether it shows the certificate that the node has now.
+    pub(crate) fn is_current(&self, env: &Env) -> bool {
+        Arc::ptr_eq(&self.identity, &self.trust.own.current(env, Role::Proxy))
+    }
+
     pub(crate) async fn accept(&self, env: &Env, mut stream: Stream) -> Result<Secured, SecureError> {
         let limits = self.trust.limits;
         env.timeout(limits.time_limit, async {
@@ -114,6 +123,7 @@ impl SecureAcceptor {
             let connection = tls.get_ref().1;
             let (peer, origin) = ra_tls::peer(connection, &self.trust.verifier, env.unix_s())?;
             let ends = Ends {
+                own_key: *self.identity.public_key(),
                 role: Role::Proxy,
                 peer_role: self.peer_role,
                 side: Side::Acceptor,
@@ -126,6 +136,7 @@ impl SecureAcceptor {
 }
 
 struct Ends {
+    own_key: PublicKey,
     role: Role,
     peer_role: Role,
     side: Side,
@@ -154,10 +165,10 @@ impl Trust {
             role: ends.role.into(),
             peer_role: ends.peer_role.into(),
             side: ends.side,
-            own_key: *self.identity.public_key(),
+            own_key: ends.own_key,
             peer,
             exporter: ends.exporter,
-            attester: self.attester.clone(),
+            attester: self.own.attester(),
             verifier: self.verifier.clone(),
         };
         let (session, origin) = establish(env, &mut stream, parties, timing).await?;
@@ -253,6 +264,7 @@ impl SecureDialer {
             let connection = tls.get_ref().1;
             let (peer, origin) = ra_tls::peer(connection, &self.trust.verifier, env.unix_s())?;
             let ends = Ends {
+                own_key: *self.identity.public_key(),
                 role: self.role,
                 peer_role: Role::Proxy,
                 side: Side::Dialer,

@@ -4,18 +4,60 @@ use crate::{
     secure::{SecureAcceptor, SecureDialer, SecureError, SecureLimits, Secured},
     telemetry::{self, Decision, Occasion, Role},
 };
-use chrysalis_attest::{Attester, Binding, Identity, PeerVerifier, ra_tls};
+use chrysalis_attest::{Attester, Binding, Identity, PeerVerifier, certificate, ra_tls};
 use chrysalis_env::Env;
 use chrysalis_settlement::{Hash256, RootConfig, RootSource};
-use std::{collections::BTreeSet, fmt, sync::Arc};
+use std::{
+    collections::BTreeSet,
+    fmt,
+    sync::{Arc, Mutex, PoisonError},
+};
+
+/// A certificate is renewed when so much of its validity is over.
+const RENEW_AFTER_S: u64 = certificate::VALIDITY_S / 2;
+/// Certificates begin this much before they are made, so that clocks may differ.
+const BACKDATE_S: u64 = 3_600;
+
+/// Who a node is: its key for as long as it runs, and a certificate that is renewed before it ends.
+pub struct OwnIdentity {
+    attester: Option<Arc<dyn Attester>>,
+    current: Mutex<Arc<Identity>>,
+}
+
+impl OwnIdentity {
+    /// Begins with a certificate. `attester` makes evidence for later ones, and for sessions; there is none where the
+    /// node runs outside of any TEE.
+    pub fn new(first: Identity, attester: Option<Arc<dyn Attester>>) -> Self {
+        Self {
+            attester,
+            current: Mutex::new(Arc::new(first)),
+        }
+    }
+
+    pub(crate) fn attester(&self) -> Option<Arc<dyn Attester>> {
+        self.attester.clone()
+    }
+
+    /// The certificate to show now. If a new one is due and cannot be made, that is reported and the old one serves.
+    pub(crate) fn current(&self, env: &Env, role: Role) -> Arc<Identity> {
+        let mut current = self.current.lock().unwrap_or_else(PoisonError::into_inner);
+        let now = env.unix_s();
+        if now.saturating_sub(current.not_before_unix_s()) >= RENEW_AFTER_S {
+            let from_unix_s = now.saturating_sub(BACKDATE_S);
+            match current.renewed(self.attester.as_deref(), from_unix_s, env.random()) {
+                Ok(renewed) => *current = Arc::new(renewed),
+                Err(error) => telemetry::note(env, role, &format!("the certificate is not renewed: {error}")),
+            }
+        }
+        current.clone()
+    }
+}
 
 /// The node's own certificate and what it demands of one kind of peer.
 #[derive(Clone)]
 pub struct Trust {
     /// Own key, evidence and certificate.
-    pub identity: Arc<Identity>,
-    /// Makes evidence for a session; none where the node runs outside of any TEE, or shows what its certificate has.
-    pub attester: Option<Arc<dyn Attester>>,
+    pub own: Arc<OwnIdentity>,
     /// What a peer must show, and what that must be bound to.
     pub verifier: Arc<PeerVerifier>,
     /// Proof of work and time limits.
@@ -50,14 +92,16 @@ const IMAGE_NOT_IN_ROOT: &str = "image hash not in the root contract";
 
 impl Trust {
     pub(crate) fn dialer(&self, env: &Env, role: Role) -> Result<SecureDialer, SecureError> {
+        let identity = self.own.current(env, role);
         let tls = ra_tls::client_config(
             env.crypto_provider(),
             env.time_provider(),
-            &self.identity,
+            &identity,
             self.verifier.clone(),
         )?;
         Ok(SecureDialer {
             trust: self.clone(),
+            identity,
             role,
             tls,
         })
@@ -65,14 +109,16 @@ impl Trust {
 
     /// For a proxy's port on which peers of a kind dial.
     pub(crate) fn acceptor(&self, env: &Env, peer_role: Role) -> Result<SecureAcceptor, SecureError> {
+        let identity = self.own.current(env, Role::Proxy);
         let tls = ra_tls::server_config(
             env.crypto_provider(),
             env.time_provider(),
-            &self.identity,
+            &identity,
             self.verifier.clone(),
         )?;
         Ok(SecureAcceptor {
             trust: self.clone(),
+            identity,
             peer_role,
             tls,
         })

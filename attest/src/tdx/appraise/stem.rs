@@ -72,12 +72,8 @@ impl Quote<'_> {
     /// The attestation key did not sign this quote.
     pub(crate) fn verdict_like(&self, other: &Verdict) -> Result<Verdict, Reason> {
         let layout = self.layout();
-        let mut key = [4; 1 + KEY_LEN_BYTES];
-        key[1..].copy_from_slice(
-            self.part(layout.key, layout.key + KEY_LEN_BYTES)
-                .try_into()
-                .unwrap_or(&[0; KEY_LEN_BYTES]),
-        );
+        // An uncompressed point (SEC 1).
+        let key = [&[4], self.part(layout.key, layout.key + KEY_LEN_BYTES)].concat();
         UnparsedPublicKey::new(&ECDSA_P256_SHA256_FIXED, key)
             .verify(self.signed_part(), self.part(layout.signature, layout.key))
             .map_err(|_| Reason::QuoteSignature)?;

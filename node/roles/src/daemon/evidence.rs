@@ -9,7 +9,10 @@ use super::{
     config::{AnchorSetting, EvidenceSetting, IdentitySection, SimulatedPlatform, TrustSection},
     secret_file,
 };
-use crate::{secure::SecureLimits, trust::Trust};
+use crate::{
+    secure::SecureLimits,
+    trust::{OwnIdentity, Trust},
+};
 use chrysalis_attest::{
     Attester, Binding, Collateral, CollateralSource, CollateralStore, Identity, PeerPolicy, PeerVerifier, SimTdxAttester,
     SimulationOnly, TdMeasurements, TrustAnchors,
@@ -155,7 +158,6 @@ pub(super) fn establish(
             ))
         })?;
     }
-    let own = Arc::new(own);
     let asked_difficulty = match trust.proof_of_work_bits {
         None => Difficulty::DEFAULT_ASKED,
         // More than peers pay would keep everybody out.
@@ -174,8 +176,7 @@ pub(super) fn establish(
         ..SecureLimits::default()
     };
     let attested = Trust {
-        identity: own,
-        attester,
+        own: Arc::new(OwnIdentity::new(own, attester)),
         verifier,
         limits,
         check_image_hash: true,

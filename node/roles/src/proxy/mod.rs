@@ -423,7 +423,7 @@ impl Port {
             Peers::Clients => &self.settings.client_trust,
             Peers::Workers => &self.settings.worker_trust,
         };
-        let acceptor = match trust.acceptor(&env, self.peers.role()) {
+        let mut acceptor = match trust.acceptor(&env, self.peers.role()) {
             Ok(acceptor) => acceptor,
             Err(error) => {
                 telemetry::note(&env, Role::Proxy, &format!("a port stays closed: {error}"));
@@ -448,6 +448,12 @@ impl Port {
             let Some(shared) = self.current.get() else {
                 continue;
             };
+            if !acceptor.is_current(&env) {
+                match trust.acceptor(&env, self.peers.role()) {
+                    Ok(renewed) => acceptor = renewed,
+                    Err(error) => telemetry::note(&env, Role::Proxy, &format!("the old certificate serves on: {error}")),
+                }
+            }
             let slot = OpenSlot::take(open.clone());
             let (acceptor, peers) = (acceptor.clone(), self.peers);
             let id = self.next_id.fetch_add(1, Ordering::Relaxed);
@@ -470,7 +476,7 @@ impl Port {
                 if !trust.admits(&shared.env, Role::Proxy, kind, &secured, &allowed) {
                     return;
                 }
-                let connection = Connection::new(shared.env.clone(), id, secured.peer, address);
+                let connection = Connection::new(shared.env.clone(), id, address);
                 let live = secured.session.map(|session| LiveSession {
                     session,
                     trust: trust.clone(),
