@@ -26,7 +26,8 @@
 //! | [`ear`] | results as signed tokens |
 //! | [`audit`] | a log of results that cannot be changed unseen |
 //! | [`certificate`] | the self-signed certificate that carries a quote (spec §3.4) |
-//! | [`verifier`] | a policy applied to certificates, with a bounded cache of verdicts |
+//! | [`verifier`] | a policy applied to certificates and sessions, with a bounded cache of verdicts |
+//! | [`session`] | evidence that is bound to a TLS session and renewed while it lives |
 //! | [`ra_tls`] | rustls configurations made of the above |
 //! | [`issue_cache`] | an explicit memo for processes that issue the same evidence many times |
 //! | [`mutate`] | evidence with one thing wrong, and the gate that judges it |
@@ -59,6 +60,7 @@ pub mod policy;
 pub mod ra_tls;
 #[cfg(any(test, feature = "rego"))]
 pub mod rego;
+pub mod session;
 pub mod sim_pki;
 pub mod snp;
 pub mod tdx;
@@ -71,4 +73,4 @@ pub use evidence::{Evidence, EvidenceId, EvidenceKind};
 pub use policy::{AllowList, PeerPolicy, SimulationOnly, TdxPolicy, TrustAnchors};
 pub use tdx::appraise::{Reason, Verdict};
 pub use tdx::{AttestError, Attester, FakeTdxAttester, SimTdxAttester, TdMeasurements, TdReport, image_hash};
-pub use verifier::{AttestedPeer, PeerReason, PeerVerifier, VerdictCache};
+pub use verifier::{AttestedPeer, Binding, Origin, PeerReason, PeerVerifier, VerdictCache};

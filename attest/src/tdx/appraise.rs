@@ -11,11 +11,13 @@
 //! | `canonical` | refuses every encoding but one, before any cryptography |
 //! | `attributes` | TD attributes and XFAM |
 //! | `failure` | the engine's messages as typed reasons |
+//! | `stem` | what a TD's quotes have in common, so that it is judged once |
 
 mod attributes;
 mod canonical;
 mod failure;
 pub mod reason;
+mod stem;
 pub mod verdict;
 
 #[cfg(test)]
@@ -24,6 +26,7 @@ mod tests;
 pub use crate::evidence::EvidenceId;
 pub use canonical::MAX_QUOTE_LEN_BYTES;
 pub(crate) use canonical::pem_of;
+pub(crate) use stem::Stem;
 pub use reason::{AttributeFault, MeasuredField, Reason};
 pub use verdict::{Endorsement, PlatformId, TcbStatus, TdxEndorsement, Verdict};
 
