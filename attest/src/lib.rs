@@ -18,6 +18,7 @@
 //! | [`snp`] | reports of SEV-SNP guests, what certificates say of their keys, appraisal |
 //! | [`gpu`] | measurements of GPUs, manifests of reference values, binding to a CPU, appraisal |
 //! | [`chain`] | certificate chains and revocation lists with P-384 and RSA-PSS |
+//! | [`sealing`] | keys that outlive a restart, records that the host can neither read, change nor put back unseen |
 //! | [`sim_pki`] | simulated vendors: roots, platforms, revocation lists, collateral, manifests |
 //! | [`collateral`] | what Intel publishes about its platforms, and where a verifier gets it |
 //! | [`policy`] | rules for TDs, allow-lists, and what a node accepts from its peers |
@@ -60,6 +61,7 @@ pub mod policy;
 pub mod ra_tls;
 #[cfg(any(test, feature = "rego"))]
 pub mod rego;
+pub mod sealing;
 pub mod session;
 pub mod sim_pki;
 pub mod snp;

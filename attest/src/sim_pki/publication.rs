@@ -68,8 +68,21 @@ impl Default for CollateralOptions {
 
 pub(super) fn publish(pki: &SimPki, issue_unix_s: u64, options: &CollateralOptions) -> Collateral {
     let next_update_unix_s = issue_unix_s.saturating_add(options.lifetime_s);
-    let tcb_info = json(&tcb_info(issue_unix_s, next_update_unix_s, options));
-    let qe_identity = json(&qe_identity(issue_unix_s, next_update_unix_s, options));
+    let documents = [
+        json(&tcb_info(issue_unix_s, next_update_unix_s, options)),
+        json(&qe_identity(issue_unix_s, next_update_unix_s, options)),
+    ];
+    sign(pki, issue_unix_s, options, documents)
+}
+
+/// Collateral with these texts as TCB info and identity of the quoting enclave.
+pub(crate) fn sign(
+    pki: &SimPki,
+    issue_unix_s: u64,
+    options: &CollateralOptions,
+    [tcb_info, qe_identity]: [String; 2],
+) -> Collateral {
+    let next_update_unix_s = issue_unix_s.saturating_add(options.lifetime_s);
     let revoked_platforms: Vec<_> = options.revoked_platforms.iter().copied().map(serial).collect();
     // Serials as `SimPki::new` gave them.
     let revoked_by_root: Vec<_> = [(options.platform_ca_revoked, 2), (options.tcb_signer_revoked, 3)]

@@ -2,6 +2,7 @@
 
 mod rules;
 mod tampering;
+mod tcb_model;
 
 use super::*;
 use crate::{
