@@ -12,6 +12,7 @@
 //! | module | holds |
 //! |---|---|
 //! | [`lab`] | genuine simulated cases of each kind |
+//! | [`gate`] | numbered mutants of all kinds, for runs that are long, shared out and gone on with |
 //! | `bytes` | classes M1 to M3 and the equivalence class: bits, collateral, lengths |
 //! | `structure` | class M4: parts missing, twice, elsewhere, of another type, signed again where a signature covers them |
 //! | `semantics` | class M5: for each rule what it refuses and the nearest that it accepts |
@@ -19,6 +20,7 @@
 
 mod bytes;
 mod cross;
+pub mod gate;
 pub mod lab;
 mod semantics;
 mod structure;
@@ -64,6 +66,32 @@ pub struct Case {
     pub challenged_unix_s: Option<u64>,
     /// The verifier's clock.
     pub now_unix_s: u64,
+}
+
+impl Class {
+    /// All of them.
+    pub const ALL: [Self; 7] = [
+        Self::M1Bits,
+        Self::M2Collateral,
+        Self::M3Lengths,
+        Self::M4Structure,
+        Self::M5Semantics,
+        Self::M6Cross,
+        Self::Equivalent,
+    ];
+
+    /// Its name in reports.
+    pub const fn name(self) -> &'static str {
+        match self {
+            Self::M1Bits => "M1 bits",
+            Self::M2Collateral => "M2 collateral",
+            Self::M3Lengths => "M3 lengths",
+            Self::M4Structure => "M4 structure",
+            Self::M5Semantics => "M5 semantics",
+            Self::M6Cross => "M6 cross",
+            Self::Equivalent => "equivalent",
+        }
+    }
 }
 
 impl Case {

@@ -4,7 +4,7 @@ use std::path::Path;
 use std::sync::Arc;
 
 use chrysalis_attest::files::{self, FoundEvidence};
-use chrysalis_attest::mutate::{Case, Class, Expectation, Mutator};
+use chrysalis_attest::mutate::{Case, Expectation, Mutator};
 use serde_json::json;
 
 use super::args::Mutate;
@@ -22,14 +22,11 @@ use crate::host::Host;
 pub fn mutate(host: &mut Host<'_>, global: &Global, command: &Mutate) -> Result<Exit, CommandError> {
     let mut evidence = read_as(host, &command.file, files::evidence)?;
     let judge = Judge::read(host, &command.judgement)?;
-    let one = match (evidence.pop(), evidence.is_empty()) {
-        (Some(one), true) => one,
-        _ => {
-            return Err(CommandError::Unreadable {
-                path: command.file.clone(),
-                problem: "evidence of several GPUs, where mutants are made of one".to_owned(),
-            });
-        }
+    let (Some(one), true) = (evidence.pop(), evidence.is_empty()) else {
+        return Err(CommandError::Unreadable {
+            path: command.file.clone(),
+            problem: "as one piece of evidence: it holds that of several GPUs, and mutants are made of one".to_owned(),
+        });
     };
     let genuine = case(&judge, one);
     let appraisal = genuine.appraise();
@@ -56,15 +53,15 @@ pub fn mutate(host: &mut Host<'_>, global: &Global, command: &Mutate) -> Result<
         let outcome = line(&judged.outcome);
         host.data(&if global.json {
             json!({
-                "number": number, "class": class_name(mutant.class), "recipe": line(&mutant.recipe),
+                "number": number, "class": mutant.class.name(), "recipe": line(&mutant.recipe),
                 "declared": declared(mutant.expectation), "outcome": outcome, "as_declared": judged.is_expected,
             })
             .to_string()
         } else {
             let mark = if judged.is_expected { "" } else { "   NOT AS DECLARED" };
             format!(
-                "{number:>8}  {}  {:44}  {outcome}{mark}",
-                class_name(mutant.class),
+                "{number:>8}  {:13}  {:40}  {outcome}{mark}",
+                mutant.class.name(),
                 line(&mutant.recipe)
             )
         });
@@ -93,20 +90,6 @@ fn case(judge: &Judge, evidence: FoundEvidence) -> Case {
         nonce: judge.nonce,
         challenged_unix_s: judge.challenged_unix_s,
         now_unix_s: judge.now_unix_s,
-    }
-}
-
-/// The name of a class of mutations, as notes and reports have it.
-#[must_use]
-pub fn class_name(class: Class) -> &'static str {
-    match class {
-        Class::M1Bits => "M1-bits",
-        Class::M2Collateral => "M2-collateral",
-        Class::M3Lengths => "M3-lengths",
-        Class::M4Structure => "M4-structure",
-        Class::M5Semantics => "M5-semantics",
-        Class::M6Cross => "M6-cross",
-        Class::Equivalent => "equivalent",
     }
 }
 
