@@ -22,10 +22,13 @@
 //! | [`sim_pki`] | simulated vendors: roots, platforms, revocation lists, collateral, manifests |
 //! | [`collateral`] | what Intel publishes about its platforms, and where a verifier gets it |
 //! | [`policy`] | rules for TDs, allow-lists, and what a node accepts from its peers |
+//! | [`claims`] | what evidence says, verified and not judged, as a document for policies in other languages |
+//! | `rego` | the same policy in Rego: a second opinion; feature `rego` |
 //! | [`ear`] | results as signed tokens |
 //! | [`audit`] | a log of results that cannot be changed unseen |
 //! | [`certificate`] | the self-signed certificate that carries a quote (spec §3.4) |
-//! | [`verifier`] | a policy applied to certificates, with a bounded cache of verdicts |
+//! | [`verifier`] | a policy applied to certificates and sessions, with a bounded cache of verdicts |
+//! | [`session`] | evidence that is bound to a TLS session and renewed while it lives |
 //! | [`ra_tls`] | rustls configurations made of the above |
 //! | [`issue_cache`] | an explicit memo for processes that issue the same evidence many times |
 //! | [`mutate`] | evidence with one thing wrong, and the gate that judges it |
@@ -40,6 +43,7 @@ pub mod audit;
 pub mod calendar;
 pub mod certificate;
 pub mod chain;
+pub mod claims;
 pub mod collateral;
 mod der;
 pub mod ear;
@@ -56,6 +60,9 @@ pub mod mutate;
 pub mod planted;
 pub mod policy;
 pub mod ra_tls;
+#[cfg(any(test, feature = "rego"))]
+pub mod rego;
+pub mod session;
 pub mod sim_pki;
 pub mod snp;
 pub mod tdx;
@@ -68,4 +75,4 @@ pub use evidence::{Evidence, EvidenceId, EvidenceKind};
 pub use policy::{AllowList, PeerPolicy, SimulationOnly, TdxPolicy, TrustAnchors};
 pub use tdx::appraise::{Reason, Verdict};
 pub use tdx::{AttestError, Attester, FakeTdxAttester, SimTdxAttester, TdMeasurements, TdReport, image_hash};
-pub use verifier::{AttestedPeer, PeerReason, PeerVerifier, VerdictCache};
+pub use verifier::{AttestedPeer, Binding, Origin, PeerReason, PeerVerifier, VerdictCache};

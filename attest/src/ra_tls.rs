@@ -9,7 +9,7 @@ mod tests;
 
 use crate::{
     certificate::{Identity, check::public_key_info},
-    verifier::{AttestedPeer, PeerReason, PeerVerifier},
+    verifier::{AttestedPeer, Origin, PeerReason, PeerVerifier},
 };
 use rustls::{
     CertificateError, ClientConfig, CommonState, DigitallySignedStruct, DistinguishedName, Error, OtherError,
@@ -82,11 +82,15 @@ pub fn server_name() -> ServerName<'static> {
     ServerName::IpAddress(IpAddr::V4(Ipv4Addr::LOCALHOST).into())
 }
 
-/// Who is at the other end, after the handshake.
+/// Who is at the other end, after the handshake, and whether that had to be found out.
 ///
 /// # Errors
 /// The handshake is not over, or the peer's evidence has expired since.
-pub fn peer(connection: &CommonState, verifier: &PeerVerifier, now_unix_s: u64) -> Result<AttestedPeer, PeerReason> {
+pub fn peer(
+    connection: &CommonState,
+    verifier: &PeerVerifier,
+    now_unix_s: u64,
+) -> Result<(AttestedPeer, Origin), PeerReason> {
     verifier.peer(connection.peer_certificates(), now_unix_s)
 }
 

@@ -12,13 +12,13 @@
 //! | [`publication`] | TCB info, identity of the quoting enclave, revocation lists |
 //! | [`snp`] | AMD's roots, chips and providers' keys |
 //! | [`gpu`] | NVIDIA's roots, GPUs and manifests |
-//! | `x509` | certificates and revocation lists with P-256 |
-//! | `p384` | the same with P-384 |
+//! | `x509` | certificates and revocation lists |
+//! | `keys` | keys from labels, and how each signs |
 //! | `rsa` | signatures with AMD's algorithm |
 
 pub mod gpu;
 pub mod issuance;
-mod p384;
+mod keys;
 pub mod platform;
 pub mod publication;
 mod rsa;
@@ -35,8 +35,9 @@ use crate::{
     collateral::{Collateral, Fmspc},
     policy::{SimulationOnly, TrustAnchors},
 };
+use keys::{SignedBy, SimKey256};
 use platform::QuotingEnclave;
-use x509::{CertificateForm, Issuer, SimKey, authority};
+use x509::{Form, Role};
 
 /// Processor family of all simulated machines: "SIM" in ASCII, which no processor has.
 pub const SIM_FMSPC: Fmspc = *b"SIM\0\0\0";
@@ -48,8 +49,6 @@ const TCB_SIGNER_NAME: &str = "SIM SGX TCB Signing";
 const PLATFORM_NAME: &str = "SIM SGX PCK Certificate";
 
 const YEAR_S: u64 = 365 * 86_400;
-const KEY_USAGE_CA: u8 = 0b0000_0110;
-const KEY_USAGE_SIGNER: u8 = 0b1100_0000;
 
 /// Root, platform CA and TCB signer of a simulated vendor.
 pub struct SimPki {
@@ -60,30 +59,36 @@ pub struct SimPki {
     tcb_signer: Issuer,
 }
 
+/// A key with its certificate.
+struct Issuer {
+    key: SimKey256,
+    name: &'static str,
+    der: Vec<u8>,
+}
+
 impl SimPki {
     /// The vendor of `seed`, whose certificates begin at `not_before_unix_s` and last 20 years.
     pub fn new(seed: u64, not_before_unix_s: u64) -> Self {
-        let key = |label| SimKey::derive(label, seed, 0);
+        let key = |label| SimKey256::derive(label, seed, 0);
         let (root_key, platform_ca_key, tcb_signer_key) = (key("root"), key("platform CA"), key("TCB signer"));
-        let certify = |serial, name, subject_key: &SimKey, authority, key_usage| {
+        let certify = |serial, subject, subject_key: &SimKey256, role| {
             x509::certificate(
-                &CertificateForm {
+                &Form {
                     serial: &[serial],
                     issuer: ROOT_NAME,
-                    subject: name,
-                    not_before_unix_s,
-                    not_after_unix_s: not_before_unix_s.saturating_add(20 * YEAR_S),
-                    public_key: subject_key,
-                    authority,
-                    key_usage,
+                    subject,
+                    from_unix_s: not_before_unix_s,
+                    until_unix_s: not_before_unix_s.saturating_add(20 * YEAR_S),
+                    subject_public_key_info: subject_key.subject_public_key_info(),
+                    role,
                     extensions: Vec::new(),
                 },
-                &root_key,
+                SignedBy::P256(&root_key),
             )
         };
-        let root_der = certify(1, ROOT_NAME, &root_key, authority(Some(1)), KEY_USAGE_CA);
-        let platform_ca_der = certify(2, PLATFORM_CA_NAME, &platform_ca_key, authority(Some(0)), KEY_USAGE_CA);
-        let tcb_signer_der = certify(3, TCB_SIGNER_NAME, &tcb_signer_key, authority(None), KEY_USAGE_SIGNER);
+        let root_der = certify(1, ROOT_NAME, &root_key, Role::Authority(Some(1)));
+        let platform_ca_der = certify(2, PLATFORM_CA_NAME, &platform_ca_key, Role::Authority(Some(0)));
+        let tcb_signer_der = certify(3, TCB_SIGNER_NAME, &tcb_signer_key, Role::Signer);
         Self {
             seed,
             not_before_unix_s,

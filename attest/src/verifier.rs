@@ -1,9 +1,11 @@
 //! A policy applied to the certificates of peers.
 //!
-//! A full check costs more than all the rest of a handshake, so verdicts are remembered. A remembered verdict is used
-//! only for the very bytes that were checked, only between its first and last second (which are compared with
-//! the clock each time) and only while the collateral that it was made with is current. Peers cannot push others out of
-//! the cache with copies: each key has one certificate in it and each piece of evidence one encoding.
+//! A full check costs more than all the rest of a handshake, so verdicts are remembered. A remembered verdict on a
+//! certificate is used only for the very bytes that were checked, only between its first and last second (which are
+//! compared with the clock each time) and only while the collateral that it was made with is current. A remembered
+//! verdict on a TD and its machine is used for the TD's other quotes under the same conditions; their signature is
+//! verified each time. Peers cannot push others out of the cache with copies: each key has one certificate in it and
+//! each TD one verdict. One in so many remembered verdicts is made again all the same, and compared.
 
 mod cache;
 
@@ -14,9 +16,10 @@ pub use cache::VerdictCache;
 
 use crate::{
     certificate::{self, CertificateReason, PublicKey, report_data_for},
-    collateral::{CollateralId, Fmspc},
+    collateral::{Collateral, CollateralId, Fmspc},
     freshness::Expected,
-    policy::{PeerPolicy, TdxPolicy},
+    policy::{AppraisalRules, PeerPolicy, TdxPolicy},
+    session::SessionTiming,
     tdx::ImageHash,
     tdx::appraise::{Context, Quote, Reason, Verdict, appraise_fake},
 };
@@ -26,13 +29,36 @@ use std::{
     fmt,
     num::NonZeroU64,
     sync::{
-        Arc, Mutex, PoisonError,
+        Arc, Mutex, MutexGuard, PoisonError,
         atomic::{AtomicU64, Ordering},
     },
 };
 
-/// Certificates that a verifier of its own remembers (about 6 kB each).
+/// Certificates that a verifier remembers (about 6 kB each), and as many verdicts.
 pub const DEFAULT_CACHE_CAPACITY: usize = 1_024;
+
+/// One in this many remembered verdicts is made again, unless [`PeerVerifier::recheck_one_in`] says otherwise.
+pub const DEFAULT_RECHECK_ONE_IN: NonZeroU64 = NonZeroU64::new(256).unwrap();
+
+/// What a peer's evidence must be bound to.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub enum Binding {
+    /// The key of its certificate, as in the reference system. Such evidence has no time.
+    #[default]
+    Certificate,
+    /// The key, and in a second exchange after the handshake the TLS session, a nonce and the roles of both; asked for
+    /// again and again while the session lives.
+    Session(SessionTiming),
+}
+
+/// How a verdict came about.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Origin {
+    /// Everything was verified.
+    Fresh,
+    /// What was known of the TD and its machine was used again.
+    Cached,
+}
 
 /// Who is at the other end of a connection.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -68,6 +94,9 @@ pub enum PeerReason {
     /// Its evidence.
     #[error("peer evidence: {0}")]
     Evidence(#[from] Reason),
+    /// The evidence of its session is not of the TD or not of the machine that its certificate names.
+    #[error("the evidence of the session is of another machine or image than the certificate")]
+    OtherMachine,
 }
 
 /// What a verifier has done so far.
@@ -77,47 +106,113 @@ pub struct VerifierCounts {
     pub remembered: u64,
     /// Certificates that were checked.
     pub checked: u64,
-    /// Quotes that were appraised. Fewer than checked when a key renews its certificate.
+    /// Quotes that were appraised in full. Fewer than checked when a key renews its certificate.
     pub appraised: u64,
-    /// Remembered certificates that were checked again by [`PeerVerifier::recheck_one_in`].
+    /// Quotes of which only the signature was verified, because another one of the same TD was appraised.
+    pub recognised: u64,
+    /// Remembered verdicts that were made again.
     pub rechecked: u64,
+    /// Of these, how many came out otherwise. Anything but zero is a bug here or broken memory.
+    pub mismatched: u64,
 }
 
-/// Applies a [`PeerPolicy`] to certificates.
-pub struct PeerVerifier {
-    policy: PeerPolicy,
-    tables: Arc<Mutex<Tables>>,
-    recheck_one_in: Option<NonZeroU64>,
+#[derive(Default)]
+struct Counters {
     remembered: AtomicU64,
     checked: AtomicU64,
     appraised: AtomicU64,
+    recognised: AtomicU64,
     rechecked: AtomicU64,
+    mismatched: AtomicU64,
+    /// Uses of memory, of either kind; every so manieth is a check.
+    uses: AtomicU64,
+}
+
+fn add(counter: &AtomicU64) -> u64 {
+    counter.fetch_add(1, Ordering::Relaxed) + 1
+}
+
+/// A verdict with the collateral that it was made with.
+struct Appraised {
+    verdict: Arc<Verdict>,
+    collateral: Option<(Fmspc, CollateralId)>,
+    origin: Origin,
+}
+
+/// Evidence of a session that was accepted.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct SessionVerdict {
+    /// What is known.
+    pub verdict: Arc<Verdict>,
+    /// Last second for which that holds.
+    pub trusted_until_unix_s: u64,
+    /// How it came about.
+    pub origin: Origin,
+    pub(crate) collateral: Option<(Fmspc, CollateralId)>,
+}
+
+/// What the evidence of a session is judged against.
+#[derive(Debug, Clone, Copy)]
+pub struct SessionClaim<'a> {
+    /// Who the certificate of the session says that the peer is.
+    pub peer: &'a AttestedPeer,
+    /// Report data that the evidence must have.
+    pub report_data: &'a [u8; 64],
+    /// When the challenge was sent that they answer, Unix seconds.
+    pub challenged_unix_s: u64,
+}
+
+/// Applies a [`PeerPolicy`] to certificates, and to the evidence of sessions.
+pub struct PeerVerifier {
+    policy: PeerPolicy,
+    binding: Binding,
+    /// What this verifier judged.
+    own: Mutex<Tables>,
+    /// What others judged, to save time.
+    shared: Option<Arc<Mutex<Tables>>>,
+    recheck_one_in: NonZeroU64,
+    counters: Counters,
 }
 
 impl PeerVerifier {
-    /// A verifier with a cache of its own.
+    /// A verifier that shares nothing.
     pub fn new(policy: PeerPolicy) -> Self {
-        Self::with_cache(policy, &VerdictCache::new(DEFAULT_CACHE_CAPACITY))
+        Self::remembering(policy, DEFAULT_CACHE_CAPACITY)
     }
 
-    /// A verifier that shares its cache with others. Verdicts are pure functions of what they are stored under, so only
-    /// time is saved.
-    pub fn with_cache(policy: PeerPolicy, cache: &VerdictCache) -> Self {
+    /// A verifier that shares nothing and remembers so many certificates and verdicts.
+    pub fn remembering(policy: PeerPolicy, capacity: usize) -> Self {
         Self {
-            tables: cache.tables(policy.fingerprint()),
             policy,
-            recheck_one_in: None,
-            remembered: AtomicU64::new(0),
-            checked: AtomicU64::new(0),
-            appraised: AtomicU64::new(0),
-            rechecked: AtomicU64::new(0),
+            binding: Binding::default(),
+            own: Mutex::new(Tables::new(capacity)),
+            shared: None,
+            recheck_one_in: DEFAULT_RECHECK_ONE_IN,
+            counters: Counters::default(),
         }
     }
 
-    /// Checks one in `n` remembered certificates again, as if it had never been seen.
+    /// A verifier that saves itself the work that others with the same policy have done. Only time is saved: what it
+    /// accepts, and what it says of memory, is as if it were alone.
+    pub fn with_cache(policy: PeerPolicy, cache: &VerdictCache) -> Self {
+        let shared = cache.tables(policy.fingerprint());
+        Self {
+            shared: Some(shared),
+            ..Self::new(policy)
+        }
+    }
+
+    /// Asks for evidence with this binding.
+    #[must_use]
+    pub fn bound_to(mut self, binding: Binding) -> Self {
+        self.binding = binding;
+        self
+    }
+
+    /// Makes one in `n` remembered verdicts again, as if its subject had never been seen.
     #[must_use]
     pub fn recheck_one_in(mut self, n: NonZeroU64) -> Self {
-        self.recheck_one_in = Some(n);
+        self.recheck_one_in = n;
         self
     }
 
@@ -126,13 +221,27 @@ impl PeerVerifier {
         &self.policy
     }
 
+    /// What evidence must be bound to.
+    pub fn binding(&self) -> Binding {
+        self.binding
+    }
+
+    /// Whether peers must show evidence at all.
+    pub fn demands_evidence(&self) -> bool {
+        !matches!(self.policy, PeerPolicy::Any)
+    }
+
     /// Counts since the verifier was made.
     pub fn counts(&self) -> VerifierCounts {
+        let read = |counter: &AtomicU64| counter.load(Ordering::Relaxed);
+        let counters = &self.counters;
         VerifierCounts {
-            remembered: self.remembered.load(Ordering::Relaxed),
-            checked: self.checked.load(Ordering::Relaxed),
-            appraised: self.appraised.load(Ordering::Relaxed),
-            rechecked: self.rechecked.load(Ordering::Relaxed),
+            remembered: read(&counters.remembered),
+            checked: read(&counters.checked),
+            appraised: read(&counters.appraised),
+            recognised: read(&counters.recognised),
+            rechecked: read(&counters.rechecked),
+            mismatched: read(&counters.mismatched),
         }
     }
 
@@ -145,10 +254,13 @@ impl PeerVerifier {
         &self,
         certificates: Option<&[CertificateDer<'_>]>,
         now_unix_s: u64,
-    ) -> Result<AttestedPeer, PeerReason> {
+    ) -> Result<(AttestedPeer, Origin), PeerReason> {
         match certificates.unwrap_or(&[]) {
             [] => Err(PeerReason::NoCertificate),
-            [certificate] => self.check(certificate, now_unix_s),
+            [certificate] => {
+                let checked = self.checked(certificate, now_unix_s, Use::AfterHandshake)?;
+                Ok((checked.peer.clone(), checked.tell()))
+            }
             chain => Err(PeerReason::Chain {
                 certificates: chain.len(),
             }),
@@ -160,28 +272,35 @@ impl PeerVerifier {
     /// # Errors
     /// The policy refuses it at `now_unix_s`.
     pub fn check(&self, certificate_der: &[u8], now_unix_s: u64) -> Result<AttestedPeer, PeerReason> {
-        let remembered = self.lock().certificate(certificate_der);
-        if let Some(checked) = remembered
-            && checked.holds_at(now_unix_s)
-            && self.collateral_is_current(checked.collateral)
-        {
-            let count = self.remembered.fetch_add(1, Ordering::Relaxed) + 1;
-            if !self.recheck_one_in.is_some_and(|n| count.is_multiple_of(n.get())) {
-                return Ok(checked.peer.clone());
-            }
-            self.rechecked.fetch_add(1, Ordering::Relaxed);
-            self.lock().forget(certificate_der, checked.peer.evidence.as_deref());
+        self.checked(certificate_der, now_unix_s, Use::Handshake)
+            .map(|checked| checked.peer.clone())
+    }
+
+    fn checked(&self, certificate_der: &[u8], now_unix_s: u64, usage: Use) -> Result<Arc<Checked>, PeerReason> {
+        let remembered = self.own().certificate(certificate_der);
+        let remembered = remembered
+            .filter(|checked| checked.holds_at(now_unix_s) && self.collateral_is_current(checked.collateral));
+        let Some(remembered) = remembered else {
+            return self.check_and_remember(certificate_der, now_unix_s, Memory::Use);
+        };
+        add(&self.counters.remembered);
+        // What the handshake has just looked up counts as one use together with it.
+        if usage == Use::AfterHandshake || !self.is_recheck_due() {
+            return Ok(remembered);
         }
-        self.checked.fetch_add(1, Ordering::Relaxed);
-        let checked = self.check_anew(certificate_der, now_unix_s)?;
-        let peer = checked.peer.clone();
-        self.lock().remember_certificate(certificate_der, checked);
-        Ok(peer)
+        self.own().forget_certificate(certificate_der);
+        let anew = self.check_and_remember(certificate_der, now_unix_s, Memory::Ignore);
+        let is_same = match &anew {
+            Ok(anew) => anew.peer == remembered.peer || anew.collateral != remembered.collateral,
+            Err(_) => !self.collateral_is_current(remembered.collateral),
+        };
+        self.note_recheck(is_same);
+        anew
     }
 
     /// The key of a certificate that was just accepted, for the signature over the handshake.
     pub(crate) fn accepted_key(&self, certificate_der: &[u8]) -> Result<PublicKey, PeerReason> {
-        let remembered = self.lock().certificate(certificate_der);
+        let remembered = self.own().certificate(certificate_der);
         match remembered {
             Some(checked) => Ok(checked.peer.public_key),
             // Other handshakes may have pushed it out of the cache in between.
@@ -189,85 +308,218 @@ impl PeerVerifier {
         }
     }
 
-    fn check_anew(&self, certificate_der: &[u8], now_unix_s: u64) -> Result<Checked, PeerReason> {
+    fn check_and_remember(
+        &self,
+        certificate_der: &[u8],
+        now_unix_s: u64,
+        memory: Memory,
+    ) -> Result<Arc<Checked>, PeerReason> {
+        add(&self.counters.checked);
+        let known = self
+            .shared(memory)
+            .and_then(|mut shared| shared.certificate(certificate_der))
+            .filter(|known| known.holds_at(now_unix_s) && self.collateral_is_current(known.collateral));
+        let checked = Arc::new(match known {
+            Some(known) => known.again(),
+            None => self.check_anew(certificate_der, now_unix_s, memory)?,
+        });
+        self.own().remember_certificate(certificate_der, &checked);
+        if let Some(mut shared) = self.shared(Memory::Use) {
+            shared.remember_certificate(certificate_der, &checked);
+        }
+        Ok(checked)
+    }
+
+    fn check_anew(&self, certificate_der: &[u8], now_unix_s: u64, memory: Memory) -> Result<Checked, PeerReason> {
         let certificate = certificate::check(certificate_der, now_unix_s)?;
-        let evidence = |policy: &dyn Fn(&[u8]) -> Result<Appraised, Reason>| {
-            let quote = certificate.evidence.as_deref().ok_or(PeerReason::NoEvidence)?;
-            let appraised = policy(quote)?;
-            if appraised.verdict.report.report_data != report_data_for(&certificate.public_key) {
+        let expected = report_data_for(&certificate.public_key);
+        let appraised = match (self.demands_evidence(), certificate.evidence.as_deref()) {
+            (false, _) => None,
+            (true, None) => return Err(PeerReason::NoEvidence),
+            (true, Some(quote)) => Some(self.appraise(quote, now_unix_s, memory)?),
+        };
+        if let Some(appraised) = &appraised {
+            if appraised.verdict.report.report_data != expected {
                 return Err(PeerReason::Evidence(Reason::ReportData));
             }
-            Ok(Some(appraised))
-        };
-        let appraised = match &self.policy {
-            PeerPolicy::Any => None,
-            PeerPolicy::FakeTdx(policy) => evidence(&|quote| {
-                self.appraised.fetch_add(1, Ordering::Relaxed);
-                Ok(Appraised {
-                    verdict: Arc::new(appraise_fake(quote, policy)?),
-                    collateral: None,
-                })
-            })?,
-            PeerPolicy::Tdx(policy) => evidence(&|quote| self.appraise(quote, policy, now_unix_s))?,
-        };
-        let (verdict, collateral) = match appraised {
-            Some(Appraised { verdict, collateral }) => (Some(verdict), collateral),
-            None => (None, None),
-        };
-        let (evidence_from_unix_s, evidence_until_unix_s) = verdict.as_ref().map_or((0, u64::MAX), |verdict| {
+            // Evidence in a certificate answers no challenge; that of the session will.
+            if self.binding == Binding::Certificate {
+                self.age_limit(&Expected::default(), &expected, now_unix_s)?;
+            }
+        }
+        let (from_unix_s, until_unix_s) = appraised.as_ref().map_or((0, u64::MAX), |appraised| {
+            let verdict = &appraised.verdict;
             (verdict.valid_from_unix_s, verdict.expires_unix_s)
         });
-        Ok(Checked {
-            trusted_from_unix_s: certificate.not_before_unix_s.max(evidence_from_unix_s),
-            collateral,
-            peer: AttestedPeer {
-                public_key: certificate.public_key,
-                image_hash: verdict.as_ref().map_or([0; 32], |verdict| verdict.image_hash),
-                evidence: verdict,
-                trusted_until_unix_s: certificate.not_after_unix_s.min(evidence_until_unix_s),
-            },
+        let origin = appraised.as_ref().map_or(Origin::Fresh, |appraised| appraised.origin);
+        let collateral = appraised.as_ref().and_then(|appraised| appraised.collateral);
+        let verdict = appraised.map(|appraised| appraised.verdict);
+        let peer = AttestedPeer {
+            public_key: certificate.public_key,
+            image_hash: verdict.as_ref().map_or([0; 32], |verdict| verdict.image_hash),
+            evidence: verdict,
+            trusted_until_unix_s: certificate.not_after_unix_s.min(until_unix_s),
+        };
+        let trusted_from_unix_s = certificate.not_before_unix_s.max(from_unix_s);
+        Ok(Checked::new(peer, trusted_from_unix_s, collateral, origin))
+    }
+
+    /// Judges evidence that answers a challenge of this session.
+    ///
+    /// # Errors
+    /// The policy refuses it, or it is bound to something else.
+    pub fn session(
+        &self,
+        evidence: &[u8],
+        claim: &SessionClaim<'_>,
+        now_unix_s: u64,
+    ) -> Result<SessionVerdict, PeerReason> {
+        let appraised = self.appraise(evidence, now_unix_s, Memory::Use)?;
+        let verdict = appraised.verdict;
+        let expected = Expected {
+            report_data: Some(claim.report_data),
+            challenged_unix_s: Some(claim.challenged_unix_s),
+            ..Expected::default()
+        };
+        let age_end = self.age_limit(&expected, &verdict.report.report_data, now_unix_s)?;
+        let certified = claim.peer.evidence.as_ref();
+        if certified.is_none_or(|certified| !verdict.is_of_the_td_of(certified)) {
+            return Err(PeerReason::OtherMachine);
+        }
+        Ok(SessionVerdict {
+            trusted_until_unix_s: verdict.expires_unix_s.min(age_end),
+            verdict,
+            origin: appraised.origin,
+            collateral: appraised.collateral,
         })
     }
 
-    /// The verdict on a quote: remembered if these bytes were judged with this collateral and the verdict holds now.
-    fn appraise(&self, bytes: &[u8], policy: &TdxPolicy, now_unix_s: u64) -> Result<Appraised, Reason> {
+    /// Whether a verdict may be used without another look: it holds now, and was made with what is current.
+    pub(crate) fn still_holds(&self, verdict: &SessionVerdict, now_unix_s: u64) -> bool {
+        now_unix_s >= verdict.verdict.valid_from_unix_s
+            && now_unix_s <= verdict.trusted_until_unix_s
+            && self.collateral_is_current(verdict.collateral)
+    }
+
+    /// The last second for which the policy's limit of age lets evidence pass.
+    fn age_limit(
+        &self,
+        expected: &Expected<'_>,
+        report_data: &[u8; 64],
+        now_unix_s: u64,
+    ) -> Result<u64, PeerReason> {
+        let max_age_s = match &self.policy {
+            PeerPolicy::Tdx(policy) => policy.rules.max_challenge_age_s,
+            PeerPolicy::Any | PeerPolicy::FakeTdx(_) => None,
+        };
+        expected
+            .check(report_data, max_age_s, now_unix_s)
+            .map_err(|fault| PeerReason::Evidence(fault.into()))
+    }
+
+    /// The verdict on a quote, whatever it is bound to and however old.
+    fn appraise(&self, bytes: &[u8], now_unix_s: u64, memory: Memory) -> Result<Appraised, PeerReason> {
+        match &self.policy {
+            PeerPolicy::Any => Err(PeerReason::NoEvidence),
+            PeerPolicy::FakeTdx(policy) => {
+                add(&self.counters.appraised);
+                Ok(Appraised {
+                    verdict: Arc::new(appraise_fake(bytes, policy)?),
+                    collateral: None,
+                    origin: Origin::Fresh,
+                })
+            }
+            PeerPolicy::Tdx(policy) => Ok(self.appraise_tdx(bytes, policy, now_unix_s, memory)?),
+        }
+    }
+
+    fn appraise_tdx(
+        &self,
+        bytes: &[u8],
+        policy: &TdxPolicy,
+        now_unix_s: u64,
+        memory: Memory,
+    ) -> Result<Appraised, Reason> {
         let quote = Quote::read(bytes)?;
         let collateral = policy
             .collateral
             .collateral(quote.fmspc())
             .ok_or(Reason::NoCollateral { fmspc: *quote.fmspc() })?;
         let used = Some((collateral.fmspc(), collateral.id()));
-        let remembered = self.lock().verdict(quote.evidence_id());
-        if let Some(remembered) = remembered
-            && *remembered.quote == *bytes
-            && remembered.collateral == collateral.id()
-            && remembered.verdict.holds_at(now_unix_s)
+        let stem = quote.stem();
+        let usable = |remembered: &RememberedVerdict| {
+            remembered.collateral == collateral.id() && remembered.verdict.holds_at(now_unix_s)
+        };
+        let own = self.own().verdict(stem).filter(usable);
+        let own = own.filter(|_| memory == Memory::Use);
+        let is_recheck = own.is_some() && self.is_recheck_due();
+        if let Some(own) = &own
+            && !is_recheck
         {
+            add(&self.counters.recognised);
             return Ok(Appraised {
-                verdict: remembered.verdict,
+                verdict: Arc::new(quote.verdict_like(&own.verdict)?),
                 collateral: used,
+                origin: Origin::Cached,
             });
         }
-        self.appraised.fetch_add(1, Ordering::Relaxed);
-        let context = Context {
-            now_unix_s,
-            anchors: &policy.anchors,
-            collateral: &collateral,
-            policy: &policy.rules,
-            event_log: None,
-            // Report data are compared with the peer's key by the caller, for remembered verdicts as well.
-            expected: Expected::default(),
+        let memory = if is_recheck { Memory::Ignore } else { memory };
+        let shared = self.shared(memory).and_then(|mut shared| shared.verdict(stem)).filter(usable);
+        let verdict = match &shared {
+            Some(shared) => quote.verdict_like(&shared.verdict),
+            None => self.appraise_in_full(&quote, policy, &collateral, now_unix_s),
         };
-        let verdict = Arc::new(quote.appraise(&context)?);
-        self.lock().remember_verdict(RememberedVerdict {
-            quote: bytes.into(),
+        if let Some(own) = own.filter(|_| is_recheck) {
+            self.note_recheck(verdict == quote.verdict_like(&own.verdict));
+        }
+        let verdict = Arc::new(verdict.inspect_err(|_| self.own().forget_verdict(stem))?);
+        let remembered = RememberedVerdict {
             collateral: collateral.id(),
             verdict: verdict.clone(),
-        });
+        };
+        if let Some(mut shared) = self.shared(Memory::Use) {
+            shared.remember_verdict(stem, remembered.clone());
+        }
+        self.own().remember_verdict(stem, remembered);
         Ok(Appraised {
             verdict,
             collateral: used,
+            origin: Origin::Fresh,
         })
+    }
+
+    fn appraise_in_full(
+        &self,
+        quote: &Quote<'_>,
+        policy: &TdxPolicy,
+        collateral: &Collateral,
+        now_unix_s: u64,
+    ) -> Result<Verdict, Reason> {
+        add(&self.counters.appraised);
+        // Binding and age belong to one quote, not to the TD: they are judged where it is used.
+        let rules = AppraisalRules {
+            max_challenge_age_s: None,
+            ..policy.rules.clone()
+        };
+        quote.appraise(&Context {
+            now_unix_s,
+            anchors: &policy.anchors,
+            collateral,
+            policy: &rules,
+            event_log: None,
+            expected: Expected::default(),
+        })
+    }
+
+    fn is_recheck_due(&self) -> bool {
+        add(&self.counters.uses).is_multiple_of(self.recheck_one_in.get())
+    }
+
+    fn note_recheck(&self, is_same: bool) {
+        add(&self.counters.rechecked);
+        if !is_same {
+            add(&self.counters.mismatched);
+        }
     }
 
     fn collateral_is_current(&self, used: Option<(Fmspc, CollateralId)>) -> bool {
@@ -280,20 +532,37 @@ impl PeerVerifier {
         }
     }
 
-    fn lock(&self) -> std::sync::MutexGuard<'_, Tables> {
-        self.tables.lock().unwrap_or_else(PoisonError::into_inner)
+    fn own(&self) -> MutexGuard<'_, Tables> {
+        self.own.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    fn shared(&self, memory: Memory) -> Option<MutexGuard<'_, Tables>> {
+        self.shared
+            .as_ref()
+            .filter(|_| memory == Memory::Use)
+            .map(|shared| shared.lock().unwrap_or_else(PoisonError::into_inner))
     }
 }
 
-struct Appraised {
-    verdict: Arc<Verdict>,
-    collateral: Option<(Fmspc, CollateralId)>,
+/// Whether what is remembered may be used.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Memory {
+    Use,
+    Ignore,
+}
+
+/// What a certificate is looked up for.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Use {
+    Handshake,
+    AfterHandshake,
 }
 
 impl fmt::Debug for PeerVerifier {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("PeerVerifier")
             .field("policy", &self.policy)
+            .field("binding", &self.binding)
             .field("counts", &self.counts())
             .finish_non_exhaustive()
     }

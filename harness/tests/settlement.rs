@@ -36,9 +36,8 @@ fn chrysalis(folder: &Path, words: &[&str]) -> Output {
 }
 
 /// Runs one seed of an attack that works on the reference's contracts only.
-fn run(folder: &Path, profile: &str) -> (Option<i32>, String) {
-    let work = tempfile::tempdir().unwrap();
-    let contracts = folder.to_str().unwrap();
+fn attack(work: &Path, contracts: &Path, profile: &str) -> (Option<i32>, String) {
+    let contracts = contracts.to_str().unwrap();
     let words = [
         "run",
         FORCED_REFUND,
@@ -49,9 +48,13 @@ fn run(folder: &Path, profile: &str) -> (Option<i32>, String) {
         "--contracts",
         contracts,
     ];
-    let done = chrysalis(work.path(), &words);
-    let said = String::from_utf8(done.stderr).unwrap();
-    (done.status.code(), said)
+    let done = chrysalis(work, &words);
+    (done.status.code(), String::from_utf8(done.stderr).unwrap())
+}
+
+fn run(contracts: &Path, profile: &str) -> (Option<i32>, String) {
+    let work = tempfile::tempdir().unwrap();
+    attack(work.path(), contracts, profile)
 }
 
 /// The contracts are really those that were brought: with the reference's codes the attack works in the profile that
@@ -80,19 +83,8 @@ fn codes_that_are_brought_are_the_ones_that_run() {
 fn a_run_with_brought_codes_is_replayed_without_them() {
     let work = tempfile::tempdir().unwrap();
     let folder = codes(CodeProfile::Reference, &[ContractRole::Proxy, ContractRole::Client]);
-    let contracts = folder.path().to_str().unwrap();
-    let words = [
-        "run",
-        FORCED_REFUND,
-        "--seeds",
-        "1",
-        "--profile",
-        "reference",
-        "--contracts",
-        contracts,
-    ];
-    let done = chrysalis(work.path(), &words);
-    assert_eq!(done.status.code(), Some(0), "{}", String::from_utf8_lossy(&done.stderr));
+    let (exit, said) = attack(work.path(), folder.path(), "reference");
+    assert_eq!(exit, Some(0), "{said}");
     drop(folder);
     let done = chrysalis(work.path(), &["replay", "runs/t3-refund-without-stake@reference/0"]);
     let said = String::from_utf8(done.stderr).unwrap();

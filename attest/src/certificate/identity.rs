@@ -86,13 +86,20 @@ impl fmt::Debug for IdentityKey {
 pub struct Identity {
     certificate_der: CertificateDer<'static>,
     key: IdentityKey,
+    evidence: Option<Arc<[u8]>>,
+    not_before_unix_s: u64,
 }
 
 impl Identity {
     /// An identity without evidence, good under policy `any` only. `serial` is 16 bytes of entropy.
     pub fn plain(key: IdentityKey, now_unix_s: u64, serial: [u8; 16]) -> Self {
         let certificate_der = Form::new(&key, now_unix_s, serial, None).sign(&key);
-        Self { certificate_der, key }
+        Self {
+            certificate_der,
+            key,
+            evidence: None,
+            not_before_unix_s: now_unix_s,
+        }
     }
 
     /// An identity with evidence that was made before, for [`report_data_for`] its public key.
@@ -111,7 +118,12 @@ impl Identity {
             });
         }
         let certificate_der = Form::new(&key, now_unix_s, serial, Some(evidence)).sign(&key);
-        Ok(Self { certificate_der, key })
+        Ok(Self {
+            certificate_der,
+            key,
+            evidence: Some(evidence.into()),
+            not_before_unix_s: now_unix_s,
+        })
     }
 
     /// An identity whose key the TEE behind `attester` vouches for.
@@ -126,6 +138,29 @@ impl Identity {
     ) -> Result<Self, IssueError> {
         let evidence = attester.quote(&report_data_for(key.public_key()))?;
         Self::with_evidence(key, &evidence, now_unix_s, serial)
+    }
+
+    /// A new certificate for the same key, with new evidence where there is an attester to make it, else with the same.
+    ///
+    /// # Errors
+    /// As for [`Self::attested`].
+    pub fn renewed(
+        &self,
+        attester: Option<&dyn Attester>,
+        now_unix_s: u64,
+        serial: [u8; 16],
+    ) -> Result<Self, IssueError> {
+        let key = self.key.clone();
+        match (attester, &self.evidence) {
+            (Some(attester), _) => Self::attested(key, attester, now_unix_s, serial),
+            (None, Some(evidence)) => Self::with_evidence(key, evidence, now_unix_s, serial),
+            (None, None) => Ok(Self::plain(key, now_unix_s, serial)),
+        }
+    }
+
+    /// First second of the certificate's validity, Unix seconds.
+    pub fn not_before_unix_s(&self) -> u64 {
+        self.not_before_unix_s
     }
 
     /// The certificate.
@@ -158,6 +193,8 @@ impl Identity {
         Self {
             certificate_der: form.sign(&key),
             key,
+            evidence: None,
+            not_before_unix_s: form.not_before_unix_s,
         }
     }
 }

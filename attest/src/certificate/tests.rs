@@ -126,8 +126,8 @@ fn checking_returns_what_was_issued_for_the_time_that_it_was_issued_for() {
             not_before_unix_s: NOW,
             not_after_unix_s: NOW + VALIDITY_S,
         };
-        for now in [NOW, NOW + VALIDITY_S] {
-            assert_eq!(check(identity.certificate_der(), now), Ok(expected.clone()));
+        for unix_s in [NOW, NOW + VALIDITY_S] {
+            assert_eq!(check(identity.certificate_der(), unix_s), Ok(expected.clone()));
         }
         assert_eq!(
             check(identity.certificate_der(), NOW - 1),
@@ -139,6 +139,32 @@ fn checking_returns_what_was_issued_for_the_time_that_it_was_issued_for() {
                 at_unix_s: NOW + VALIDITY_S
             })
         );
+    }
+}
+
+#[test]
+fn a_renewed_certificate_has_the_key_and_evidence_and_another_time() {
+    let attester = crate::tdx::FakeTdxAttester::new(crate::policy::SimulationOnly::accept_no_security());
+    let later = NOW + VALIDITY_S / 2;
+    let quote = report_data_for(key().public_key()).to_vec();
+    for (identity, attester, expected) in [
+        (Identity::plain(key(), NOW, SERIAL), None, None),
+        (
+            Identity::with_evidence(key(), &evidence(), NOW, SERIAL).unwrap(),
+            None,
+            Some(evidence()),
+        ),
+        (
+            Identity::with_evidence(key(), &evidence(), NOW, SERIAL).unwrap(),
+            Some(&attester as &dyn crate::tdx::Attester),
+            Some(quote),
+        ),
+    ] {
+        let renewed = identity.renewed(attester, later, [7; 16]).unwrap();
+        assert_eq!(renewed.not_before_unix_s(), later);
+        let checked = check(renewed.certificate_der(), NOW + VALIDITY_S + 1).unwrap();
+        assert_eq!(checked.public_key, *identity.public_key());
+        assert_eq!(checked.evidence, expected);
     }
 }
 

@@ -13,6 +13,7 @@ use crate::{
     planted::{Bug, planted},
 };
 use ring::signature::{ECDSA_P384_SHA384_FIXED, UnparsedPublicKey};
+use std::collections::BTreeSet;
 
 /// Most manifests that come with one evidence.
 const MAX_MANIFESTS: usize = 8;
@@ -165,12 +166,19 @@ fn id_of(bytes: &[u8], device_key: &[u8]) -> Option<EvidenceId> {
     Some(EvidenceId::of_gpu(named, device_key))
 }
 
-/// Appraises a GPU's measurements.
-///
-/// # Errors
-/// The first reason to refuse them, in the order: encoding, root, chain, signature, firmware, mode, versions, device,
-/// manifests, nonce.
-pub fn appraise(input: &GpuInput<'_>) -> Result<GpuAppraised, GpuReason> {
+/// What holds of a GPU whatever a policy says of it.
+pub(crate) struct VerifiedGpu {
+    pub(crate) evidence_id: EvidenceId,
+    pub(crate) report: GpuReport,
+    pub(crate) chip: String,
+    pub(crate) device: [u8; 32],
+    /// Which manifests of its driver and VBIOS there were; the measurements that they list have their values.
+    pub(crate) manifests: BTreeSet<RimKind>,
+    pub(crate) window: Window,
+}
+
+/// Everything that does not depend on the policy: encoding, root, chain, signature, firmware, manifests that are there.
+pub(crate) fn verify(input: &GpuInput<'_>) -> Result<VerifiedGpu, GpuReason> {
     let report = GpuReport::parse(input.measurements)?;
     let chain = chain::read(input.certificates, 2..=chain::MAX_CHAIN_CERTIFICATES)?;
     let [leaf, device, ..] = chain.as_slice() else {
@@ -186,22 +194,38 @@ pub fn appraise(input: &GpuInput<'_>) -> Result<GpuAppraised, GpuReason> {
     }
     let mut window = chain::verify(&chain, input.now_unix_s)?;
     check_signature(input.measurements, leaf)?;
-    check_firmware(&report, leaf, input.policy)?;
+    check_firmware(&report, leaf)?;
     let chip = chip_name(leaf)?;
-    let device_id = device.public_key_sha256();
-    check_policy(&report, &chip, &device_id, input.policy)?;
-    check_manifests(input, &report, &chip, &mut window)?;
-    let age = input
-        .expected
-        .check_nonce(&report.nonce, input.policy.max_challenge_age_s, input.now_unix_s)?;
-    Ok(GpuAppraised {
+    let manifests = check_manifests(input, &report, &chip, &mut window)?;
+    Ok(VerifiedGpu {
         evidence_id: id_of(input.measurements, leaf.public_key()).ok_or(GpuReason::Signature)?,
         report,
         chip,
-        device: device_id,
+        device: device.public_key_sha256(),
+        manifests,
+        window,
+    })
+}
+
+/// Appraises a GPU's measurements.
+///
+/// # Errors
+/// The first reason to refuse them, in the order: encoding, root, chain, signature, firmware, manifests that are there,
+/// mode, versions, device, manifests that are missing, nonce.
+pub fn appraise(input: &GpuInput<'_>) -> Result<GpuAppraised, GpuReason> {
+    let gpu = verify(input)?;
+    check_policy(&gpu, input.policy)?;
+    let age = input
+        .expected
+        .check_nonce(&gpu.report.nonce, input.policy.max_challenge_age_s, input.now_unix_s)?;
+    Ok(GpuAppraised {
+        evidence_id: gpu.evidence_id,
+        report: gpu.report,
+        chip: gpu.chip,
+        device: gpu.device,
         anchor: input.anchors.kind(),
-        valid_from_unix_s: window.from_unix_s,
-        expires_unix_s: window.until_unix_s.min(age),
+        valid_from_unix_s: gpu.window.from_unix_s,
+        expires_unix_s: gpu.window.until_unix_s.min(age),
     })
 }
 
@@ -215,13 +239,10 @@ fn check_signature(bytes: &[u8], leaf: &StrictCertificate) -> Result<(), GpuReas
         .map_err(|_| GpuReason::Signature)
 }
 
-fn check_firmware(report: &GpuReport, leaf: &StrictCertificate, policy: &GpuPolicy) -> Result<(), GpuReason> {
+/// A firmware that is stated is the certified one.
+fn check_firmware(report: &GpuReport, leaf: &StrictCertificate) -> Result<(), GpuReason> {
     let Some(stated) = &report.firmware_id else {
-        return if policy.allow_unstated_firmware {
-            Ok(())
-        } else {
-            Err(GpuReason::FirmwareUnstated)
-        };
+        return Ok(());
     };
     let certified = certified_firmware(leaf)?;
     if certified != stated && !planted(Bug::GpuFirmware) {
@@ -261,7 +282,13 @@ fn chip_name(leaf: &StrictCertificate) -> Result<String, GpuReason> {
     }
 }
 
-fn check_policy(report: &GpuReport, chip: &str, device: &[u8; 32], policy: &GpuPolicy) -> Result<(), GpuReason> {
+fn check_policy(gpu: &VerifiedGpu, policy: &GpuPolicy) -> Result<(), GpuReason> {
+    let VerifiedGpu {
+        report, chip, device, ..
+    } = gpu;
+    if report.firmware_id.is_none() && !policy.allow_unstated_firmware {
+        return Err(GpuReason::FirmwareUnstated);
+    }
     let known = Architecture::of_chip(chip);
     if !known.is_some_and(|architecture| policy.allowed_architectures.contains(&architecture)) {
         return Err(GpuReason::ArchitectureNotAllowed { chip: chip.to_owned() });
@@ -282,11 +309,33 @@ fn check_policy(report: &GpuReport, chip: &str, device: &[u8; 32], policy: &GpuP
     if !policy.allowed_devices.permits(device) {
         return Err(GpuReason::DeviceNotAllowed);
     }
-    Ok(())
+    let missing = versions(report).find(|(kind, _)| policy.require_manifests && !gpu.manifests.contains(kind));
+    match missing {
+        Some((kind, version)) => Err(GpuReason::NoManifest {
+            kind,
+            version: version.clone(),
+            chip: chip.clone(),
+        }),
+        None => Ok(()),
+    }
+}
+
+/// What manifests are about, with the version of each.
+fn versions(report: &GpuReport) -> impl Iterator<Item = (RimKind, &String)> {
+    [
+        (RimKind::Driver, &report.driver_version),
+        (RimKind::Vbios, &report.vbios_version),
+    ]
+    .into_iter()
 }
 
 /// Manifests that are there count whether or not the policy demands them: a wrong one is never a reason to accept.
-fn check_manifests(input: &GpuInput<'_>, report: &GpuReport, chip: &str, window: &mut Window) -> Result<(), GpuReason> {
+fn check_manifests(
+    input: &GpuInput<'_>,
+    report: &GpuReport,
+    chip: &str,
+    window: &mut Window,
+) -> Result<BTreeSet<RimKind>, GpuReason> {
     if input.manifests.len() > MAX_MANIFESTS {
         return Err(GpuReason::ManyManifests {
             manifests: input.manifests.len(),
@@ -298,23 +347,13 @@ fn check_manifests(input: &GpuInput<'_>, report: &GpuReport, chip: &str, window:
         .map(|document| Rim::verify(document, input.anchors, input.now_unix_s))
         .collect::<Result<Vec<_>, _>>()?;
     let mut listed: Vec<Option<&[[u8; 48]]>> = vec![None; report.measurements.len()];
-    for (kind, version) in [
-        (RimKind::Driver, &report.driver_version),
-        (RimKind::Vbios, &report.vbios_version),
-    ] {
+    let mut found = BTreeSet::new();
+    for (kind, version) in versions(report) {
         let manifest = manifests
             .iter()
             .find(|manifest| manifest.kind == kind && manifest.version == *version && manifest.product == chip);
-        let Some(manifest) = manifest else {
-            if input.policy.require_manifests {
-                return Err(GpuReason::NoManifest {
-                    kind,
-                    version: version.clone(),
-                    chip: chip.to_owned(),
-                });
-            }
-            continue;
-        };
+        let Some(manifest) = manifest else { continue };
+        found.insert(kind);
         for (index, values) in &manifest.measurements {
             let slot = listed.get_mut(*index).ok_or(GpuReason::Measurement { index: *index })?;
             if slot.replace(values).is_some() {
@@ -329,5 +368,5 @@ fn check_manifests(input: &GpuInput<'_>, report: &GpuReport, chip: &str, window:
             return Err(GpuReason::Measurement { index });
         }
     }
-    Ok(())
+    Ok(found)
 }

@@ -116,7 +116,7 @@ impl World {
         let honest = self.plain(200);
         let (client, _) = handshake(self.client(&honest, verifier), self.server(identity, &any)).unwrap();
         let (_, server) = handshake(self.client(identity, &any), self.server(&honest, verifier)).unwrap();
-        let seen = [&*client as &CommonState, &*server].map(|side| peer(side, verifier, self.now()).unwrap());
+        let seen = [&*client as &CommonState, &*server].map(|side| peer(side, verifier, self.now()).unwrap().0);
         assert_eq!(seen[0], seen[1]);
         seen[0].clone()
     }
@@ -177,7 +177,8 @@ fn attested_ends_know_each_other_and_share_a_secret() {
         (&*client as &CommonState, &at_client, key(2)),
         (&*server as &CommonState, &at_server, key(1)),
     ] {
-        let peer = peer(side, verifier, world.now()).unwrap();
+        let (peer, origin) = peer(side, verifier, world.now()).unwrap();
+        assert_eq!(origin, Origin::Fresh);
         assert_eq!(peer.public_key, *other.public_key());
         assert_eq!(peer.image_hash, TdMeasurements::of_image("worker").image_hash());
         assert!(peer.evidence.is_some());
@@ -439,7 +440,7 @@ fn the_handshake_works_without_memory() {
         world.collateral.clone(),
         AppraisalRules::default(),
     );
-    let forgetful = Arc::new(PeerVerifier::with_cache(policy, &crate::VerdictCache::new(0)));
+    let forgetful = Arc::new(PeerVerifier::remembering(policy, 0));
     assert!(
         handshake(
             world.client(&world.worker(1), &forgetful),

@@ -2,7 +2,8 @@
 
 use super::{
     YEAR_S,
-    p384::{Form, Role, SignedBy, SimKey384, certificate},
+    keys::{SignedBy, SimKey384},
+    x509::{Form, Role, certificate},
 };
 use crate::{
     der::{element, extension, integer, octets, oid, sequence},

@@ -1,8 +1,9 @@
 //! One simulated machine (Intel SGX PCK certificate profile 1.5, TDX DCAP quote format).
 
 use super::{
-    KEY_USAGE_SIGNER, PLATFORM_CA_NAME, PLATFORM_NAME, SIM_FMSPC, SimPki, YEAR_S,
-    x509::{self, CertificateForm, SimKey, authority},
+    PLATFORM_CA_NAME, PLATFORM_NAME, SIM_FMSPC, SimPki, YEAR_S,
+    keys::{SignedBy, SimKey256},
+    x509::{Form, Role, certificate},
 };
 use crate::{
     der::{boolean, enumerated, extension, integer, octets, oid, sequence},
@@ -64,7 +65,7 @@ impl Default for PlatformTcb {
 pub struct SimPlatform {
     id: PlatformId,
     tcb: PlatformTcb,
-    attestation_key: SimKey,
+    attestation_key: SimKey256,
     /// Everything after the quote's own signature: attestation key and certification data.
     quote_tail: Vec<u8>,
     fingerprint: [u8; 32],
@@ -76,8 +77,8 @@ impl SimPlatform {
             ppid: ppid(pki.seed, n),
             fmspc: SIM_FMSPC,
         };
-        let platform_key = SimKey::derive("platform", pki.seed, n);
-        let attestation_key = SimKey::derive("attestation", pki.seed, n);
+        let platform_key = SimKey256::derive("platform", pki.seed, n);
+        let attestation_key = SimKey256::derive("attestation", pki.seed, n);
         let chain = [
             platform_certificate(pki, n, &id, &tcb, &platform_key),
             pki.platform_ca.der.clone(),
@@ -130,20 +131,19 @@ fn ppid(seed: u64, n: u64) -> [u8; 16] {
     ppid
 }
 
-fn platform_certificate(pki: &SimPki, n: u64, id: &PlatformId, tcb: &PlatformTcb, key: &SimKey) -> Vec<u8> {
-    x509::certificate(
-        &CertificateForm {
+fn platform_certificate(pki: &SimPki, n: u64, id: &PlatformId, tcb: &PlatformTcb, key: &SimKey256) -> Vec<u8> {
+    certificate(
+        &Form {
             serial: &serial(n),
             issuer: PLATFORM_CA_NAME,
             subject: PLATFORM_NAME,
-            not_before_unix_s: pki.not_before_unix_s,
-            not_after_unix_s: pki.not_before_unix_s.saturating_add(7 * YEAR_S),
-            public_key: key,
-            authority: authority(None),
-            key_usage: KEY_USAGE_SIGNER,
+            from_unix_s: pki.not_before_unix_s,
+            until_unix_s: pki.not_before_unix_s.saturating_add(7 * YEAR_S),
+            subject_public_key_info: key.subject_public_key_info(),
+            role: Role::Signer,
             extensions: vec![sgx_extension(id, tcb)],
         },
-        &pki.platform_ca.key,
+        SignedBy::P256(&pki.platform_ca.key),
     )
 }
 
@@ -176,8 +176,8 @@ fn sgx_extension(id: &PlatformId, tcb: &PlatformTcb) -> Vec<u8> {
 fn quote_tail(
     tcb: &PlatformTcb,
     enclave: &QuotingEnclave,
-    platform_key: &SimKey,
-    attestation_key: &SimKey,
+    platform_key: &SimKey256,
+    attestation_key: &SimKey256,
     chain: &[Vec<u8>],
 ) -> Vec<u8> {
     const QE_AUTHENTICATION_DATA: [u8; 32] = *b"SIM QE authentication data......";

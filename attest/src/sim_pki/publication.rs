@@ -1,9 +1,10 @@
 //! What the simulated vendor publishes (Intel PCS API v4: TCB info 3, TD_QE identity 2, revocation lists).
 
 use super::{
-    SIM_FMSPC, SimPki, YEAR_S,
+    Issuer, SIM_FMSPC, SimPki, YEAR_S,
+    keys::SignedBy,
     platform::{PCE_ID, PlatformTcb, QuotingEnclave, serial},
-    x509::revocation_list,
+    x509,
 };
 use crate::{
     calendar::rfc3339,
@@ -76,6 +77,15 @@ pub(super) fn publish(pki: &SimPki, issue_unix_s: u64, options: &CollateralOptio
         .filter(|(revoked, _)| *revoked)
         .map(|(_, serial)| vec![serial])
         .collect();
+    let revocation_list = |issuer: &Issuer, next_update_unix_s, serials: &[Vec<u8>]| {
+        x509::revocation_list(
+            issuer.name,
+            SignedBy::P256(&issuer.key),
+            [issue_unix_s, next_update_unix_s],
+            options.crl_number.into(),
+            serials,
+        )
+    };
     let chain = |issuer: &[u8]| pem_of(&[issuer.to_vec(), pki.root.der.clone()]);
 
     let parts = QuoteCollateralV3 {
@@ -83,18 +93,10 @@ pub(super) fn publish(pki: &SimPki, issue_unix_s: u64, options: &CollateralOptio
         // Intel's root signs a list once a year.
         root_ca_crl: revocation_list(
             &pki.root,
-            issue_unix_s,
             issue_unix_s.saturating_add(options.lifetime_s.max(YEAR_S)),
-            options.crl_number,
             &revoked_by_root,
         ),
-        pck_crl: revocation_list(
-            &pki.platform_ca,
-            issue_unix_s,
-            next_update_unix_s,
-            options.crl_number,
-            &revoked_platforms,
-        ),
+        pck_crl: revocation_list(&pki.platform_ca, next_update_unix_s, &revoked_platforms),
         tcb_info_issuer_chain: chain(&pki.tcb_signer.der),
         tcb_info_signature: pki.tcb_signer.key.sign_raw(tcb_info.as_bytes()).to_vec(),
         tcb_info,

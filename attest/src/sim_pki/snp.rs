@@ -2,8 +2,9 @@
 
 use super::{
     YEAR_S,
-    p384::{Form, Role, SignedBy, SimKey384, certificate, revocation_list},
+    keys::{SignedBy, SimKey384},
     rsa::{ARK, ASK, ASVK},
+    x509::{Form, Role, certificate, revocation_list},
 };
 use crate::{
     der::{element, extension, integer},

@@ -207,12 +207,20 @@ fn id_of(bytes: &[u8]) -> EvidenceId {
     EvidenceId::of_snp(&bytes[..SIGNED_LEN_BYTES.min(bytes.len())])
 }
 
-/// Appraises a report.
-///
-/// # Errors
-/// The first reason to refuse it, in the order: encoding, root, chain, revocation, what the certificate says, signature,
-/// TCB, guest, lists, binding.
-pub fn appraise(input: &SnpInput<'_>) -> Result<SnpAppraised, SnpReason> {
+/// What holds of a report whatever a policy says of it.
+pub(crate) struct VerifiedReport {
+    pub(crate) report: SnpReport,
+    pub(crate) product: Product,
+    pub(crate) tcb: StatedTcb,
+    pub(crate) claims: SigningKeyClaims,
+    /// Number of the revocation list, if there was one.
+    pub(crate) list_number: Option<u64>,
+    pub(crate) window: Window,
+}
+
+/// Everything that does not depend on the policy: encoding, root, chain, revocation, what the certificate says,
+/// signature, order of versions.
+pub(crate) fn verify(input: &SnpInput<'_>) -> Result<VerifiedReport, SnpReason> {
     let report = SnpReport::parse(input.report)?;
     let chain = chain::read(input.certificates, 3..=3)?;
     let [signer, intermediate, root] = chain.as_slice() else {
@@ -225,13 +233,38 @@ pub fn appraise(input: &SnpInput<'_>) -> Result<SnpAppraised, SnpReason> {
         trusted: input.anchors.kind(),
     })?;
     let mut window = chain::verify(&chain, input.now_unix_s)?;
-    check_revocation(input, [signer, intermediate, root], &mut window)?;
+    let list_number = check_revocation(input, [signer, intermediate, root], &mut window)?;
 
     let claims = SigningKeyClaims::read(signer, product).map_err(|what| SnpReason::Endorsement { what })?;
     let tcb = report.tcb(product)?;
     check_endorsement(&report, &tcb, &claims, product)?;
     check_signature(input.report, signer, product)?;
     check_order(&tcb)?;
+    Ok(VerifiedReport {
+        report,
+        product,
+        tcb,
+        claims,
+        list_number,
+        window,
+    })
+}
+
+/// Appraises a report.
+///
+/// # Errors
+/// The first reason to refuse it, in the order: encoding, root, chain, revocation, what the certificate says, signature,
+/// TCB, revocation list, guest, lists, binding.
+pub fn appraise(input: &SnpInput<'_>) -> Result<SnpAppraised, SnpReason> {
+    let VerifiedReport {
+        report,
+        product,
+        tcb,
+        claims,
+        list_number,
+        window,
+    } = verify(input)?;
+    check_list(list_number, input.policy)?;
     check_policy(&report, &tcb, &claims, product, input.policy)?;
     let age = input
         .expected
@@ -252,26 +285,26 @@ fn check_revocation(
     input: &SnpInput<'_>,
     [signer, intermediate, root]: [&StrictCertificate; 3],
     window: &mut Window,
-) -> Result<(), SnpReason> {
-    if planted(Bug::IgnoreRevocation) {
-        return Ok(());
-    }
-    let Some(der) = input.revocation_list else {
-        return if input.policy.require_revocation_list {
-            Err(SnpReason::NoRevocationList)
-        } else {
-            Ok(())
-        };
+) -> Result<Option<u64>, SnpReason> {
+    let Some(der) = input.revocation_list.filter(|_| !planted(Bug::IgnoreRevocation)) else {
+        return Ok(None);
     };
     let list = RevocationList::verify(der, root, input.now_unix_s)?;
-    if list.number < input.policy.min_crl_number && !planted(Bug::IgnoreCollateralNumbers) {
-        return Err(SnpReason::RevocationListRolledBack { number: list.number });
-    }
     list.check(1, intermediate)?;
     list.check(0, signer)?;
     window.from_unix_s = window.from_unix_s.max(list.window.from_unix_s);
     window.until_unix_s = window.until_unix_s.min(list.window.until_unix_s);
-    Ok(())
+    Ok(Some(list.number))
+}
+
+fn check_list(number: Option<u64>, policy: &SnpPolicy) -> Result<(), SnpReason> {
+    match number {
+        None if policy.require_revocation_list && !planted(Bug::IgnoreRevocation) => Err(SnpReason::NoRevocationList),
+        Some(number) if number < policy.min_crl_number && !planted(Bug::IgnoreCollateralNumbers) => {
+            Err(SnpReason::RevocationListRolledBack { number })
+        }
+        _ => Ok(()),
+    }
 }
 
 /// That the certificate is of the key that this report, of this chip at this TCB, is signed with.

@@ -11,11 +11,13 @@
 //! | `canonical` | refuses every encoding but one, before any cryptography |
 //! | `attributes` | TD attributes and XFAM |
 //! | `failure` | the engine's messages as typed reasons |
+//! | `stem` | what a TD's quotes have in common, so that it is judged once |
 
 mod attributes;
 mod canonical;
 mod failure;
 pub mod reason;
+mod stem;
 pub mod verdict;
 
 #[cfg(test)]
@@ -24,6 +26,7 @@ mod tests;
 pub use crate::evidence::EvidenceId;
 pub use canonical::MAX_QUOTE_LEN_BYTES;
 pub(crate) use canonical::pem_of;
+pub(crate) use stem::Stem;
 pub use reason::{AttributeFault, MeasuredField, Reason};
 pub use verdict::{Endorsement, PlatformId, TcbStatus, TdxEndorsement, Verdict};
 
@@ -78,6 +81,13 @@ pub(crate) struct Quote<'a> {
     pck: ClaimedPlatform,
 }
 
+/// What holds of a quote whatever a policy says of it.
+pub(crate) struct VerifiedQuote {
+    pub(crate) claims: QuoteClaims,
+    /// The log that came with it; its registers are the quote's.
+    pub(crate) event_log: Option<EventLog>,
+}
+
 struct ClaimedPlatform {
     fmspc: Fmspc,
     pce_id: Vec<u8>,
@@ -122,14 +132,16 @@ impl<'a> Quote<'a> {
         &self.bytes[..self.canonical.signed_len_bytes()]
     }
 
-    pub(crate) fn appraise(&self, context: &Context<'_>) -> Result<Verdict, Reason> {
+    /// Everything that does not depend on what a policy accepts: root, dates, signatures, revocation, event log. Of the
+    /// policy only the grace for collateral counts, and whether the signature engine is to refuse attributes.
+    pub(crate) fn verify(&self, context: &Context<'_>) -> Result<VerifiedQuote, Reason> {
         let Context {
             now_unix_s,
             anchors,
             collateral,
             policy,
             event_log,
-            expected,
+            ..
         } = *context;
         if !anchors.is_root(self.canonical.root_certificate()) {
             return Err(Reason::UntrustedRoot {
@@ -144,21 +156,51 @@ impl<'a> Quote<'a> {
             now_unix_s
         };
         self.check_collateral(collateral, now_for_collateral)?;
-        let age_s = now_unix_s.saturating_sub(collateral.issued_unix_s());
-        if policy.max_collateral_age_s.is_some_and(|max_age_s| age_s > max_age_s) {
-            return Err(Reason::CollateralTooOld { age_s });
-        }
-        let claims = self.verify(context, now_for_collateral)?;
+        let claims = self.check_signatures(context, now_for_collateral)?;
         check_dates(&claims, now_for_collateral)?;
         if claims.platform.root_key_id != anchors.root_key_id() {
             return Err(Reason::UntrustedRoot {
                 trusted: anchors.kind(),
             });
         }
+        // A log that is there counts whether or not it is demanded.
+        let event_log = event_log.map(EventLog::replay).transpose()?;
+        let replayed = event_log.iter().flat_map(|log| &log.registers);
+        let mut registers = replayed.zip(&self.report().measurements.rtmr);
+        if let Some(register) = registers.position(|(replayed, quoted)| replayed != quoted)
+            && !planted(Bug::TdxEventLog)
+        {
+            return Err(Reason::EventLogMismatch { register });
+        }
+        Ok(VerifiedQuote { claims, event_log })
+    }
+
+    pub(crate) fn report(&self) -> &TdReport {
+        self.canonical.report()
+    }
+
+    pub(crate) fn ppid(&self) -> &[u8; 16] {
+        &self.pck.ppid
+    }
+
+    pub(crate) fn appraise(&self, context: &Context<'_>) -> Result<Verdict, Reason> {
+        let Context {
+            now_unix_s,
+            anchors,
+            collateral,
+            policy,
+            expected,
+            ..
+        } = *context;
+        let VerifiedQuote { claims, event_log } = self.verify(context)?;
+        let age_s = now_unix_s.saturating_sub(collateral.issued_unix_s());
+        if policy.max_collateral_age_s.is_some_and(|max_age_s| age_s > max_age_s) {
+            return Err(Reason::CollateralTooOld { age_s });
+        }
         let tcb_end = check_tcb(&claims, policy, now_unix_s)?;
         check_flags(&claims.platform.pck, policy.platform_flags)?;
 
-        let report = self.canonical.report();
+        let report = self.report();
         if policy.td_attributes == AttributeRule::Production {
             let tolerated = &policy.tolerated_attributes;
             if !planted(Bug::TdxAttributes) {
@@ -166,11 +208,12 @@ impl<'a> Quote<'a> {
             }
         }
         check_measurements(report, policy)?;
-        check_event_log(report, event_log, policy)?;
+        check_event_log(event_log.as_ref(), policy)?;
         if !policy.allowed_ppids.permits(&self.pck.ppid) {
             return Err(Reason::PlatformNotAllowed);
         }
         let challenge_end = expected.check(&report.report_data, policy.max_challenge_age_s, now_unix_s)?;
+        let collateral_end = collateral.expires_unix_s();
         let mut expires_unix_s = claims.earliest_expiration_date;
         if expires_unix_s >= collateral_end {
             expires_unix_s = collateral_end.saturating_add(policy.collateral_grace_s);
@@ -221,7 +264,7 @@ impl<'a> Quote<'a> {
     }
 
     /// All signatures and chains, revocation, identity of the quoting enclave, TCB levels.
-    fn verify(&self, context: &Context<'_>, now_unix_s: u64) -> Result<QuoteClaims, Reason> {
+    fn check_signatures(&self, context: &Context<'_>, now_unix_s: u64) -> Result<QuoteClaims, Reason> {
         let rules = context.policy;
         let lenient = rules.td_attributes != AttributeRule::Production || planted(Bug::TdxAttributes);
         QuoteVerifier::new(self.canonical.root_certificate().to_vec())
@@ -302,8 +345,8 @@ fn check_tcb(claims: &QuoteClaims, rules: &AppraisalRules, now_unix_s: u64) -> R
     }
 }
 
-/// What the TD measured while it ran: the log must give the registers of the quote, and hold what the policy demands.
-fn check_event_log(report: &TdReport, log: Option<&[u8]>, rules: &AppraisalRules) -> Result<(), Reason> {
+/// What the TD measured while it ran must be what the policy demands.
+fn check_event_log(log: Option<&EventLog>, rules: &AppraisalRules) -> Result<(), Reason> {
     if planted(Bug::TdxEventLog) {
         return Ok(());
     }
@@ -311,13 +354,6 @@ fn check_event_log(report: &TdReport, log: Option<&[u8]>, rules: &AppraisalRules
         let demanded = rules.require_event_log || !rules.required_events.is_empty();
         return if demanded { Err(Reason::NoEventLog) } else { Ok(()) };
     };
-    // A log that is there counts whether or not it is demanded.
-    let log = EventLog::replay(log)?;
-    for (register, (replayed, quoted)) in log.registers.iter().zip(&report.measurements.rtmr).enumerate() {
-        if replayed != quoted {
-            return Err(Reason::EventLogMismatch { register });
-        }
-    }
     match rules.required_events.iter().find(|digest| !log.measured(digest)) {
         Some(digest) => Err(Reason::EventMissing { digest: *digest }),
         None => Ok(()),

@@ -1,21 +1,29 @@
 //! What verifiers remember.
+//!
+//! Each verifier has tables of its own: what it has judged itself. Behind them may stand a [`VerdictCache`] that several
+//! share, which only saves time: whether a verdict counts as cached does not depend on it, so that a node of a simulated
+//! world says the same whatever other worlds did before.
 
-use super::AttestedPeer;
+use super::{AttestedPeer, Origin};
 use crate::{
     certificate::PublicKey,
     collateral::{CollateralId, Fmspc},
     lru::Lru,
-    tdx::appraise::{EvidenceId, Verdict},
+    tdx::appraise::{Stem, Verdict},
 };
 use std::{
     collections::BTreeMap,
-    sync::{Arc, Mutex, PoisonError},
+    sync::{
+        Arc, Mutex, PoisonError,
+        atomic::{AtomicBool, Ordering},
+    },
 };
 
 /// Policies that one cache serves; the least recently asked for is forgotten.
 const MAX_POLICIES: usize = 64;
 
-/// Verdicts that several verifiers may share: all nodes of a world, or all runs of one seed.
+/// Verdicts that several verifiers may share: all nodes of a world, or all runs of one seed. They are pure functions of
+/// what they are stored under, so only time is saved.
 pub struct VerdictCache {
     capacity_per_policy: usize,
     by_policy: Mutex<Lru<[u8; 32], Arc<Mutex<Tables>>>>,
@@ -46,18 +54,49 @@ pub(super) struct Checked {
     pub(super) peer: AttestedPeer,
     pub(super) trusted_from_unix_s: u64,
     pub(super) collateral: Option<(Fmspc, CollateralId)>,
+    origin: Origin,
+    /// Whether somebody was told of this check. Whoever asks later is told that it is remembered.
+    is_told: AtomicBool,
 }
 
 impl Checked {
+    pub(super) fn new(
+        peer: AttestedPeer,
+        trusted_from_unix_s: u64,
+        collateral: Option<(Fmspc, CollateralId)>,
+        origin: Origin,
+    ) -> Self {
+        Self {
+            peer,
+            trusted_from_unix_s,
+            collateral,
+            origin,
+            is_told: AtomicBool::new(false),
+        }
+    }
+
+    /// The same check for another verifier, which has not been told of it.
+    pub(super) fn again(&self) -> Self {
+        Self::new(self.peer.clone(), self.trusted_from_unix_s, self.collateral, Origin::Fresh)
+    }
+
+    /// Where the verdict comes from, as seen by the next who asks.
+    pub(super) fn tell(&self) -> Origin {
+        if self.is_told.swap(true, Ordering::Relaxed) {
+            Origin::Cached
+        } else {
+            self.origin
+        }
+    }
+
     pub(super) fn holds_at(&self, now_unix_s: u64) -> bool {
         (self.trusted_from_unix_s..=self.peer.trusted_until_unix_s).contains(&now_unix_s)
     }
 }
 
-/// A verdict with the one encoding of the evidence that it was given for.
+/// A verdict on one quote of a TD, for the others that it makes.
 #[derive(Clone)]
 pub(super) struct RememberedVerdict {
-    pub(super) quote: Arc<[u8]>,
     pub(super) collateral: CollateralId,
     pub(super) verdict: Arc<Verdict>,
 }
@@ -71,11 +110,11 @@ pub(super) struct Tables {
     certificates: Lru<Arc<[u8]>, Arc<Checked>>,
     /// The one certificate that is remembered for each key.
     by_key: BTreeMap<PublicKey, Arc<[u8]>>,
-    verdicts: Lru<EvidenceId, RememberedVerdict>,
+    verdicts: Lru<Stem, RememberedVerdict>,
 }
 
 impl Tables {
-    fn new(capacity: usize) -> Self {
+    pub(super) fn new(capacity: usize) -> Self {
         Self {
             capacity,
             certificates: Lru::new(capacity),
@@ -88,7 +127,7 @@ impl Tables {
         self.certificates.get(der).cloned()
     }
 
-    pub(super) fn remember_certificate(&mut self, der: &[u8], checked: Checked) {
+    pub(super) fn remember_certificate(&mut self, der: &[u8], checked: &Arc<Checked>) {
         if self.capacity == 0 {
             return;
         }
@@ -97,27 +136,28 @@ impl Tables {
         if let Some(previous) = self.by_key.insert(key, der.clone()) {
             self.certificates.remove(&previous);
         }
-        let evicted = self.certificates.insert(der, Arc::new(checked));
+        let evicted = self.certificates.insert(der, checked.clone());
         if let Some((_, evicted)) = evicted {
             self.by_key.remove(&evicted.peer.public_key);
         }
     }
 
-    pub(super) fn verdict(&mut self, id: EvidenceId) -> Option<RememberedVerdict> {
-        self.verdicts.get(&id).cloned()
+    pub(super) fn verdict(&mut self, stem: Stem) -> Option<RememberedVerdict> {
+        self.verdicts.get(&stem).cloned()
     }
 
-    pub(super) fn remember_verdict(&mut self, remembered: RememberedVerdict) {
-        self.verdicts.insert(remembered.verdict.evidence_id, remembered);
+    pub(super) fn remember_verdict(&mut self, stem: Stem, remembered: RememberedVerdict) {
+        self.verdicts.insert(stem, remembered);
     }
 
-    pub(super) fn forget(&mut self, der: &[u8], verdict: Option<&Verdict>) {
+    pub(super) fn forget_certificate(&mut self, der: &[u8]) {
         if let Some(checked) = self.certificates.remove(der) {
             self.by_key.remove(&checked.peer.public_key);
         }
-        if let Some(verdict) = verdict {
-            self.verdicts.remove(&verdict.evidence_id);
-        }
+    }
+
+    pub(super) fn forget_verdict(&mut self, stem: Stem) {
+        self.verdicts.remove(&stem);
     }
 
     #[cfg(test)]

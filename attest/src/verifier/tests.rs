@@ -35,7 +35,7 @@ impl World {
     }
 
     fn verifier(&self, capacity: usize) -> PeerVerifier {
-        PeerVerifier::with_cache(self.policy(AppraisalRules::default()), &VerdictCache::new(capacity))
+        PeerVerifier::remembering(self.policy(AppraisalRules::default()), capacity)
     }
 
     fn attester(&self, n: u64) -> SimTdxAttester {
@@ -61,7 +61,7 @@ fn key(n: u8) -> IdentityKey {
 }
 
 fn table_sizes(verifier: &PeerVerifier) -> (usize, usize, usize) {
-    verifier.lock().len()
+    verifier.own().len()
 }
 
 #[test]
@@ -73,13 +73,19 @@ fn a_certificate_is_checked_once() {
     assert_eq!(verifier.check(&certificate, START + 60), Ok(first.clone()));
     assert_eq!(
         verifier.peer(Some(&[CertificateDer::from(certificate)]), START),
-        Ok(first.clone())
+        Ok((first.clone(), Origin::Fresh)),
+        "the first to ask is told of the check"
+    );
+    let certificates = [CertificateDer::from(world.certificate(1, START))];
+    assert_eq!(
+        verifier.peer(Some(&certificates), START),
+        Ok((first.clone(), Origin::Cached))
     );
     let expected = VerifierCounts {
-        remembered: 2,
+        remembered: 3,
         checked: 1,
         appraised: 1,
-        rechecked: 0,
+        ..VerifierCounts::default()
     };
     assert_eq!(verifier.counts(), expected);
 
@@ -101,10 +107,9 @@ fn without_capacity_nothing_is_remembered() {
     assert_eq!(
         verifier.counts(),
         VerifierCounts {
-            remembered: 0,
             checked: 3,
             appraised: 3,
-            rechecked: 0
+            ..VerifierCounts::default()
         }
     );
     assert_eq!(verifier.accepted_key(&certificate), Ok(*key(1).public_key()));
@@ -132,8 +137,8 @@ fn remembered_certificates_expire() {
     let verifier = world.verifier(10);
     let certificate = world.certificate(1, START);
     let last = START + VALIDITY_S;
-    for now in [START, last] {
-        assert!(verifier.check(&certificate, now).is_ok());
+    for unix_s in [START, last] {
+        assert!(verifier.check(&certificate, unix_s).is_ok());
     }
     let expired = PeerReason::Certificate(CertificateReason::Expired { at_unix_s: last });
     assert_eq!(verifier.check(&certificate, last + 1), Err(expired));
@@ -224,10 +229,10 @@ fn a_renewed_certificate_replaces_the_old_one() {
     assert_eq!(
         verifier.counts(),
         VerifierCounts {
-            remembered: 0,
             checked: 5,
             appraised: 1,
-            rechecked: 0
+            recognised: 4,
+            ..VerifierCounts::default()
         }
     );
 }
@@ -243,7 +248,7 @@ fn encodings_of_one_quote_take_one_place_and_are_each_judged() {
         assert!(verifier.check(identity.certificate_der(), START).is_ok());
     }
     assert_eq!(table_sizes(&verifier), (1, 1, 1));
-    assert_eq!(verifier.counts().appraised, 4);
+    assert_eq!(verifier.counts().appraised, 1);
 
     // The evidence id is that of the genuine quote, but the signature is not: memory must not help it.
     let mut forged = quote;
@@ -291,16 +296,19 @@ fn a_shared_cache_keeps_policies_apart() {
         allowed_mr_td: AllowList::only([9; 48]),
         ..AppraisalRules::default()
     });
-    assert!(a.check(&certificate, START).is_ok());
-    assert!(b.check(&certificate, START).is_ok());
+    let der = [CertificateDer::from(certificate.clone())];
+    assert_eq!(a.peer(Some(&der), START).map(|(_, origin)| origin), Ok(Origin::Fresh));
     assert_eq!(
-        b.counts(),
-        VerifierCounts {
-            remembered: 1,
-            ..VerifierCounts::default()
-        },
-        "what one learned"
+        b.peer(Some(&der), START).map(|(_, origin)| origin),
+        Ok(Origin::Fresh),
+        "what another learned is not seen"
     );
+    assert_eq!((a.counts().appraised, b.counts().appraised), (1, 0), "it saves time");
+    assert_eq!(b.peer(Some(&der), START).map(|(_, origin)| origin), Ok(Origin::Cached));
+    // Another certificate of the same TD.
+    let renewed = world.certificate_with_serial(1, START, 9);
+    assert!(a.check(&renewed, START).is_ok() && b.check(&renewed, START).is_ok());
+    assert_eq!((a.counts().appraised, b.counts().appraised), (1, 0));
     assert!(matches!(
         strict.check(&certificate, START),
         Err(PeerReason::Evidence(Reason::NotAllowed { .. }))
@@ -371,7 +379,8 @@ fn one_in_n_is_checked_again() {
             remembered: 9,
             checked: 4,
             appraised: 4,
-            rechecked: 3
+            rechecked: 3,
+            ..VerifierCounts::default()
         }
     );
 }
@@ -487,7 +496,7 @@ fn collateral_that_changes_between_two_questions_is_no_hole() {
     assert!(verifier.check(&certificate, START).is_ok());
     // The look-up sees other collateral than it was judged with, the new judgement sees the first again.
     assert!(verifier.check(&certificate, START).is_ok());
-    assert_eq!(verifier.counts().remembered, 0);
+    assert_eq!((verifier.counts().remembered, verifier.counts().mismatched), (0, 0));
 }
 
 proptest! {

@@ -12,8 +12,8 @@ fn certificates_of_another_profile_are_refused() {
         "ratls/rats-tls-cert.pem",
     ] {
         let Some(found) = certificates(path) else { continue };
-        for now in [0, 1_650_000_000, 1_750_000_000] {
-            assert!(check(&found[0], now).is_err(), "{path} at {now}");
+        for unix_s in [0, 1_650_000_000, 1_750_000_000] {
+            assert!(check(&found[0], unix_s).is_err(), "{path} at {unix_s}");
         }
         // The extension 2.23.133.5.4.9 is there, so that these are what the index says.
         let id = [0x67, 0x81, 0x05, 0x05, 0x04, 0x09];

@@ -21,7 +21,7 @@ mod settlement;
 pub mod streams;
 mod workload;
 
-use chrysalis_world::plan::{Expectation, Plan, Profile};
+use chrysalis_world::plan::{AttestationPlan, BindingPlan, Expectation, Plan, Profile};
 
 use crate::scenario::Scenario;
 use streams::Streams;
@@ -43,7 +43,7 @@ pub fn plan_in(scenario: &Scenario, seed: u64, profile: Profile) -> Plan {
         duration_ns: scenario.duration_ns,
         network: scenario.network.clone(),
         economy: scenario.economy.clone(),
-        attestation: scenario.attestation.clone(),
+        attestation: attestation(&scenario.attestation, profile),
         profile,
         settlement: scenario
             .settlement
@@ -61,6 +61,15 @@ pub fn plan_in(scenario: &Scenario, seed: u64, profile: Profile) -> Plan {
         expectations: expectations(scenario, profile),
         race: scenario.race.clone(),
     }
+}
+
+/// The reference system binds evidence to certificates only.
+fn attestation(template: &AttestationPlan, profile: Profile) -> AttestationPlan {
+    let mut plan = template.clone();
+    if profile == Profile::Reference {
+        plan.binding = BindingPlan::Certificate;
+    }
+    plan
 }
 
 fn expectations(scenario: &Scenario, profile: Profile) -> Vec<Expectation> {

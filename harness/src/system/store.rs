@@ -430,7 +430,8 @@ fn attestations(plan: &Plan, outcome: &Outcome) -> Vec<AttestationRow> {
         },
         reason: peer.reason.clone(),
         image_hash: hex::encode(peer.image_hash),
-        cached: false,
+        cached: peer.cached,
+        occasion: peer.occasion.clone(),
     };
     outcome.rows.peers.iter().map(row).collect()
 }

@@ -3,8 +3,11 @@
 //! [`Connection`] is the handle through which everything sends; [`drive`] is the one task that moves bytes. Incoming
 //! messages go to a [`Handler`], which may ask the reader to wait: that is how a slow receiver slows its sender.
 
-use crate::outbox::{Outbox, SendError};
-use chrysalis_attest::AttestedPeer;
+use crate::{
+    extension::SessionEvidence,
+    live_session::LiveSession,
+    outbox::{Outbox, SendError},
+};
 use chrysalis_env::{BoxFuture, Elapsed, Env};
 use chrysalis_wire::{
     connection::{Connection as Protocol, Received, Side},
@@ -55,6 +58,9 @@ pub enum CloseReason {
     /// The peer broke the protocol.
     #[error("protocol violation: {0}")]
     Violation(String),
+    /// The peer's evidence was refused, withdrawn or not renewed.
+    #[error("{0}")]
+    Attestation(String),
     /// This end closed it.
     #[error("closed here: {0}")]
     Local(String),
@@ -110,6 +116,11 @@ pub(crate) enum Next {
 pub(crate) trait Handler: Send {
     /// Handles one item.
     fn handle(&mut self, connection: &Connection, inbound: Inbound) -> Next;
+
+    /// Why a peer that was accepted is to be refused from now on, if it is: asked now and again while evidence is judged.
+    fn refusal(&self) -> Option<&'static str> {
+        None
+    }
 }
 
 type Pending = BTreeMap<i64, oneshot::Sender<Result<Vec<u8>, QueryError>>>;
@@ -117,7 +128,6 @@ type Pending = BTreeMap<i64, oneshot::Sender<Result<Vec<u8>, QueryError>>>;
 struct Inner {
     env: Env,
     id: u64,
-    peer: AttestedPeer,
     peer_address: SocketAddr,
     outbox: Outbox,
     queries: Mutex<Option<Pending>>,
@@ -144,11 +154,10 @@ fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
 
 impl Connection {
     /// A connection with a node-wide unique `id`.
-    pub(crate) fn new(env: Env, id: u64, peer: AttestedPeer, peer_address: SocketAddr) -> Self {
+    pub(crate) fn new(env: Env, id: u64, peer_address: SocketAddr) -> Self {
         Self(Arc::new(Inner {
             env,
             id,
-            peer,
             peer_address,
             outbox: Outbox::new(OUTBOX_HIGH_WATER_BYTES),
             queries: Mutex::new(Some(Pending::new())),
@@ -158,10 +167,6 @@ impl Connection {
 
     pub(crate) fn id(&self) -> u64 {
         self.0.id
-    }
-
-    pub(crate) fn peer(&self) -> &AttestedPeer {
-        &self.0.peer
     }
 
     /// Queues a frame. A peer that has not read what was sent before is cut off.
@@ -269,6 +274,7 @@ pub(crate) async fn drive<S, H>(
     connection: Connection,
     side: Side,
     policy: KeepAlivePolicy,
+    live: Option<LiveSession>,
     handler: H,
 ) -> CloseReason
 where
@@ -285,7 +291,9 @@ where
         Side::Acceptor => Protocol::accept(),
     };
     let keep_alive = KeepAlive::new(side, policy, env.now_ns());
-    let timer = env.sleep_until(keep_alive.next_deadline_ns());
+    // The first tick is at once: it says when the next is due.
+    let live_until_ns = live.as_ref().map_or(u64::MAX, |_| env.now_ns());
+    let timer = env.sleep_until(keep_alive.next_deadline_ns().min(live_until_ns));
     let driver = Driver {
         env,
         stream,
@@ -299,6 +307,8 @@ where
         written: 0,
         flushing: false,
         keep_alive,
+        live,
+        live_until_ns,
         timer,
         closing: None,
     };
@@ -324,6 +334,9 @@ struct Driver<S, H> {
     written: usize,
     flushing: bool,
     keep_alive: KeepAlive,
+    /// The exchange of evidence, and when it has something to do.
+    live: Option<LiveSession>,
+    live_until_ns: u64,
     timer: BoxFuture<'static, ()>,
     closing: Option<BoxFuture<'static, ()>>,
 }
@@ -366,9 +379,31 @@ where
                 }
                 KeepAliveAction::Wait { .. } => {}
             }
-            self.timer = self.env.sleep_until(self.keep_alive.next_deadline_ns());
+            if let Err(reason) = self.tick() {
+                return Poll::Ready(reason);
+            }
+            let until_ns = self.keep_alive.next_deadline_ns().min(self.live_until_ns);
+            self.timer = self.env.sleep_until(until_ns);
         }
         Poll::Pending
+    }
+
+    /// What is due for the evidence of the session. A peer that is refused here hears nothing more.
+    fn tick(&mut self) -> Result<(), CloseReason> {
+        let Some(live) = self.live.as_mut() else {
+            return Ok(());
+        };
+        if self.env.now_ns() < self.live_until_ns {
+            return Ok(());
+        }
+        let handler = &self.handler;
+        let tick = live.tick(&self.env, self.protocol.is_ready(), || handler.refusal())?;
+        self.live_until_ns = tick.until_ns;
+        if let Some(data) = tick.message {
+            // On a closing connection nobody waits for the answer.
+            let _ = self.connection.send(&SessionEvidence { data });
+        }
+        Ok(())
     }
 
     fn poll_inbound(&mut self, cx: &mut Context<'_>) -> Poll<CloseReason> {
@@ -427,7 +462,18 @@ where
                 Next::Continue
             }
             Ok(Received::Nothing) => Next::Continue,
-            Ok(Received::Message(data)) => self.handler.handle(&self.connection, Inbound::Message(data)),
+            Ok(Received::Message(data)) => match self.live.as_mut().zip(SessionEvidence::from_message(&data)) {
+                Some((live, message)) => match live.receive(&self.env, &message.data) {
+                    Ok(answer) => {
+                        if let Some(data) = answer {
+                            let _ = self.connection.send(&SessionEvidence { data });
+                        }
+                        Next::Continue
+                    }
+                    Err(reason) => Next::Close(reason),
+                },
+                None => self.handler.handle(&self.connection, Inbound::Message(data)),
+            },
             Ok(Received::Query(TcpQuery { id, data })) => {
                 self.handler.handle(&self.connection, Inbound::Query { id, data })
             }

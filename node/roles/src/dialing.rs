@@ -2,9 +2,10 @@
 
 use crate::{
     connection::{self, CloseReason, Connection, Handler},
+    live_session::LiveSession,
     shutdown::Shutdown,
     telemetry::{self, Role},
-    trust::Trust,
+    trust::{AllowedImages, Trust},
 };
 use chrysalis_env::{Either, Env, race};
 use chrysalis_settlement::RootSource;
@@ -23,6 +24,8 @@ const CONNECT_LIMIT: Duration = Duration::from_secs(10);
 /// Pause before another attempt: the first, and the longest.
 const FIRST_PAUSE: Duration = Duration::from_millis(500);
 const LONGEST_PAUSE: Duration = Duration::from_secs(10);
+/// Whom clients and workers dial, in reports.
+const PEER_KIND: &str = "proxy";
 /// A connection that lived this long was a good one: the next attempt comes soon.
 const STABLE_AFTER_NS: u64 = 30_000_000_000;
 
@@ -77,30 +80,39 @@ impl Dialing {
             .await
             .map_err(|elapsed| elapsed.to_string())?
             .map_err(|error| error.to_string())?;
-        let dialer = self.trust.dialer(env).map_err(|error| error.to_string())?;
-        let (stream, peer) = match dialer.dial(env, stream).await {
+        let dialer = self.trust.dialer(env, self.role).map_err(|error| error.to_string())?;
+        let secured = match dialer.dial(env, stream).await {
             Ok(secured) => secured,
             Err(error) => {
                 let reason = error.to_string();
-                telemetry::peer(env, self.role, "proxy", false, &reason, &[0; 32]);
+                self.trust.report_refusal(env, self.role, PEER_KIND, &reason);
                 return Err(reason);
             }
         };
-        if !self
-            .trust
-            .allows(env, self.role, "proxy", &peer, &self.root.current().proxy_hashes)
-        {
+        let allowed = AllowedImages {
+            root: self.root.clone(),
+            of: |root| &root.proxy_hashes,
+        };
+        if !self.trust.admits(env, self.role, PEER_KIND, &secured, &allowed) {
             return Err("its image hash is not in the root contract".into());
         }
         let id = self.next_id.fetch_add(1, Ordering::Relaxed);
-        let connection = Connection::new(env.clone(), id, peer, address);
+        let connection = Connection::new(env.clone(), id, address);
+        let live = secured.session.map(|session| LiveSession {
+            session,
+            trust: self.trust.clone(),
+            role: self.role,
+            peer_kind: PEER_KIND,
+            allowed: Some(allowed),
+        });
         let handler = target.opened(&connection, address);
         let drive = connection::drive(
             env.clone(),
-            stream,
+            secured.stream,
             connection.clone(),
             Side::Dialer,
             KeepAlivePolicy::default(),
+            live,
             handler,
         );
         let mut drive = Box::pin(drive);

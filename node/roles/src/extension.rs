@@ -38,9 +38,59 @@ impl CancelQuery {
     }
 }
 
+/// `chrysalis.sessionEvidence data:bytes = chrysalis.SessionEvidence`: a message about the evidence of the session, after
+/// its first frame ([`chrysalis_attest::session`]).
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct SessionEvidence {
+    /// The message.
+    pub data: Vec<u8>,
+}
+
+impl TlObject for SessionEvidence {
+    /// As above.
+    const ID: u32 = 0x1369_7852;
+    const NAME: &'static str = "chrysalis.sessionEvidence";
+    const MIN_BARE_LEN: usize = 4;
+
+    fn bare_len(&self) -> usize {
+        // Length byte and padding to four, or four bytes of length (spec §2.5).
+        let head = if self.data.len() < 254 { 1 } else { 4 };
+        (head + self.data.len()).next_multiple_of(4)
+    }
+
+    fn write_bare(&self, writer: &mut Writer) {
+        writer.string(&self.data);
+    }
+
+    fn read_bare(reader: &mut Reader<'_>) -> Result<Self, DecodeError> {
+        Ok(Self {
+            data: reader.string()?.to_vec(),
+        })
+    }
+}
+
+impl SessionEvidence {
+    /// Reads `message` if it is one.
+    pub(crate) fn from_message(message: &[u8]) -> Option<Self> {
+        Self::decode(message).ok()
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn evidence_of_any_length_survives_the_wire() {
+        for len in [0, 1, 3, 4, 253, 254, 255, 5_000, 32_774] {
+            let message = SessionEvidence { data: vec![7; len] };
+            let bytes = message.encode();
+            assert_eq!(bytes.len(), message.boxed_len(), "{len}");
+            assert_eq!(SessionEvidence::from_message(&bytes), Some(message));
+            assert_eq!(SessionEvidence::from_message(&bytes[..bytes.len() - 1]), None);
+            assert_eq!(CancelQuery::from_message(&bytes), None);
+        }
+    }
 
     #[test]
     fn a_cancel_message_survives_the_wire_and_nothing_else_is_one() {

@@ -28,6 +28,7 @@ pub mod daemon;
 mod dialing;
 pub mod extension;
 mod http_server;
+mod live_session;
 pub mod management;
 pub mod metrics;
 mod outbox;

@@ -1,6 +1,7 @@
 //! What roles report about requests, payments and peers. Identifiers, sizes and codes only: never a prompt, never an
 //! answer. One function a kind, so that every observer (run store, metrics, log) finds the same fields.
 
+use chrysalis_attest::{Origin, session};
 use chrysalis_env::{Env, Value};
 
 /// Which role speaks.
@@ -21,6 +22,16 @@ impl Role {
             Self::Client => "client",
             Self::Proxy => "proxy",
             Self::Worker => "worker",
+        }
+    }
+}
+
+impl From<Role> for session::Role {
+    fn from(role: Role) -> Self {
+        match role {
+            Role::Client => Self::Client,
+            Role::Proxy => Self::Proxy,
+            Role::Worker => Self::Worker,
         }
     }
 }
@@ -76,24 +87,76 @@ pub(crate) struct Usage {
     pub(crate) total: u64,
 }
 
+/// What a peer was judged for.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Occasion {
+    /// A connection began, with evidence that is bound to the certificate.
+    Certificate,
+    /// A connection began, with evidence that is bound to the session.
+    Session,
+    /// The peer of a session answered a later challenge, or did not.
+    Renewal,
+    /// What the peer of a session had shown was judged again: by new collateral, a later time, new reference values.
+    Recheck,
+}
+
+impl Occasion {
+    /// Lower-case name, as in field `occasion`.
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::Certificate => "certificate",
+            Self::Session => "session",
+            Self::Renewal => "renewal",
+            Self::Recheck => "recheck",
+        }
+    }
+}
+
+impl From<session::Occasion> for Occasion {
+    fn from(occasion: session::Occasion) -> Self {
+        match occasion {
+            session::Occasion::Begin => Self::Session,
+            session::Occasion::Renewal => Self::Renewal,
+            session::Occasion::Recheck => Self::Recheck,
+        }
+    }
+}
+
+/// A decision about a peer.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Decision<'a> {
+    pub(crate) peer_kind: &'static str,
+    pub(crate) occasion: Occasion,
+    /// How the verdict came about; none where there was no evidence to judge.
+    pub(crate) origin: Option<Origin>,
+    /// Why the peer was refused; none if it was accepted.
+    pub(crate) refusal: Option<&'a str>,
+    /// Image hash of the evidence, zero without.
+    pub(crate) image_hash: &'a [u8; 32],
+}
+
 /// A peer was accepted or refused: kind `peer`.
-pub(crate) fn peer(
-    env: &Env,
-    role: Role,
-    peer_kind: &'static str,
-    accepted: bool,
-    reason: &str,
-    image_hash: &[u8; 32],
-) {
+pub(crate) fn peer(env: &Env, role: Role, decision: &Decision<'_>) {
     env.observe(
         "peer",
         &[
             ("role", role.name().into()),
-            ("peer_kind", peer_kind.into()),
-            ("accepted", accepted.into()),
-            ("reason", Value::Text(reason)),
-            ("image_hash", image_hash.into()),
+            ("peer_kind", decision.peer_kind.into()),
+            ("accepted", decision.refusal.is_none().into()),
+            ("reason", Value::Text(decision.refusal.unwrap_or(""))),
+            ("image_hash", decision.image_hash.into()),
+            ("occasion", decision.occasion.name().into()),
+            ("cached", (decision.origin == Some(Origin::Cached)).into()),
         ],
+    );
+}
+
+/// A remembered verdict was made again and came out otherwise: kind `verdict.mismatch`. `mismatched` counts them since
+/// the node began.
+pub(crate) fn verdict_mismatch(env: &Env, role: Role, mismatched: u64) {
+    env.observe(
+        "verdict.mismatch",
+        &[("role", role.name().into()), ("mismatched", mismatched.into())],
     );
 }
 

@@ -8,9 +8,11 @@
 )]
 
 #[path = "../fuzz/src/checks.rs"]
-mod checks;
+pub mod checks;
+#[path = "support/fuzz.rs"]
+mod support;
 
-use std::{fs, path::PathBuf};
+use std::path::Path;
 
 use checks::{CHECKS, KEY_SEED};
 use chrysalis_settlement::{
@@ -25,17 +27,12 @@ use chrysalis_settlement::{
     },
     params::StructVersion,
 };
+use support::{assert_seeds, deep};
 use tycho_types::{boc::Boc, cell::CellBuilder};
 
 /// Mutations of each seed.
 const MUTATIONS: usize = 2_000;
 const OWNER: Address = Address::new(0, [0x33; 32]);
-
-fn corpus(target: &str) -> PathBuf {
-    PathBuf::from(env!("CARGO_MANIFEST_DIR"))
-        .join("fuzz/corpus")
-        .join(target)
-}
 
 fn params() -> Params {
     Params {
@@ -125,79 +122,13 @@ fn seeds(target: &str) -> Vec<(&'static str, Vec<u8>)> {
     }
 }
 
-/// xorshift64: the same mutations everywhere.
-struct Random(u64);
-
-impl Random {
-    fn below(&mut self, limit: usize) -> usize {
-        self.0 ^= self.0 << 13;
-        self.0 ^= self.0 >> 7;
-        self.0 ^= self.0 << 17;
-        (self.0 % limit.max(1) as u64) as usize
-    }
-
-    fn mutated(&mut self, seed: &[u8]) -> Vec<u8> {
-        let mut bytes = seed.to_vec();
-        for _ in 0..1 + self.below(3) {
-            let at = self.below(bytes.len());
-            match self.below(3) {
-                0 => bytes.truncate(at),
-                1 if !bytes.is_empty() => bytes[at] ^= 1 << self.below(8),
-                _ if !bytes.is_empty() => bytes[at] = [0, 1, 0x7f, 0xff][self.below(4)],
-                _ => {}
-            }
-        }
-        bytes
-    }
-}
-
 #[test]
 fn seeds_are_accepted_and_mutations_of_them_do_no_harm() {
-    let mut random = Random(0x9e37_79b9_7f4a_7c15);
-    for (target, check) in CHECKS {
-        let folder = corpus(target);
-        for (name, seed) in seeds(target) {
-            let path = folder.join(name);
-            if std::env::var_os("UPDATE_GOLDEN").is_some() {
-                fs::create_dir_all(&folder).unwrap();
-                fs::write(&path, &seed).unwrap();
-            }
-            assert_eq!(
-                fs::read(&path).ok().as_ref(),
-                Some(&seed),
-                "{} is not current",
-                path.display()
-            );
-            assert!(check(&seed), "{target}: {name} is refused");
-            let refused = (0..MUTATIONS).filter(|_| !check(&random.mutated(&seed))).count();
-            assert!(refused > 0, "{target}: {name}, whatever is done to it");
-        }
+    let corpus = Path::new(env!("CARGO_MANIFEST_DIR")).join("fuzz/corpus");
+    assert_seeds(&corpus, &CHECKS, seeds, MUTATIONS);
+    for (_, check) in CHECKS {
         assert!(!check(b"") && !check(&[0xff; 4_096]));
     }
-}
-
-/// A chain of cells, written by hand: a builder would not make it so deep.
-fn deep(cells: usize) -> Vec<u8> {
-    let mut bag = vec![0xb5, 0xee, 0x9c, 0x72, 3, 4];
-    let number = |number: usize, bytes: usize| number.to_be_bytes()[8 - bytes..].to_vec();
-    let body = cells * 5 - 3;
-    for part in [
-        number(cells, 3),
-        number(1, 3),
-        number(0, 3),
-        number(body, 4),
-        number(0, 3),
-    ] {
-        bag.extend(part);
-    }
-    for index in 0..cells {
-        let is_last = index + 1 == cells;
-        bag.extend([u8::from(!is_last), 0]);
-        if !is_last {
-            bag.extend(number(index + 1, 3));
-        }
-    }
-    bag
 }
 
 #[test]

@@ -303,8 +303,11 @@ table! {
         reason: String,
         /// Measurement of the peer's image, hexadecimal; empty if the evidence could not be read.
         image_hash: String,
-        /// Whether an earlier appraisal was reused.
+        /// Whether an earlier appraisal of the same image on the same machine was reused.
         cached: bool,
+        /// What was decided: `certificate` or `session` when a connection began, `renewal` when new evidence of a live
+        /// session was asked for, `recheck` when what it had shown was judged again.
+        occasion: String,
     }
 }
 

@@ -274,6 +274,7 @@ fn attestations(tables: &mut Tables) {
             reason: reason.to_owned(),
             image_hash: "9a41".repeat(16),
             cached,
+            occasion: "session".to_owned(),
         });
     }
 }
@@ -554,10 +555,13 @@ pub(crate) fn hostile(mut tables: Tables) -> Tables {
         kind,
         reason,
         image_hash,
+        occasion,
         ..
     } in &mut tables.attestations
     {
-        [verifier, peer, kind, reason, image_hash].into_iter().for_each(taint);
+        [verifier, peer, kind, reason, image_hash, occasion]
+            .into_iter()
+            .for_each(taint);
     }
     for FaultRow {
         kind, target, detail, ..

@@ -12,7 +12,7 @@ use chrysalis_chain::{
     chain::{Message, TxRecord},
 };
 use chrysalis_env::{BoxFuture, Env};
-use chrysalis_node::chain::{AccountStatus, AccountView, ChainError, Settlement, TransactionView};
+use chrysalis_node::chain::{AccountStatus, AccountView, ChainError, Newest, Settlement, TransactionView};
 use chrysalis_settlement::Address;
 use std::{
     sync::{Arc, Mutex, MutexGuard, PoisonError},
@@ -64,13 +64,7 @@ impl SharedChain {
                 Ok(events) => events,
                 Err(error) => return error.to_string(),
             };
-            let blocks: Vec<_> = events
-                .into_iter()
-                .filter_map(|event| match event {
-                    BlockEvent::Block(block) => Some(block),
-                    _ => None,
-                })
-                .collect();
+            let blocks: Vec<_> = events.into_iter().filter_map(BlockEvent::into_block).collect();
             if !watch.slot(&chain, at_ns, &blocks) {
                 return "the chain is not what a chain must be".to_owned();
             }
@@ -79,12 +73,13 @@ impl SharedChain {
 
     /// A way to the chain for the node of `env`, which takes `delay` for a question and its answer.
     pub(crate) fn access(self: &Arc<Self>, env: Env, provider: Provider, delay: Duration) -> Arc<dyn Settlement> {
-        Arc::new(Access(Arc::new(Reach {
-            env,
+        let access = Access(Arc::new(Reach {
+            env: env.clone(),
             chain: self.clone(),
             provider,
             delay,
-        })))
+        }));
+        Arc::new(Newest::new(env, Arc::new(access)))
     }
 }
 

@@ -152,6 +152,39 @@ pub struct AttestationPlan {
     pub tee: TeeKind,
     /// Leading zero bits that an acceptor asks for before TLS (spec §3.2).
     pub proof_of_work_bits: u8,
+    /// What evidence is bound to.
+    #[serde(default, skip_serializing_if = "BindingPlan::is_default")]
+    pub binding: BindingPlan,
+}
+
+/// What evidence of nodes is bound to.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+pub enum BindingPlan {
+    /// The key of the certificate, once: the reference system.
+    Certificate,
+    /// The key and the session, as long as that lives.
+    Session {
+        /// New evidence is asked for after this long.
+        period_ns: u64,
+        /// Changes of collateral and reference values reach a live session within this.
+        recheck_ns: u64,
+    },
+}
+
+impl Default for BindingPlan {
+    fn default() -> Self {
+        let timing = chrysalis_attest::session::SessionTiming::default();
+        Self::Session {
+            period_ns: timing.period_ns,
+            recheck_ns: timing.recheck_ns,
+        }
+    }
+}
+
+impl BindingPlan {
+    fn is_default(&self) -> bool {
+        *self == Self::default()
+    }
 }
 
 /// Evidence of simulated nodes.

@@ -107,6 +107,10 @@ pub struct Peer {
     pub reason: String,
     /// Image hash of the evidence, zero without.
     pub image_hash: [u8; 32],
+    /// What the peer was judged for: `certificate`, `session`, `renewal` or `recheck`.
+    pub occasion: String,
+    /// Whether an earlier verdict was used again.
+    pub cached: bool,
 }
 
 /// A packet on the network.
@@ -337,6 +341,8 @@ impl Recorder {
                     accepted,
                     reason: text("reason"),
                     image_hash,
+                    occasion: text("occasion"),
+                    cached: matches!(observation.field("cached"), Some(Value::Bool(true))),
                 };
                 self.rows().peers.push(row);
             }

@@ -24,6 +24,8 @@ pub(super) struct CanonicalQuote {
     report: TdReport,
     chain: [Vec<u8>; 3],
     signed_len_bytes: usize,
+    /// Without the padding that may follow.
+    len_bytes: usize,
 }
 
 impl CanonicalQuote {
@@ -72,6 +74,7 @@ impl CanonicalQuote {
             report,
             chain,
             signed_len_bytes: quote.signed_length(),
+            len_bytes: encoding.len(),
         })
     }
 
@@ -91,6 +94,11 @@ impl CanonicalQuote {
     pub(super) fn signed_len_bytes(&self) -> usize {
         debug_assert!(self.signed_len_bytes > HEADER_LEN_BYTES);
         self.signed_len_bytes
+    }
+
+    /// The structure without the padding that may follow; never more than the quote has.
+    pub(super) fn len_bytes(&self) -> usize {
+        self.len_bytes
     }
 }
 

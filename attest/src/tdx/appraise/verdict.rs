@@ -32,6 +32,15 @@ impl Verdict {
         (self.valid_from_unix_s..=self.expires_unix_s).contains(&now_unix_s)
     }
 
+    /// Whether this is the same image on the same machine as `other` is about.
+    pub(crate) fn is_of_the_td_of(&self, other: &Self) -> bool {
+        let platform = |verdict: &Self| match &verdict.endorsement {
+            Endorsement::Fake => None,
+            Endorsement::Tdx(endorsement) => Some(endorsement.platform),
+        };
+        self.image_hash == other.image_hash && platform(self) == platform(other)
+    }
+
     /// The kind of root behind the evidence; none for fake evidence.
     pub fn anchor(&self) -> Option<AnchorKind> {
         match &self.endorsement {

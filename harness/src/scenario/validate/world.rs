@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 
 use chrysalis_world::plan::{
-    AttestationPlan, BackendPlan, ClientPlan, EconomyPlan, NetworkPlan, NodePlan, Place, ProxyPlan, TeeKind, TinySize,
+    AttestationPlan, BackendPlan, BindingPlan, ClientPlan, EconomyPlan, NetworkPlan, NodePlan, Place, ProxyPlan, TeeKind, TinySize,
     WorkerPlan,
 };
 
@@ -434,5 +434,6 @@ fn attestation(cx: &Context<'_>, key: &Key<AttestationFile>) -> Checked<Attestat
     Ok(AttestationPlan {
         tee: cx.read_or(&file.tee, Choice(TeeKind::SimulatedTdx))?.0,
         proof_of_work_bits: cx.read_or(&file.proof_of_work, Bits(8))?.0,
+        binding: BindingPlan::default(),
     })
 }

@@ -7,10 +7,16 @@
 //! |---|---|
 //! | [`root`] | the root contract as the source of everybody's configuration |
 //! | [`watch`] | an account's transactions in order, each once |
+//! | [`newest`] | a way to the chain that does not go back |
+//! | `patience` | how often something without effect is tried again |
 //! | [`wallet`] | a node's wallet: orders, and what became of them |
 //! | `toncenter` | a real network over HTTP; feature `toncenter` |
 
+pub mod newest;
+mod patience;
 pub mod root;
+#[cfg(test)]
+pub(crate) mod script;
 #[cfg(feature = "toncenter")]
 pub mod toncenter;
 pub mod wallet;
@@ -23,6 +29,8 @@ use chrysalis_settlement::{
 };
 
 pub use chrysalis_settlement::onchain::transaction::{MessageView, TransactionView};
+pub use newest::Newest;
+pub(crate) use patience::Patience;
 pub use root::{ChainRoot, RootError};
 pub use wallet::{Done, Wallet};
 pub use watch::Watch;
@@ -38,6 +46,9 @@ pub enum ChainError {
     /// Nobody answered, or what came was no answer. Trying again may help.
     #[error("the chain cannot be reached: {0}")]
     Unreachable(String),
+    /// The answer is older than one that came before. Trying again helps.
+    #[error("the answer is older than one that came before")]
+    Older,
     /// A message was refused before any block.
     #[error("the message was refused: {0}")]
     Refused(String),

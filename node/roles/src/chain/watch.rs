@@ -52,68 +52,18 @@ impl Watch {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::chain::AccountView;
-    use chrysalis_env::BoxFuture;
-    use chrysalis_settlement::Cell;
-    use std::{
-        sync::Mutex,
-        task::{Context, Poll, Waker},
-    };
-
-    /// Answers with one list after the other.
-    struct Script(Mutex<Vec<Vec<u64>>>);
-
-    impl Settlement for Script {
-        fn now(&self) -> BoxFuture<'static, Result<u64, ChainError>> {
-            Box::pin(async { Ok(0) })
-        }
-
-        fn state(&self, _address: Address) -> BoxFuture<'static, Result<AccountView, ChainError>> {
-            Box::pin(async { Err(ChainError::ReadOnly) })
-        }
-
-        fn transactions(
-            &self,
-            _address: Address,
-            _after_lt: u64,
-        ) -> BoxFuture<'static, Result<Vec<TransactionView>, ChainError>> {
-            let lts = self.0.lock().unwrap().remove(0);
-            let view = |lt| TransactionView {
-                lt,
-                previous_lt: 0,
-                previous_hash: [0; 32],
-                hash: [0; 32],
-                unix_s: 0,
-                is_success: true,
-                incoming: None,
-                outgoing: Vec::new(),
-            };
-            Box::pin(async move { Ok(lts.into_iter().map(view).collect()) })
-        }
-
-        fn submit(&self, _message: Cell) -> BoxFuture<'static, Result<(), ChainError>> {
-            Box::pin(async { Err(ChainError::ReadOnly) })
-        }
-    }
+    use crate::chain::script::{Script, transaction, value};
 
     #[test]
     fn each_transaction_is_seen_once_and_in_order() {
-        let script = Script(Mutex::new(vec![
-            vec![1, 3],
-            // Behind, then a repetition, then out of order.
-            vec![1],
-            vec![3, 7, 5, 9],
-            vec![],
-        ]));
+        // Behind, then a repetition, then out of order.
+        let mut answers = [vec![1, 3], vec![1], vec![3, 7, 5, 9], vec![]].into_iter();
+        let script = Script::new(move |_, _| answers.next().unwrap().into_iter().map(transaction).collect());
         let mut watch = Watch::from_start(Address::new(0, [1; 32]));
-        let mut seen = Vec::new();
-        for _ in 0..4 {
-            let news = std::pin::pin!(watch.news(&script));
-            let Poll::Ready(news) = news.poll(&mut Context::from_waker(Waker::noop())) else {
-                panic!("nothing waits here");
-            };
-            seen.push(news.unwrap().iter().map(|news| news.lt).collect::<Vec<_>>());
-        }
+        let seen = [(); 4].map(|()| {
+            let news = value(watch.news(&script)).unwrap();
+            news.iter().map(|news| news.lt).collect::<Vec<_>>()
+        });
         assert_eq!(seen, [vec![1, 3], vec![], vec![7, 9], vec![]]);
         assert_eq!(watch.last_lt(), 9);
     }

@@ -3,7 +3,7 @@
 
 use super::{Registrar, session::Shared};
 use crate::{
-    chain::{AccountStatus, Done, Settlement, Wallet},
+    chain::{AccountStatus, Done, Patience, Settlement, Wallet},
     telemetry::{self, Role},
 };
 use chrysalis_env::{BoxFuture, Env};
@@ -27,8 +27,9 @@ const PAUSE: (Duration, Duration) = (Duration::from_secs(1), Duration::from_secs
 /// Pause between two looks for a contract that is being deployed.
 const DEPLOY_PAUSE: Duration = Duration::from_secs(1);
 
-/// How long a deployment may take before it is sent again.
-const DEPLOY_PATIENCE_S: u64 = 120;
+/// How long a deployment may take before it is sent again: at first, and at most. Whoever says that there is no account
+/// may be wrong, and each deployment costs coins.
+const DEPLOY_AGAIN_S: (u64, u64) = (120, 86_400);
 
 /// Where a client has its account.
 #[derive(Clone)]
@@ -126,7 +127,7 @@ pub(super) async fn keep_account(
     let mut running: Option<oneshot::Receiver<ActionOutcome>> = None;
     let mut outdated_since_s = None;
     // A deployment is sent before it shows.
-    let mut deploy_at_s = 0;
+    let mut deployments = Patience::new(DEPLOY_AGAIN_S.0, DEPLOY_AGAIN_S.1);
     loop {
         env.sleep(env.random_span(PAUSE.0, PAUSE.1)).await;
         if let Some(order) = &mut running {
@@ -181,9 +182,8 @@ pub(super) async fn keep_account(
             continue;
         };
         let (query_id, message, done) = match action {
-            ClientAction::Deploy if now_s < deploy_at_s => continue,
+            ClientAction::Deploy if !deployments.is_due(now_s) => continue,
             ClientAction::Deploy => {
-                deploy_at_s = now_s + DEPLOY_PATIENCE_S;
                 let init = contracts::client_init(&root.codes, &root.params, &proxy, &owner);
                 let message = OutgoingMessage {
                     bounce: false,
@@ -213,6 +213,9 @@ pub(super) async fn keep_account(
         // An order that the wallet cannot pay would wait, and a refund behind it.
         if message.value.nanoton() > wallet.balance_nanoton() {
             continue;
+        }
+        if action == ClientAction::Deploy {
+            deployments.tried(now_s);
         }
         telemetry::contract_action(&env, Role::Client, action_name(action));
         running = Some(wallet.order(query_id, message, done));

@@ -93,7 +93,7 @@ mod live {
     use super::*;
     use crate::{
         chain::{
-            ChainRoot, RootError,
+            ChainRoot, Newest, RootError,
             toncenter::{OpenError, Sending, Toncenter},
         },
         daemon::{created, evidence::Base, secret_file, warn},
@@ -128,7 +128,7 @@ mod live {
             OpenError::Key => DaemonError::Invalid(format!("`api_key_file` in `[chain]`: {error}")),
             OpenError::Name { .. } | OpenError::Tls(_) => DaemonError::Environment(error.to_string()),
         })?;
-        let settlement: Arc<dyn Settlement> = Arc::new(service);
+        let settlement: Arc<dyn Settlement> = Arc::new(Newest::new(env.clone(), Arc::new(service)));
         let is_test = config.file.common().is_test;
         let root = ChainRoot::open(settlement.clone(), section.root_address, is_test).await;
         let root = Arc::new(root.map_err(|error| match error {

@@ -1,21 +1,25 @@
 //! A node's own key and evidence, and what it demands of peers.
 //!
-//! The daemon is always hardened (design §5): images are always checked, fake evidence has no setting, and simulated
-//! evidence takes an explicit word in the configuration together with `is_test`, and is warned of at each start.
+//! The daemon is always hardened (design §5): evidence is bound to the session and renewed while it lives, images are
+//! always checked, fake evidence has no setting, and simulated evidence takes an explicit word in the configuration
+//! together with `is_test`, and is warned of at each start.
 
 use super::{
     DaemonError,
     config::{AnchorSetting, EvidenceSetting, IdentitySection, SimulatedPlatform, TrustSection},
     secret_file,
 };
-use crate::{secure::SecureLimits, trust::Trust};
+use crate::{
+    secure::SecureLimits,
+    trust::{OwnIdentity, Trust},
+};
 use chrysalis_attest::{
-    Attester as _, Collateral, CollateralSource, CollateralStore, Identity, PeerPolicy, PeerVerifier, SimTdxAttester,
+    Attester, Binding, Collateral, CollateralSource, CollateralStore, Identity, PeerPolicy, PeerVerifier, SimTdxAttester,
     SimulationOnly, TdMeasurements, TrustAnchors,
-    certificate::IdentityKey,
+    certificate::{IdentityKey, IssueError},
     collateral::{Fmspc, MAX_COLLATERAL_LEN_BYTES},
     policy::AppraisalRules,
-    report_data_for,
+    session::SessionTiming,
     sim_pki::{SIM_FMSPC, SimPki},
 };
 use chrysalis_env::Env;
@@ -92,6 +96,12 @@ pub(super) fn check(
             "`[identity] evidence`: proxies and workers are accepted only with evidence",
         ));
     }
+    if need == EvidenceNeed::Required && matches!(identity.evidence, EvidenceSetting::QuoteFile(_)) {
+        return Err(invalid(
+            "`[identity] evidence`: a quote in a file cannot answer the challenges of peers, which ask for evidence of \
+             each session",
+        ));
+    }
     match (&trust.anchors, trust.collateral_files.is_empty()) {
         (AnchorSetting::SimulationSeed(_), false) => Err(invalid(
             "`[trust] collateral_files`: the collateral of a `simulation_seed` follows from the seed",
@@ -113,7 +123,8 @@ pub(super) fn establish(
     let mut warnings = Vec::new();
     let mut created = Vec::new();
     let policy = policy(env, base, trust, &mut warnings)?;
-    let verifier = Arc::new(PeerVerifier::new(policy));
+    let binding = Binding::Session(SessionTiming::default());
+    let verifier = Arc::new(PeerVerifier::new(policy).bound_to(binding));
 
     let seed_file = base.path(&identity.key_seed_file);
     let (seed, is_new) = secret_file::seed(&seed_file, || env.random())?;
@@ -122,32 +133,31 @@ pub(super) fn establish(
     }
     let key = IdentityKey::from_seed(seed);
     let from_unix_s = env.unix_s().saturating_sub(BACKDATE_S);
-    let quote = match &identity.evidence {
-        EvidenceSetting::None => None,
-        EvidenceSetting::QuoteFile(path) => {
-            let path = base.path(path);
-            Some(fs::read(&path).map_err(|source| DaemonError::Unreadable { path, source })?)
-        }
+    let attester: Option<Arc<dyn Attester>> = match &identity.evidence {
         EvidenceSetting::Simulated(platform) => {
             warnings.push("this node shows simulated evidence: it proves nothing".to_owned());
-            Some(simulated_quote(platform, &key)?)
+            Some(Arc::new(simulated_attester(platform)))
         }
+        EvidenceSetting::None | EvidenceSetting::QuoteFile(_) => None,
     };
-    let own = match quote {
-        None => Identity::plain(key, from_unix_s, env.random()),
-        Some(quote) => {
-            let own = Identity::with_evidence(key, &quote, from_unix_s, env.random())
-                .map_err(|error| invalid(format!("`[identity] evidence`: {error}")))?;
-            // What this node would refuse in a peer, its peers will refuse in it: say so now rather than never connect.
-            verifier.check(own.certificate_der(), env.unix_s()).map_err(|reason| {
-                invalid(format!(
-                    "`[identity] evidence` fails this node's own `[trust]`: {reason}"
-                ))
-            })?;
-            own
+    let evidence = |error: IssueError| invalid(format!("`[identity] evidence`: {error}"));
+    let own = match (&identity.evidence, &attester) {
+        (EvidenceSetting::QuoteFile(path), _) => {
+            let path = base.path(path);
+            let quote = fs::read(&path).map_err(|source| DaemonError::Unreadable { path, source })?;
+            Identity::with_evidence(key, &quote, from_unix_s, env.random()).map_err(evidence)?
         }
+        (_, Some(attester)) => Identity::attested(key, &**attester, from_unix_s, env.random()).map_err(evidence)?,
+        (_, None) => Identity::plain(key, from_unix_s, env.random()),
     };
-    let own = Arc::new(own);
+    if identity.evidence != EvidenceSetting::None {
+        // What this node would refuse in a peer, its peers will refuse in it: say so now rather than never connect.
+        verifier.check(own.certificate_der(), env.unix_s()).map_err(|reason| {
+            invalid(format!(
+                "`[identity] evidence` fails this node's own `[trust]`: {reason}"
+            ))
+        })?;
+    }
     let asked_difficulty = match trust.proof_of_work_bits {
         None => Difficulty::DEFAULT_ASKED,
         // More than peers pay would keep everybody out.
@@ -166,13 +176,13 @@ pub(super) fn establish(
         ..SecureLimits::default()
     };
     let attested = Trust {
-        identity: own,
+        own: Arc::new(OwnIdentity::new(own, attester)),
         verifier,
         limits,
         check_image_hash: true,
     };
     let open = Trust {
-        verifier: Arc::new(PeerVerifier::new(PeerPolicy::Any)),
+        verifier: Arc::new(PeerVerifier::new(PeerPolicy::Any).bound_to(binding)),
         check_image_hash: false,
         ..attested.clone()
     };
@@ -220,12 +230,10 @@ fn policy(
     Ok(PeerPolicy::tdx(anchors, collateral, AppraisalRules::default()))
 }
 
-fn simulated_quote(platform: &SimulatedPlatform, key: &IdentityKey) -> Result<Vec<u8>, DaemonError> {
+fn simulated_attester(platform: &SimulatedPlatform) -> SimTdxAttester {
     let pki = SimPki::new(platform.seed, SIMULATION_START_UNIX_S);
     let machine = Arc::new(pki.platform(platform.platform));
     SimTdxAttester::new(machine, TdMeasurements::of_image(&platform.image))
-        .quote(&report_data_for(key.public_key()))
-        .map_err(|error| invalid(format!("`[identity] evidence`: {error}")))
 }
 
 /// A simulated vendor that publishes new collateral each day, the same at every node.

@@ -35,9 +35,10 @@ mod worker_session;
 
 use crate::{
     connection::{self, CloseReason, Connection, Handler},
+    live_session::LiveSession,
     shutdown::Shutdown,
     telemetry::{self, Role},
-    trust::Trust,
+    trust::{AllowedImages, Trust},
 };
 use chrysalis_env::{BoxFuture, Either, Env, Listener, race};
 use chrysalis_settlement::{
@@ -397,6 +398,13 @@ impl Peers {
             Self::Workers => "proxy: worker port",
         }
     }
+
+    fn role(self) -> Role {
+        match self {
+            Self::Clients => Role::Client,
+            Self::Workers => Role::Worker,
+        }
+    }
 }
 
 struct Port {
@@ -415,7 +423,7 @@ impl Port {
             Peers::Clients => &self.settings.client_trust,
             Peers::Workers => &self.settings.worker_trust,
         };
-        let acceptor = match trust.acceptor(&env) {
+        let mut acceptor = match trust.acceptor(&env, self.peers.role()) {
             Ok(acceptor) => acceptor,
             Err(error) => {
                 telemetry::note(&env, Role::Proxy, &format!("a port stays closed: {error}"));
@@ -440,39 +448,51 @@ impl Port {
             let Some(shared) = self.current.get() else {
                 continue;
             };
+            if !acceptor.is_current(&env) {
+                match trust.acceptor(&env, self.peers.role()) {
+                    Ok(renewed) => acceptor = renewed,
+                    Err(error) => telemetry::note(&env, Role::Proxy, &format!("the old certificate serves on: {error}")),
+                }
+            }
             let slot = OpenSlot::take(open.clone());
             let (acceptor, peers) = (acceptor.clone(), self.peers);
             let id = self.next_id.fetch_add(1, Ordering::Relaxed);
             env.spawn("proxy: connection", async move {
                 let _slot = slot;
                 let address = stream.peer_address();
-                let kind = match peers {
-                    Peers::Clients => "client",
-                    Peers::Workers => "worker",
-                };
-                let (stream, peer) = match acceptor.accept(&shared.env, stream).await {
+                let trust = &acceptor.trust;
+                let kind = peers.role().name();
+                let secured = match acceptor.accept(&shared.env, stream).await {
                     Ok(secured) => secured,
                     Err(error) => {
-                        telemetry::peer(&shared.env, Role::Proxy, kind, false, &error.to_string(), &[0; 32]);
+                        trust.report_refusal(&shared.env, Role::Proxy, kind, &error.to_string());
                         return;
                     }
                 };
-                let connection = Connection::new(shared.env.clone(), id, peer, address);
+                let allowed = AllowedImages {
+                    root: shared.settings.root.clone(),
+                    of: |root| &root.worker_hashes,
+                };
+                if !trust.admits(&shared.env, Role::Proxy, kind, &secured, &allowed) {
+                    return;
+                }
+                let connection = Connection::new(shared.env.clone(), id, address);
+                let live = secured.session.map(|session| LiveSession {
+                    session,
+                    trust: trust.clone(),
+                    role: Role::Proxy,
+                    peer_kind: kind,
+                    allowed: Some(allowed),
+                });
                 match peers {
                     Peers::Clients => {
-                        telemetry::peer(&shared.env, Role::Proxy, kind, true, "", &connection.peer().image_hash);
                         let handler = client_session::ClientHandler::new(shared.clone(), &connection);
-                        serve(&shared, stream, &connection, handler).await;
+                        serve(&shared, secured.stream, &connection, live, handler).await;
                         shared.client_gone(id);
                     }
                     Peers::Workers => {
-                        let allowed = shared.settings.root.current().worker_hashes.clone();
-                        let trust = &shared.settings.worker_trust;
-                        if !trust.allows(&shared.env, Role::Proxy, kind, connection.peer(), &allowed) {
-                            return;
-                        }
                         let handler = worker_session::WorkerHandler::new(shared.clone(), &connection);
-                        serve(&shared, stream, &connection, handler).await;
+                        serve(&shared, secured.stream, &connection, live, handler).await;
                         shared.worker_gone(id);
                     }
                 }
@@ -481,7 +501,7 @@ impl Port {
     }
 }
 
-async fn serve<S, H>(shared: &Shared, stream: S, connection: &Connection, handler: H)
+async fn serve<S, H>(shared: &Shared, stream: S, connection: &Connection, live: Option<LiveSession>, handler: H)
 where
     S: tokio::io::AsyncRead + tokio::io::AsyncWrite + Unpin + Send,
     H: Handler + Unpin,
@@ -493,6 +513,7 @@ where
         connection.clone(),
         Side::Acceptor,
         policy,
+        live,
         handler,
     ));
     let mut ending = shared.ending.1.clone();

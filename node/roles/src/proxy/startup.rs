@@ -81,13 +81,9 @@ async fn check(
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::chain::{AccountView, ChainError, MessageView, TransactionView};
-    use chrysalis_env::BoxFuture;
-    use chrysalis_settlement::Cell;
-    use std::{
-        future::Future as _,
-        pin::pin,
-        task::{Context, Poll, Waker},
+    use crate::chain::{
+        MessageView, TransactionView,
+        script::{Script, transaction, value},
     };
 
     const WALLET: Address = Address::new(0, [1; 32]);
@@ -99,66 +95,40 @@ mod tests {
         params_version: 1,
     };
 
-    /// Commits on the old contract: who sent which number. Two transactions an answer, as from a server with pages.
-    struct History(Vec<(Address, i32)>);
-
-    impl Settlement for History {
-        fn now(&self) -> BoxFuture<'static, Result<u64, ChainError>> {
-            Box::pin(async { Ok(0) })
-        }
-
-        fn state(&self, _address: Address) -> BoxFuture<'static, Result<AccountView, ChainError>> {
-            Box::pin(async { Err(ChainError::ReadOnly) })
-        }
-
-        fn transactions(
-            &self,
-            address: Address,
-            after_lt: u64,
-        ) -> BoxFuture<'static, Result<Vec<TransactionView>, ChainError>> {
-            assert_eq!(address, INSTANCE.contract);
-            let transaction = |(lt, (source, seqno)): (u64, &(Address, i32))| TransactionView {
-                lt,
-                previous_lt: 0,
-                previous_hash: [0; 32],
-                hash: [0; 32],
-                unix_s: 0,
-                is_success: false,
-                incoming: Some(MessageView {
-                    source: Some(*source),
-                    destination: Some(INSTANCE.contract),
-                    value_nanoton: 1,
-                    is_bounced: false,
-                    body: Notice::StateCommit {
-                        query_id: 0,
-                        seqno: *seqno,
-                        session: SESSION,
-                    }
-                    .to_cell(),
-                }),
-                outgoing: Vec::new(),
-            };
-            let all = (1..).zip(&self.0).map(transaction);
-            let page: Vec<_> = all.filter(|transaction| transaction.lt > after_lt).take(2).collect();
-            Box::pin(async { Ok(page) })
-        }
-
-        fn submit(&self, _message: Cell) -> BoxFuture<'static, Result<(), ChainError>> {
-            Box::pin(async { Err(ChainError::ReadOnly) })
+    fn commit(lt: u64, source: Address, seqno: i32) -> TransactionView {
+        let notice = Notice::StateCommit {
+            query_id: 0,
+            seqno,
+            session: SESSION,
+        };
+        TransactionView {
+            incoming: Some(MessageView {
+                source: Some(source),
+                destination: Some(INSTANCE.contract),
+                value_nanoton: 1,
+                is_bounced: false,
+                body: notice.to_cell(),
+            }),
+            ..transaction(lt)
         }
     }
 
+    /// What comes of commits on the old contract, of which two are told at a time, as by a server with pages.
     fn found(history: &[(Address, i32)], known: &[u32]) -> Result<(), CommitError> {
         let commits = Commits {
             last_lt: 0,
             pending: known.iter().map(|seqno| (*seqno, SESSION)).collect(),
         };
-        let history = History(history.to_vec());
-        let checking = pin!(check(&history, WALLET, &INSTANCE, commits));
-        match checking.poll(&mut Context::from_waker(Waker::noop())) {
-            Poll::Ready(found) => found.map(Result::unwrap),
-            Poll::Pending => panic!("nothing waits here"),
-        }
+        let all: Vec<_> = (1..)
+            .zip(history)
+            .map(|(lt, (source, seqno))| commit(lt, *source, *seqno))
+            .collect();
+        let script = Script::new(move |address, after_lt| {
+            assert_eq!(address, INSTANCE.contract);
+            let newer = all.iter().filter(|transaction| transaction.lt > after_lt);
+            newer.take(2).cloned().collect()
+        });
+        value(check(&script, WALLET, &INSTANCE, commits)).map(Result::unwrap)
     }
 
     /// The contract of other parameters is closed on the ledger's word: every commit there must be known.

@@ -25,6 +25,9 @@ const COEFFICIENT_LIMIT: i32 = 1_000_000_000;
 /// Longest model name.
 const MAX_MODEL_BYTES: usize = 512;
 
+/// What a refusal says when the root contract does not name the worker's model, or no longer does.
+const MODEL_NOT_IN_ROOT: &str = "the model is not in the root contract";
+
 /// A refused query: code and text. Every refusal ends the connection.
 struct Refusal(ErrorCode, String);
 
@@ -48,6 +51,8 @@ pub(super) struct WorkerHandler {
     shared: Arc<Shared>,
     connection: Connection,
     phase: Phase,
+    /// Full name of the model that the worker serves, once it said so.
+    model: Option<String>,
 }
 
 impl WorkerHandler {
@@ -56,11 +61,18 @@ impl WorkerHandler {
             shared,
             connection: connection.clone(),
             phase: Phase::New,
+            model: None,
         }
     }
 }
 
 impl Handler for WorkerHandler {
+    fn refusal(&self) -> Option<&'static str> {
+        let model = self.model.as_deref()?;
+        let is_allowed = self.shared.settings.root.current().allows_model(model);
+        (!is_allowed).then_some(MODEL_NOT_IN_ROOT)
+    }
+
     fn handle(&mut self, connection: &Connection, inbound: Inbound) -> Next {
         match inbound {
             Inbound::Ready => Next::Continue,
@@ -149,7 +161,7 @@ impl WorkerHandler {
             return Err(Refusal::violation("this proxy belongs to another kind of deployment"));
         }
         if params.model.is_empty() || params.model.len() > MAX_MODEL_BYTES || !root.allows_model(&params.model) {
-            return Err(Refusal::violation("the model is not in the root contract"));
+            return Err(Refusal::violation(MODEL_NOT_IN_ROOT));
         }
         if !(0..COEFFICIENT_LIMIT).contains(&params.coefficient) {
             return Err(Refusal::violation("the price factor is out of range"));
@@ -186,6 +198,7 @@ impl WorkerHandler {
         state.worker_sessions.insert(self.connection.id(), session);
         drop(state);
         let coefficient = params.coefficient.unsigned_abs();
+        self.model = Some(params.model.clone());
         self.phase = Phase::Connected(WorkerLoad::new(base_name(&params.model).to_owned(), coefficient, slots));
         Ok(WorkerConnectedToProxy {
             params: self.shared.params(version),

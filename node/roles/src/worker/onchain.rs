@@ -3,7 +3,7 @@
 
 use super::session::Shared;
 use crate::{
-    chain::{AccountStatus, Done, Settlement, Wallet, counts_earnings},
+    chain::{AccountStatus, Done, Patience, Settlement, Wallet, counts_earnings},
     telemetry::{self, Role},
 };
 use chrysalis_settlement::{
@@ -23,12 +23,12 @@ use tokio::sync::oneshot::{self, error::TryRecvError};
 /// Pause between two looks at an account (spec §1.3).
 const PAUSE: (Duration, Duration) = (Duration::from_secs(10), Duration::from_secs(20));
 
-/// Pauses until a payout of the same count is submitted again, which the contract did not take the first time: the
-/// first one, and the longest.
-const AGAIN_S: (u64, u64) = (60, 3_600);
+/// Pauses until a payout is submitted again that the contract did not take the first time: the first one, and the
+/// longest.
+const PAYOUT_AGAIN_S: (u64, u64) = (60, 3_600);
 
-/// How long a deployment may take before it is sent again.
-const DEPLOY_PATIENCE_S: u64 = 120;
+/// How long a deployment may take before it is sent again: at first, and at most.
+const DEPLOY_AGAIN_S: (u64, u64) = (120, 86_400);
 
 /// Where a worker's owner is paid.
 #[derive(Clone)]
@@ -67,8 +67,9 @@ pub(super) async fn keep_account(
     let mut running: Option<oneshot::Receiver<ActionOutcome>> = None;
     let mut outdated_since_s = None;
     // A deployment is sent before it shows.
-    let mut deploy_at_s = 0;
-    let mut submitted = Submitted::default();
+    let mut deployments = Patience::new(DEPLOY_AGAIN_S.0, DEPLOY_AGAIN_S.1);
+    let mut payouts = Patience::new(PAYOUT_AGAIN_S.0, PAYOUT_AGAIN_S.1);
+    let mut paid_tokens = 0;
     loop {
         env.sleep(env.random_span(PAUSE.0, PAUSE.1)).await;
         if let Some(order) = &mut running {
@@ -108,10 +109,14 @@ pub(super) async fn keep_account(
             outdated_since_s,
             client_delay_s: root.params.client_delay_s,
         };
+        if view.paid_tokens != paid_tokens {
+            paid_tokens = view.paid_tokens;
+            payouts.took_effect();
+        }
         let (query_id, message, done, name) = match (worker_action(&view, &WorkerRules::default()), payment) {
-            (Some(WorkerAction::Deploy), _) if now_s < deploy_at_s => continue,
+            (Some(WorkerAction::Deploy), _) if !deployments.is_due(now_s) => continue,
             (Some(action @ WorkerAction::Deploy), _) => {
-                deploy_at_s = now_s + DEPLOY_PATIENCE_S;
+                deployments.tried(now_s);
                 let init = contracts::worker_init(&root.codes, &root.params, &proxy, &owner);
                 let message = OutgoingMessage {
                     bounce: false,
@@ -125,12 +130,10 @@ pub(super) async fn keep_account(
             (Some(action @ WorkerAction::SubmitPayout), Some(payment)) => {
                 let unpaid_tokens = view.signed_tokens.saturating_sub(view.paid_tokens);
                 let cost = u128::from(unpaid_tokens) * u128::from(root.params.prices.price_per_token_nanoton);
-                if !submitted.may_submit(view.paid_tokens, now_s)
-                    || !is_covered(&*settlement, proxy.address, cost).await
-                {
+                if !payouts.is_due(now_s) || !is_covered(&*settlement, proxy.address, cost).await {
                     continue;
                 }
-                submitted.submit(view.paid_tokens, now_s);
+                payouts.tried(now_s);
                 let message = OutgoingMessage {
                     bounce: true,
                     dest: contract,
@@ -158,54 +161,5 @@ async fn is_covered(settlement: &dyn Settlement, proxy: Address, cost_nanoton: u
     match account.data.map(|data| ProxyStorage::parse(&data)) {
         Some(Ok(storage)) if counts => cost_nanoton <= u128::from(storage.earned_nanoton),
         _ => true,
-    }
-}
-
-/// Payouts that were submitted while the contract's count stayed what it was.
-#[derive(Debug, Default)]
-struct Submitted {
-    paid_tokens: u64,
-    next_at_s: u64,
-    pause_s: u64,
-}
-
-impl Submitted {
-    fn may_submit(&self, paid_tokens: u64, now_s: u64) -> bool {
-        paid_tokens != self.paid_tokens || now_s >= self.next_at_s
-    }
-
-    fn submit(&mut self, paid_tokens: u64, now_s: u64) {
-        let is_same = self.pause_s > 0 && paid_tokens == self.paid_tokens;
-        let pause_s = if is_same { 2 * self.pause_s } else { AGAIN_S.0 }.min(AGAIN_S.1);
-        *self = Self {
-            paid_tokens,
-            next_at_s: now_s.saturating_add(pause_s),
-            pause_s,
-        };
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    /// A payout that does not show in the contract is tried at growing distances; one that does makes room for the next.
-    #[test]
-    fn the_same_payout_is_not_submitted_without_end() {
-        let mut submitted = Submitted::default();
-        let mut times = Vec::new();
-        for now_s in 1_000..20_000 {
-            if submitted.may_submit(7, now_s) {
-                submitted.submit(7, now_s);
-                times.push(now_s - 1_000);
-            }
-        }
-        assert_eq!(
-            times,
-            [0, 60, 180, 420, 900, 1_860, 3_780, 7_380, 10_980, 14_580, 18_180]
-        );
-        assert!(submitted.may_submit(8, 20_000), "it was paid");
-        submitted.submit(8, 20_000);
-        assert!(!submitted.may_submit(8, 20_059) && submitted.may_submit(8, 20_060));
     }
 }

@@ -1,3 +1,8 @@
 #![no_main]
 
-chrysalis_settlement_fuzz::fuzz_check!("payment");
+use chrysalis_settlement_fuzz::checks;
+use libfuzzer_sys::fuzz_target;
+
+fuzz_target!(|bytes: &[u8]| {
+    checks::payment(bytes);
+});

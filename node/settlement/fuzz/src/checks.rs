@@ -21,10 +21,10 @@ use chrysalis_settlement::{
 use tycho_types::boc::Boc;
 
 /// A check of one way in; tells whether the input was accepted.
-pub(crate) type Check = fn(&[u8]) -> bool;
+pub type Check = fn(&[u8]) -> bool;
 
 /// All checks, under the names of their fuzz targets.
-pub(crate) const CHECKS: [(&str, Check); 4] = [
+pub const CHECKS: [(&str, Check); 4] = [
     ("message", message),
     ("payment", payment),
     ("storage", storage),
@@ -51,7 +51,7 @@ fn again<T: PartialEq + Debug>(cell: &Cell, parse: fn(&Cell) -> Result<T, Layout
 }
 
 /// Any cells as the body of every message, as a message, as a bounce.
-fn message(bytes: &[u8]) -> bool {
+pub fn message(bytes: &[u8]) -> bool {
     let Some(cell) = cell(bytes) else {
         return false;
     };
@@ -71,7 +71,7 @@ fn message(bytes: &[u8]) -> bool {
 }
 
 /// Any cells as the stored data of every contract.
-fn storage(bytes: &[u8]) -> bool {
+pub fn storage(bytes: &[u8]) -> bool {
     let Some(cell) = cell(bytes) else {
         return false;
     };
@@ -89,7 +89,7 @@ fn storage(bytes: &[u8]) -> bool {
 }
 
 /// Any bytes as a code that a user brings.
-fn user_code(bytes: &[u8]) -> bool {
+pub fn user_code(bytes: &[u8]) -> bool {
     let loaded = ContractRole::ALL.map(|role| UserCode::load(role, bytes));
     for code in loaded.iter().flatten() {
         assert_eq!(code.hash(), code.code().repr_hash().0);
@@ -99,10 +99,10 @@ fn user_code(bytes: &[u8]) -> bool {
 }
 
 /// The key that signs in the seeds.
-pub(crate) const KEY_SEED: [u8; 32] = [0x42; 32];
+pub const KEY_SEED: [u8; 32] = [0x42; 32];
 
 /// Any bytes as a signed payment; without the key nobody makes one that verifies and is not the seed's.
-fn payment(bytes: &[u8]) -> bool {
+pub fn payment(bytes: &[u8]) -> bool {
     let Ok(payment) = UnverifiedPayment::decode(bytes) else {
         return false;
     };

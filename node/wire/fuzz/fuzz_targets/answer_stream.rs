@@ -1,3 +1,8 @@
 #![no_main]
 
-chrysalis_wire_fuzz::fuzz_check!("answer_stream");
+use chrysalis_wire_fuzz::checks;
+use libfuzzer_sys::fuzz_target;
+
+fuzz_target!(|bytes: &[u8]| {
+    checks::answer_stream(bytes);
+});

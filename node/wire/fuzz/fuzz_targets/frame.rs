@@ -1,3 +1,8 @@
 #![no_main]
 
-chrysalis_wire_fuzz::fuzz_check!("frame");
+use chrysalis_wire_fuzz::checks;
+use libfuzzer_sys::fuzz_target;
+
+fuzz_target!(|bytes: &[u8]| {
+    checks::frame(bytes);
+});

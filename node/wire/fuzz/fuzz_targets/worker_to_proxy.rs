@@ -1,3 +1,8 @@
 #![no_main]
 
-chrysalis_wire_fuzz::fuzz_check!("worker_to_proxy");
+use chrysalis_wire_fuzz::checks;
+use libfuzzer_sys::fuzz_target;
+
+fuzz_target!(|bytes: &[u8]| {
+    checks::worker_to_proxy(bytes);
+});

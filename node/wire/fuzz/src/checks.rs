@@ -17,28 +17,28 @@ use chrysalis_wire::{
 };
 
 /// A check of one decoder; tells whether the decoder accepted the input.
-pub(crate) type Check = fn(&[u8]) -> bool;
+pub type Check = fn(&[u8]) -> bool;
 
 /// All checks, under the names of their fuzz targets.
-pub(crate) const CHECKS: [(&str, Check); 14] = [
+pub const CHECKS: [(&str, Check); 14] = [
     ("answer_stream", answer_stream),
     ("attestation_record", attestation_record),
-    ("client_query", recode::<ClientQuery>),
+    ("client_query", client_query),
     ("client_to_proxy", client_to_proxy),
     ("frame", frame),
     ("json", json),
-    ("key_manager_query", recode::<KeyManagerQuery>),
+    ("key_manager_query", key_manager_query),
     ("object", object),
     ("packet", packet),
     ("proof_of_work", proof_of_work),
     ("proxy_to_client", proxy_to_client),
     ("proxy_to_worker", proxy_to_worker),
-    ("worker_query", recode::<WorkerQuery>),
+    ("worker_query", worker_query),
     ("worker_to_proxy", worker_to_proxy),
 ];
 
 /// Whatever is accepted is written again as it was read.
-pub(crate) fn recode<T: Boxed>(bytes: &[u8]) -> bool {
+pub fn recode<T: Boxed>(bytes: &[u8]) -> bool {
     decode_canonical::<T>(bytes).is_some()
 }
 
@@ -53,8 +53,23 @@ fn decode_canonical<T: Boxed>(bytes: &[u8]) -> Option<T> {
     Some(object)
 }
 
+/// What clients are asked.
+pub fn client_query(bytes: &[u8]) -> bool {
+    recode::<ClientQuery>(bytes)
+}
+
+/// What key managers are asked.
+pub fn key_manager_query(bytes: &[u8]) -> bool {
+    recode::<KeyManagerQuery>(bytes)
+}
+
+/// What workers are asked.
+pub fn worker_query(bytes: &[u8]) -> bool {
+    recode::<WorkerQuery>(bytes)
+}
+
 /// Messages from clients, and the HTTP request within.
-fn client_to_proxy(bytes: &[u8]) -> bool {
+pub fn client_to_proxy(bytes: &[u8]) -> bool {
     let Some(message) = decode_canonical::<ClientToProxyMessage>(bytes) else {
         return false;
     };
@@ -66,7 +81,7 @@ fn client_to_proxy(bytes: &[u8]) -> bool {
 }
 
 /// Messages to workers, and the HTTP request within.
-fn proxy_to_worker(bytes: &[u8]) -> bool {
+pub fn proxy_to_worker(bytes: &[u8]) -> bool {
     let Some(message) = decode_canonical::<ProxyToWorkerMessage>(bytes) else {
         return false;
     };
@@ -79,7 +94,7 @@ fn proxy_to_worker(bytes: &[u8]) -> bool {
 }
 
 /// Messages from workers, and the HTTP response within.
-fn worker_to_proxy(bytes: &[u8]) -> bool {
+pub fn worker_to_proxy(bytes: &[u8]) -> bool {
     let Some(message) = decode_canonical::<WorkerToProxyMessage>(bytes) else {
         return false;
     };
@@ -92,7 +107,7 @@ fn worker_to_proxy(bytes: &[u8]) -> bool {
 }
 
 /// Messages to clients, and the HTTP response within.
-fn proxy_to_client(bytes: &[u8]) -> bool {
+pub fn proxy_to_client(bytes: &[u8]) -> bool {
     let Some(message) = decode_canonical::<ProxyToClientMessage>(bytes) else {
         return false;
     };
@@ -105,7 +120,7 @@ fn proxy_to_client(bytes: &[u8]) -> bool {
 }
 
 /// Every constructor of the scheme by itself: answers to queries are among them.
-fn object(bytes: &[u8]) -> bool {
+pub fn object(bytes: &[u8]) -> bool {
     let mut accepting = 0;
     for constructor in objects::constructors() {
         if let Ok(recoded) = constructor.recode(bytes) {
@@ -122,7 +137,7 @@ fn object(bytes: &[u8]) -> bool {
 }
 
 /// Packets, and whatever they carry in any direction.
-fn packet(bytes: &[u8]) -> bool {
+pub fn packet(bytes: &[u8]) -> bool {
     let Some(packet) = decode_canonical::<Packet>(bytes) else {
         return false;
     };
@@ -147,7 +162,7 @@ fn packet(bytes: &[u8]) -> bool {
 }
 
 /// Cuts `bytes` into pieces of 1 to 64 bytes whose sizes follow from `seed`.
-pub(crate) fn pieces(bytes: &[u8], seed: u8) -> Vec<&[u8]> {
+pub fn pieces(bytes: &[u8], seed: u8) -> Vec<&[u8]> {
     let mut rest = bytes;
     let mut state = u32::from(seed) | 0x100;
     let mut pieces = Vec::new();
@@ -181,7 +196,7 @@ fn read_frames<'a>(pieces: impl IntoIterator<Item = &'a [u8]>) -> (Vec<Vec<u8>>,
 }
 
 /// A stream of frames; the first byte of the input says how the rest is cut.
-fn frame(bytes: &[u8]) -> bool {
+pub fn frame(bytes: &[u8]) -> bool {
     let Some((seed, stream)) = bytes.split_first() else {
         return false;
     };
@@ -205,7 +220,7 @@ fn frame(bytes: &[u8]) -> bool {
 }
 
 /// Challenges and responses.
-fn proof_of_work(bytes: &[u8]) -> bool {
+pub fn proof_of_work(bytes: &[u8]) -> bool {
     if let Ok(bytes) = <&[u8; CHALLENGE_BYTES]>::try_from(bytes)
         && let Ok(challenge) = Challenge::decode(bytes)
     {
@@ -224,7 +239,7 @@ fn proof_of_work(bytes: &[u8]) -> bool {
 }
 
 /// The router's record, without its length.
-fn attestation_record(bytes: &[u8]) -> bool {
+pub fn attestation_record(bytes: &[u8]) -> bool {
     let Ok(record) = AttestationRecord::decode(bytes) else {
         return false;
     };
@@ -233,14 +248,14 @@ fn attestation_record(bytes: &[u8]) -> bool {
 }
 
 /// JSON values: the compact form is a fixed point.
-fn json(bytes: &[u8]) -> bool {
+pub fn json(bytes: &[u8]) -> bool {
     let Ok(value) = Value::parse(bytes) else { return false };
     assert_eq!(Value::parse(&value.to_compact()), Ok(value));
     true
 }
 
 /// A price under which every token shows.
-pub(crate) fn price(usage: &RawUsage) -> Cost {
+pub fn price(usage: &RawUsage) -> Cost {
     let prompt_nanoton = u128::from(usage.prompt) * 3 + u128::from(usage.cached);
     let completion_nanoton = u128::from(usage.completion) * 7 + u128::from(usage.reasoning) * 2;
     Cost {
@@ -251,7 +266,7 @@ pub(crate) fn price(usage: &RawUsage) -> Cost {
 }
 
 /// What comes out of an answer stream, put together, and how it ended.
-pub(crate) fn transform<'a>(
+pub fn transform<'a>(
     kind: BodyKind,
     limits: AnswerLimits,
     pieces: impl IntoIterator<Item = &'a [u8]>,
@@ -268,7 +283,7 @@ pub(crate) fn transform<'a>(
 }
 
 /// A body; the first byte of the input says its kind, its limit and how it is cut.
-fn answer_stream(bytes: &[u8]) -> bool {
+pub fn answer_stream(bytes: &[u8]) -> bool {
     let Some((seed, body)) = bytes.split_first() else {
         return false;
     };

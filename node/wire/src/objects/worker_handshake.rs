@@ -64,7 +64,7 @@ constructors! {
 
     /// Ends the handshake.
     struct WorkerProxyHandshakeComplete = 0xf843_b066 "worker.proxyHandshakeComplete" => "worker.HandshakeCompleted" {
-        /// Whether the worker takes no requests for now.
+        /// Whether the worker takes no requests at present.
         is_disabled: bool,
     }
 

@@ -18,7 +18,7 @@
 mod answers;
 #[cfg(test)]
 #[path = "../../fuzz/src/checks.rs"]
-mod checks;
+pub mod checks;
 #[cfg(test)]
 mod decoders;
 #[cfg(test)]

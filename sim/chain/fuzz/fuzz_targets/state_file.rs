@@ -1,3 +1,8 @@
 #![no_main]
 
-chrysalis_chain_fuzz::fuzz_check!("state_file");
+use chrysalis_chain_fuzz::checks;
+use libfuzzer_sys::fuzz_target;
+
+fuzz_target!(|bytes: &[u8]| {
+    checks::state_file(bytes);
+});

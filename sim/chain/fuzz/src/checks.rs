@@ -15,10 +15,10 @@ use chrysalis_chain::{
 use tycho_types::boc::Boc;
 
 /// A check of one way in; tells whether the input was accepted.
-pub(crate) type Check = fn(&[u8]) -> bool;
+pub type Check = fn(&[u8]) -> bool;
 
 /// All checks, under the names of their fuzz targets.
-pub(crate) const CHECKS: [(&str, Check); 5] = [
+pub const CHECKS: [(&str, Check); 5] = [
     ("boc", boc),
     ("config", config),
     ("external", external),
@@ -27,9 +27,9 @@ pub(crate) const CHECKS: [(&str, Check); 5] = [
 ];
 
 /// Seed of the wallet that the chain of the checks begins with.
-pub(crate) const WALLET_SEED: [u8; 32] = [1; 32];
+pub const WALLET_SEED: [u8; 32] = [1; 32];
 /// Between the parts of an input that has several.
-pub(crate) const SEPARATOR: u8 = 0;
+pub const SEPARATOR: u8 = 0;
 
 const COIN: u128 = 1_000_000_000;
 
@@ -45,7 +45,7 @@ fn genesis() -> Genesis {
 }
 
 /// The chain of the checks: the same for each input.
-pub(crate) fn fresh() -> Chain {
+pub fn fresh() -> Chain {
     static START: LazyLock<Snapshot> = LazyLock::new(|| Chain::new(genesis()).expect("a genesis").snapshot());
     let mut chain = Chain::new(genesis()).expect("a genesis");
     chain.revert(&START);
@@ -59,7 +59,7 @@ fn go_on(chain: &mut Chain, slots: u64) {
 }
 
 /// Any bytes as a bag of cells of each size: what is accepted is within the limits and is read again as it is written.
-fn boc(bytes: &[u8]) -> bool {
+pub fn boc(bytes: &[u8]) -> bool {
     let mut is_accepted = false;
     for limits in [BocLimits::EXTERNAL_MESSAGE, BocLimits::STATE] {
         let Ok(root) = boc::decode(bytes, limits) else {
@@ -78,7 +78,7 @@ fn boc(bytes: &[u8]) -> bool {
 }
 
 /// Any cells as a configuration, and a chain under it: absurd prices and limits give errors.
-fn config(bytes: &[u8]) -> bool {
+pub fn config(bytes: &[u8]) -> bool {
     let Ok(root) = boc::decode(bytes, BocLimits::STATE) else {
         return false;
     };
@@ -101,7 +101,7 @@ fn config(bytes: &[u8]) -> bool {
 }
 
 /// Any bytes as an external message.
-fn external(bytes: &[u8]) -> bool {
+pub fn external(bytes: &[u8]) -> bool {
     let mut chain = fresh();
     let is_accepted = chain.submit(bytes).is_ok();
     go_on(&mut chain, 2);
@@ -109,7 +109,7 @@ fn external(bytes: &[u8]) -> bool {
 }
 
 /// `METHOD TARGET`, a zero, the body.
-fn http(bytes: &[u8]) -> bool {
+pub fn http(bytes: &[u8]) -> bool {
     let (head, body) = split(bytes);
     let head = String::from_utf8_lossy(head);
     let (method, target) = head.split_once(' ').unwrap_or(("GET", &head));
@@ -132,7 +132,7 @@ fn http(bytes: &[u8]) -> bool {
 }
 
 /// A manifest, a zero, a bag of cells: what is accepted goes on and can be written again.
-fn state_file(bytes: &[u8]) -> bool {
+pub fn state_file(bytes: &[u8]) -> bool {
     let (manifest, boc) = split(bytes);
     let file = StateFile {
         manifest: String::from_utf8_lossy(manifest).into_owned(),

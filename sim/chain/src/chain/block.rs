@@ -205,3 +205,13 @@ pub enum BlockEvent {
         at_ns: u64,
     },
 }
+
+impl BlockEvent {
+    /// The block, if one was made.
+    pub fn into_block(self) -> Option<Arc<Block>> {
+        match self {
+            Self::Block(block) => Some(block),
+            _ => None,
+        }
+    }
+}

@@ -473,13 +473,7 @@ mod tests {
         for _slot in 0..10 {
             let at_ns = chain.next_block_at_ns();
             let events = chain.advance(at_ns).unwrap();
-            let blocks: Vec<_> = events
-                .into_iter()
-                .filter_map(|event| match event {
-                    BlockEvent::Block(block) => Some(block),
-                    _ => None,
-                })
-                .collect();
+            let blocks: Vec<_> = events.into_iter().filter_map(BlockEvent::into_block).collect();
             let is_empty = blocks.iter().all(|block| block.transactions.is_empty());
             with_transactions += usize::from(!is_empty);
             let blocks = if is_empty || is_shown(with_transactions) {

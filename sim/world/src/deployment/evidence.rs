@@ -1,13 +1,16 @@
 //! How nodes prove what they are, and to whom.
 
 use super::{BACKDATE_S, DeployError, VENDOR_SEED, Workshop, named_hash};
-use crate::plan::{AttestationPlan, TeeKind};
+use crate::plan::{AttestationPlan, BindingPlan, TeeKind};
 use chrysalis_attest::{
-    AllowList, Attester, CollateralStore, FakeTdxAttester, Identity, PeerPolicy, PeerVerifier, SimTdxAttester,
+    AllowList, Attester, Binding, CollateralStore, FakeTdxAttester, Identity, PeerPolicy, PeerVerifier, SimTdxAttester,
     SimulationOnly, TdMeasurements, TrustAnchors, VerdictCache, certificate::IdentityKey, issue_cache::IssueCache,
-    policy::AppraisalRules, tdx::TdReport,
+    policy::AppraisalRules, session::SessionTiming, tdx::TdReport,
 };
-use chrysalis_node::{secure::SecureLimits, trust::Trust};
+use chrysalis_node::{
+    secure::SecureLimits,
+    trust::{OwnIdentity, Trust},
+};
 use chrysalis_wire::proof_of_work::Difficulty;
 use std::sync::Arc;
 
@@ -67,36 +70,50 @@ impl Evidence {
         name: &str,
         image: Option<&str>,
         platform: u64,
-    ) -> Result<Arc<Identity>, DeployError> {
+    ) -> Result<Arc<OwnIdentity>, DeployError> {
         let key = IdentityKey::from_seed(named_hash("identity", name));
         let mut serial = [0; 16];
         serial.copy_from_slice(&named_hash("serial", name)[..16]);
         let now = self.not_before_unix_s;
-        let attester: Option<Box<dyn Attester>> = match (self.attestation.tee, image) {
+        let attester: Option<Arc<dyn Attester>> = match (self.attestation.tee, image) {
             (TeeKind::SimulatedTdx, Some(image)) => {
                 let vendor = self.issue.pki(VENDOR_SEED, self.not_before_unix_s);
                 let platform = self.issue.platform(&vendor, platform);
                 let attester = SimTdxAttester::new(platform, TdMeasurements::of_image(image));
-                Some(Box::new(attester.with_cache(self.issue.clone())))
+                Some(Arc::new(attester.with_cache(self.issue.clone())))
             }
-            (TeeKind::FakeTdx, Some(_)) => Some(Box::new(FakeTdxAttester::new(SimulationOnly::accept_no_security()))),
+            (TeeKind::FakeTdx, Some(_)) => Some(Arc::new(FakeTdxAttester::new(SimulationOnly::accept_no_security()))),
             (TeeKind::None, _) | (_, None) => None,
         };
-        Ok(Arc::new(match attester {
-            Some(attester) => Identity::attested(key, &*attester, now, serial)?,
+        let first = match &attester {
+            Some(attester) => Identity::attested(key, &**attester, now, serial)?,
             None => Identity::plain(key, now, serial),
-        }))
+        };
+        Ok(Arc::new(OwnIdentity::new(first, attester)))
     }
 
-    pub(super) fn trust(&self, identity: Arc<Identity>, peers_are_attested: bool) -> Trust {
+    fn binding(&self) -> Binding {
+        match self.attestation.binding {
+            // Without evidence there is nothing to bind.
+            _ if self.attestation.tee == TeeKind::None => Binding::Certificate,
+            BindingPlan::Certificate => Binding::Certificate,
+            BindingPlan::Session { period_ns, recheck_ns } => Binding::Session(SessionTiming {
+                period_ns,
+                recheck_ns,
+                ..SessionTiming::default()
+            }),
+        }
+    }
+
+    pub(super) fn trust(&self, own: Arc<OwnIdentity>, peers_are_attested: bool) -> Trust {
         let policy = if peers_are_attested {
             self.attested_policy.clone()
         } else {
             PeerPolicy::Any
         };
         Trust {
-            identity,
-            verifier: Arc::new(PeerVerifier::with_cache(policy, &self.verdicts)),
+            own,
+            verifier: Arc::new(PeerVerifier::with_cache(policy, &self.verdicts).bound_to(self.binding())),
             limits: self.limits,
             check_image_hash: peers_are_attested && self.attestation.tee != TeeKind::None,
         }

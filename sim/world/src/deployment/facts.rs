@@ -45,6 +45,14 @@ pub(crate) struct Facts {
     pub(crate) parties: BTreeMap<String, Party>,
 }
 
+impl Facts {
+    /// Accounts by the raw address of their contracts.
+    pub(crate) fn accounts_by_address(&self) -> BTreeMap<&str, &Account> {
+        let accounts = self.accounts.values();
+        accounts.map(|account| (account.address.as_str(), account)).collect()
+    }
+}
+
 /// Who is behind an address.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
 pub struct Party {

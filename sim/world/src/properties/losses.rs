@@ -9,7 +9,7 @@
 
 use super::{Checked, Violation, coins::Book};
 use crate::{
-    deployment::{Account, Facts},
+    deployment::Facts,
     plan::Plan,
     recorder::{ChainTransaction, ContractView, Rows},
     users::RequestRecord,
@@ -272,11 +272,7 @@ fn worth(view: &ContractView) -> i128 {
 /// No client of the network is charged for more tokens than its requests used.
 pub(super) fn charges(plan: &Plan, facts: &Facts, requests: &[RequestRecord], rows: &Rows) -> Checked {
     let book = Book::of(plan, requests, rows);
-    let accounts: BTreeMap<&str, &Account> = facts
-        .accounts
-        .values()
-        .map(|account| (account.address.as_str(), account))
-        .collect();
+    let accounts = facts.accounts_by_address();
     let mut checked = 0;
     for state in &rows.contracts {
         let (ContractView::Client { tokens, .. }, Some(account)) = (&state.view, accounts.get(state.address.as_str()))

@@ -2,7 +2,7 @@
 
 use super::{Checked, Violation, coins::Book, losses::Holdings};
 use crate::{
-    deployment::{Account, Facts},
+    deployment::Facts,
     plan::{ContractBuild, Operation, Plan},
     recorder::{Claim, ContractState, ContractView, Rows},
     users::RequestRecord,
@@ -120,11 +120,7 @@ fn covers<'a>(
     counts: impl Fn(&'a str) -> bool,
 ) -> Checked {
     let book = Book::of(plan, requests, rows);
-    let accounts: BTreeMap<&str, &Account> = facts
-        .accounts
-        .values()
-        .map(|account| (account.address.as_str(), account))
-        .collect();
+    let accounts = facts.accounts_by_address();
     let mut now: BTreeMap<&str, &ContractState> = BTreeMap::new();
     let mut checked = 0;
     for (at_ns, states) in blocks(rows) {

@@ -42,6 +42,7 @@ pub(super) fn plan() -> Plan {
         attestation: AttestationPlan {
             tee: TeeKind::SimulatedTdx,
             proof_of_work_bits: 0,
+            binding: BindingPlan::default(),
         },
         profile: crate::plan::Profile::Hardened,
         settlement: None,

@@ -77,46 +77,23 @@ pub(super) async fn carry_out(
             as_client(&reach, &find, client, proxy, value, body).await
         }
         Operation::CloseProxy { proxy } => {
-            let owner = Actor::new(&reach, proxy)?;
-            let excesses = owner.address();
-            let body = ProxyMessage::OwnerClose { query_id, excesses };
-            owned(
-                &owner,
-                &find(ContractName::Proxy(proxy.clone()))?,
-                CALL_NANOTON,
-                body.to_cell(),
-            )
-            .await
+            let body = |excesses| ProxyMessage::OwnerClose { query_id, excesses };
+            as_owner(&reach, &find, proxy, CALL_NANOTON, body).await
         }
         Operation::DisableProxy { proxy } => order(deployment, proxy, ProxyOrder::Disable),
         Operation::EnableProxy { proxy } => order(deployment, proxy, ProxyOrder::Enable),
         Operation::TakeShare { proxy } => {
-            let owner = Actor::new(&reach, proxy)?;
-            let excesses = owner.address();
-            let body = ProxyMessage::Payout { query_id, excesses };
-            owned(
-                &owner,
-                &find(ContractName::Proxy(proxy.clone()))?,
-                CALL_NANOTON,
-                body.to_cell(),
-            )
-            .await
+            let body = |excesses| ProxyMessage::Payout { query_id, excesses };
+            as_owner(&reach, &find, proxy, CALL_NANOTON, body).await
         }
         Operation::AddStake { proxy, amount_nanoton } => {
-            let owner = Actor::new(&reach, proxy)?;
-            let body = ProxyMessage::IncreaseStake {
+            let body = |excesses| ProxyMessage::IncreaseStake {
                 query_id,
                 amount: Coins::from(*amount_nanoton),
-                excesses: owner.address(),
+                excesses,
             };
             let value = CALL_NANOTON + u128::from(*amount_nanoton);
-            owned(
-                &owner,
-                &find(ContractName::Proxy(proxy.clone()))?,
-                value,
-                body.to_cell(),
-            )
-            .await
+            as_owner(&reach, &find, proxy, value, body).await
         }
         Operation::ChangePrice {
             price_per_token_nanoton,
@@ -189,6 +166,20 @@ async fn as_client(
         .await?;
     sent.must_be_done_by(&wallet, "the wallet of the client")?;
     sent.must_be_done_by(&account, "the contract of the client")
+}
+
+/// The owner of a proxy calls its contract.
+async fn as_owner(
+    reach: &Reach,
+    find: &impl Fn(ContractName) -> Result<Address, ScriptError>,
+    proxy: &str,
+    value_nanoton: u128,
+    body: impl FnOnce(Address) -> ProxyMessage,
+) -> Result<(), ScriptError> {
+    let owner = Actor::new(reach, proxy)?;
+    let contract = find(ContractName::Proxy(proxy.to_owned()))?;
+    let body = body(owner.address());
+    owned(&owner, &contract, value_nanoton, body.to_cell()).await
 }
 
 async fn owned(owner: &Actor, contract: &Address, value_nanoton: u128, body: Cell) -> Result<(), ScriptError> {

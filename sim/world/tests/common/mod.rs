@@ -45,6 +45,7 @@ pub(crate) fn hello(seed: u64) -> Plan {
         attestation: AttestationPlan {
             tee: TeeKind::SimulatedTdx,
             proof_of_work_bits: 4,
+            binding: BindingPlan::default(),
         },
         profile: Profile::Hardened,
         settlement: None,

@@ -33,7 +33,7 @@ fn no_sampled_bit_can_be_flipped() {
 }
 
 #[test]
-#[ignore = "some 35,000 appraisals"]
+#[ignore = "some 35,000 appraisals; every 17th is made by default. All: --run-ignored all"]
 fn no_bit_can_be_flipped() {
     no_flip_is_accepted(1);
 }

@@ -15,7 +15,7 @@ use chrysalis_node::{
     client::{ClientChain, ClientSettings, Registrar},
     proxy::{ChainSource, ProxyChain, ProxyLimits, ProxySettings},
     secure::SecureLimits,
-    trust::Trust,
+    trust::{OwnIdentity, Trust},
     worker::{WorkerChain, WorkerSettings},
 };
 use chrysalis_settlement::{
@@ -276,7 +276,7 @@ impl Parties {
     /// What an honest node with this identity demands of attested peers, or of peers that may be anybody.
     pub(crate) fn trust(&self, identity: Arc<Identity>, policy: Policy) -> Trust {
         Trust {
-            identity,
+            own: Arc::new(OwnIdentity::new(Identity::clone(&identity), None)),
             verifier: Arc::new(PeerVerifier::new(peer_policy(policy, self.published_unix_s))),
             limits: SecureLimits {
                 asked_difficulty: Difficulty::new(4).unwrap(),
