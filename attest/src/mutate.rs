@@ -36,6 +36,7 @@ use crate::{
     collateral::Collateral,
     evidence::{Evidence, EvidenceId},
     freshness::Expected,
+    gpu::ManifestMemo,
 };
 use std::sync::Arc;
 
@@ -54,6 +55,9 @@ pub struct Case {
     pub revocation_list: Option<Vec<u8>>,
     /// NVIDIA's manifests.
     pub manifests: Vec<Vec<u8>>,
+    /// Remembers manifests that were verified, as a verifier of many GPUs does; mutants share it with what they are made
+    /// from, so that it is judged too.
+    pub manifest_memo: Option<Arc<ManifestMemo>>,
     /// Trusted roots.
     pub trust: TrustStore,
     /// What is demanded.
@@ -110,6 +114,7 @@ impl Case {
                     tdx_collateral: self.collateral.as_deref(),
                     snp_revocation_list: self.revocation_list.as_deref(),
                     gpu_manifests: &self.manifests,
+                    gpu_manifest_memo: self.manifest_memo.as_deref(),
                 },
                 policy: &self.policy,
                 expected: Expected {

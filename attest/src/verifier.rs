@@ -278,8 +278,8 @@ impl PeerVerifier {
 
     fn checked(&self, certificate_der: &[u8], now_unix_s: u64, usage: Use) -> Result<Arc<Checked>, PeerReason> {
         let remembered = self.own().certificate(certificate_der);
-        let remembered = remembered
-            .filter(|checked| checked.holds_at(now_unix_s) && self.collateral_is_current(checked.collateral));
+        let remembered =
+            remembered.filter(|checked| checked.holds_at(now_unix_s) && self.collateral_is_current(checked.collateral));
         let Some(remembered) = remembered else {
             return self.check_and_remember(certificate_der, now_unix_s, Memory::Use);
         };
@@ -402,12 +402,7 @@ impl PeerVerifier {
     }
 
     /// The last second for which the policy's limit of age lets evidence pass.
-    fn age_limit(
-        &self,
-        expected: &Expected<'_>,
-        report_data: &[u8; 64],
-        now_unix_s: u64,
-    ) -> Result<u64, PeerReason> {
+    fn age_limit(&self, expected: &Expected<'_>, report_data: &[u8; 64], now_unix_s: u64) -> Result<u64, PeerReason> {
         let max_age_s = match &self.policy {
             PeerPolicy::Tdx(policy) => policy.rules.max_challenge_age_s,
             PeerPolicy::Any | PeerPolicy::FakeTdx(_) => None,
@@ -464,7 +459,10 @@ impl PeerVerifier {
             });
         }
         let memory = if is_recheck { Memory::Ignore } else { memory };
-        let shared = self.shared(memory).and_then(|mut shared| shared.verdict(stem)).filter(usable);
+        let shared = self
+            .shared(memory)
+            .and_then(|mut shared| shared.verdict(stem))
+            .filter(usable);
         let verdict = match &shared {
             Some(shared) => quote.verdict_like(&shared.verdict),
             None => self.appraise_in_full(&quote, policy, &collateral, now_unix_s),

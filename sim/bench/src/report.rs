@@ -103,7 +103,7 @@ pub(crate) const ATTEST_TARGETS: [Goal; 4] = [
     ("TDX quote issued, CPU ms", "issue/tdx-v4", None, AtMost, 0.35),
     ("TDX quote verified, CPU ms", "verify/tdx-v4", None, AtMost, 1.5),
     ("SNP report verified, full chain, CPU ms", "verify/snp-genoa", None, AtMost, 5.0),
-    ("GPU verified, chain and manifests, CPU ms", "verify/gpu-hopper", None, AtMost, 8.0),
+    ("GPU verified, full chain, manifests known, CPU ms", "verify/gpu-hopper", None, AtMost, 8.0),
 ];
 
 /// Of the simulated world.

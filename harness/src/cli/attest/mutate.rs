@@ -4,6 +4,7 @@ use std::path::Path;
 use std::sync::Arc;
 
 use chrysalis_attest::files::{self, FoundEvidence};
+use chrysalis_attest::gpu::ManifestMemo;
 use chrysalis_attest::mutate::{Case, Expectation, Mutator};
 use serde_json::json;
 
@@ -84,6 +85,7 @@ fn case(judge: &Judge, evidence: FoundEvidence) -> Case {
         event_log: judge.event_log.clone(),
         revocation_list: judge.revocation_list.clone(),
         manifests: judge.manifests.clone(),
+        manifest_memo: Some(Arc::new(ManifestMemo::new(judge.manifests.len()))),
         trust: judge.trust.clone(),
         policy: judge.policy.clone(),
         report_data: judge.report_data,

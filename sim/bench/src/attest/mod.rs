@@ -38,7 +38,8 @@ pub struct AttestOptions {
 pub fn run_attest(options: &AttestOptions, progress: &mut dyn FnMut(Progress<'_>)) -> Report {
     let rounds = (ROUNDS * options.work_percent / 100).max(2);
     let mut series = issue_series(rounds);
-    series.extend(Subject::ALL.map(|subject| verify_series(subject, rounds)));
+    series.extend(Subject::ALL.map(|subject| verify_series(subject, rounds, false)));
+    series.push(verify_series(Subject::Gpu(Architecture::Hopper), rounds, true));
     Report::with_targets(in_turns(&series, options.runs, progress), &ATTEST_TARGETS)
 }
 
@@ -97,10 +98,16 @@ fn issue_series(rounds: usize) -> Vec<Series> {
     ]
 }
 
-/// The whole verifier: chain, revocation, collateral or manifests, policy, event log. No verdict is remembered.
-fn verify_series(subject: Subject, rounds: usize) -> Series {
-    let case = Lab::new(subject, SEED).genuine();
-    Series::new(format!("verify/{}", name(subject)), "CPU-milliseconds", move || {
+/// The whole verifier: chain, revocation, collateral, manifests, policy, event log. No verdict is remembered; manifests of GPUs
+/// are, as long as `forgets` does not say otherwise.
+fn verify_series(subject: Subject, rounds: usize, forgets: bool) -> Series {
+    let mut case = Lab::new(subject, SEED).genuine();
+    let mut what = format!("verify/{}", name(subject));
+    if forgets {
+        case.manifest_memo = None;
+        what.push_str("/new-manifests");
+    }
+    Series::new(what, "CPU-milliseconds", move || {
         ms_each(rounds, |_| case.appraise().is_accepted())
     })
 }
