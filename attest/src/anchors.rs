@@ -7,7 +7,7 @@ pub use crate::policy::{AnchorError, AnchorKind, SimulationOnly, TrustAnchors};
 
 use crate::{
     chain::StrictCertificate,
-    hash::sha256,
+    hash::{fingerprint, sha256},
     planted::{Bug, planted},
     policy::{INTEL_SGX_ROOT_KEY_SHA256, SimulationRoot},
     snp::Product,
@@ -128,6 +128,15 @@ impl GpuAnchors {
             Self::Vendor => AnchorKind::Vendor,
             Self::Simulation { .. } => AnchorKind::Simulation,
             Self::NoneTrusted(kind) => *kind,
+        }
+    }
+
+    /// Tells roots apart in memos.
+    pub(crate) fn fingerprint(&self) -> [u8; 32] {
+        match self {
+            Self::Vendor => fingerprint(&[b"vendor"]),
+            Self::Simulation { device, manifest } => fingerprint(&[b"simulation", device.der(), manifest.der()]),
+            Self::NoneTrusted(_) => fingerprint(&[b"none"]),
         }
     }
 

@@ -33,6 +33,8 @@ pub struct Endorsements<'a> {
     pub snp_revocation_list: Option<&'a [u8]>,
     /// Manifests of GPU drivers and VBIOSes.
     pub gpu_manifests: &'a [Vec<u8>],
+    /// Remembers manifests that were verified, for a verifier that sees many GPUs; none verifies them each time.
+    pub gpu_manifest_memo: Option<&'a gpu::ManifestMemo>,
 }
 
 /// Everything besides the evidence that an appraisal depends on.
@@ -237,6 +239,7 @@ fn judge(kind: EvidenceKind, evidence: &Evidence<'_>, context: &Context<'_>) -> 
                 measurements: evidence.bytes,
                 certificates: evidence.certificates,
                 manifests: endorsements.gpu_manifests,
+                manifest_memo: endorsements.gpu_manifest_memo,
                 anchors: trust.gpu(),
                 policy: policy.gpu.as_ref().ok_or(no_policy)?,
                 expected,

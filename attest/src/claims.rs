@@ -187,6 +187,7 @@ fn gpu_claims(evidence: &Evidence<'_>, context: &Context<'_>) -> Result<Value, R
         measurements: evidence.bytes,
         certificates: evidence.certificates,
         manifests: context.endorsements.gpu_manifests,
+        manifest_memo: context.endorsements.gpu_manifest_memo,
         anchors: context.trust.gpu(),
         policy: &GpuPolicy::default(),
         expected: context.expected,

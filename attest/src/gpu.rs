@@ -24,5 +24,5 @@ mod tests;
 
 pub use appraise::{GpuAppraised, GpuInput, GpuReason};
 pub use policy::{Architecture, CcMode, GpuPolicy};
-pub use rim::{Rim, RimFault};
+pub use rim::{ManifestMemo, Rim, RimFault};
 pub use spdm::{GpuReport, SpdmFault};

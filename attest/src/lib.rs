@@ -17,6 +17,7 @@
 //! | [`tdx`] | TD reports, event logs, the image hash, appraisal of quotes, attesters that make them |
 //! | [`snp`] | reports of SEV-SNP guests, what certificates say of their keys, appraisal |
 //! | [`gpu`] | measurements of GPUs, manifests of reference values, binding to a CPU, appraisal |
+//! | [`hardware`] | attesters of the machine that this runs on |
 //! | [`chain`] | certificate chains and revocation lists with P-384 and RSA-PSS |
 //! | [`sealing`] | keys that outlive a restart, records that the host can neither read, change nor put back unseen |
 //! | [`sim_pki`] | simulated vendors: roots, platforms, revocation lists, collateral, manifests |
@@ -51,6 +52,7 @@ pub mod evidence;
 pub mod files;
 pub mod freshness;
 pub mod gpu;
+pub mod hardware;
 mod hash;
 pub mod inspect;
 pub mod issue_cache;

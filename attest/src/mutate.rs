@@ -12,6 +12,7 @@
 //! | module | holds |
 //! |---|---|
 //! | [`lab`] | genuine simulated cases of each kind |
+//! | [`gate`] | numbered mutants of all kinds, for runs that are long, shared out and gone on with |
 //! | `bytes` | classes M1 to M3 and the equivalence class: bits, collateral, lengths |
 //! | `structure` | class M4: parts missing, twice, elsewhere, of another type, signed again where a signature covers them |
 //! | `semantics` | class M5: for each rule what it refuses and the nearest that it accepts |
@@ -19,6 +20,7 @@
 
 mod bytes;
 mod cross;
+pub mod gate;
 pub mod lab;
 mod semantics;
 mod structure;
@@ -34,6 +36,7 @@ use crate::{
     collateral::Collateral,
     evidence::{Evidence, EvidenceId},
     freshness::Expected,
+    gpu::ManifestMemo,
 };
 use std::sync::Arc;
 
@@ -52,6 +55,9 @@ pub struct Case {
     pub revocation_list: Option<Vec<u8>>,
     /// NVIDIA's manifests.
     pub manifests: Vec<Vec<u8>>,
+    /// Remembers manifests that were verified, as a verifier of many GPUs does; mutants share it with what they are made
+    /// from, so that it is judged too.
+    pub manifest_memo: Option<Arc<ManifestMemo>>,
     /// Trusted roots.
     pub trust: TrustStore,
     /// What is demanded.
@@ -64,6 +70,32 @@ pub struct Case {
     pub challenged_unix_s: Option<u64>,
     /// The verifier's clock.
     pub now_unix_s: u64,
+}
+
+impl Class {
+    /// All of them.
+    pub const ALL: [Self; 7] = [
+        Self::M1Bits,
+        Self::M2Collateral,
+        Self::M3Lengths,
+        Self::M4Structure,
+        Self::M5Semantics,
+        Self::M6Cross,
+        Self::Equivalent,
+    ];
+
+    /// Its name in reports.
+    pub const fn name(self) -> &'static str {
+        match self {
+            Self::M1Bits => "M1 bits",
+            Self::M2Collateral => "M2 collateral",
+            Self::M3Lengths => "M3 lengths",
+            Self::M4Structure => "M4 structure",
+            Self::M5Semantics => "M5 semantics",
+            Self::M6Cross => "M6 cross",
+            Self::Equivalent => "equivalent",
+        }
+    }
 }
 
 impl Case {
@@ -82,6 +114,7 @@ impl Case {
                     tdx_collateral: self.collateral.as_deref(),
                     snp_revocation_list: self.revocation_list.as_deref(),
                     gpu_manifests: &self.manifests,
+                    gpu_manifest_memo: self.manifest_memo.as_deref(),
                 },
                 policy: &self.policy,
                 expected: Expected {

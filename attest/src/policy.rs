@@ -99,6 +99,10 @@ impl SimulationRoot {
         *self.der == *der
     }
 
+    pub(crate) fn der(&self) -> &[u8] {
+        &self.der
+    }
+
     /// What the planted bug compares.
     pub(crate) fn subject_is(&self, subject: &str) -> bool {
         Certificate::from_der(&self.der).is_ok_and(|own| own.tbs_certificate.subject.to_string() == subject)

@@ -5,7 +5,7 @@ use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
 use std::sync::atomic::AtomicUsize;
 
-use chrysalis_bench_sim::Part;
+use chrysalis_bench_sim::{GateOptions, Part};
 use chrysalis_world::plan::Plan;
 use serde::{Deserialize, Serialize};
 
@@ -359,9 +359,22 @@ pub struct BenchOptions {
     pub is_quick: bool,
 }
 
+/// What `bench attest` measures.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct AttestBenchOptions {
+    /// Runs of each measurement; the median counts.
+    pub runs: usize,
+    /// A tenth of the work.
+    pub is_quick: bool,
+    /// Mutants to judge as well.
+    pub gate: Option<GateOptions>,
+}
+
 /// What `bench` measured, for people and for programs.
 #[derive(Debug, Clone, PartialEq)]
 pub struct BenchReport {
+    /// Whether a gate that was part of it blocks.
+    pub is_blocked: bool,
     /// Tables.
     pub text: String,
     /// The same and every single run.
@@ -384,6 +397,17 @@ pub trait Measure: Sync {
         &self,
         options: BenchOptions,
         repository: &Path,
+        progress: &mut dyn FnMut(&str),
+    ) -> Result<BenchReport, ServiceError>;
+
+    /// Measures attestation, and judges mutants until all are judged or `stop` is not zero.
+    ///
+    /// # Errors
+    /// None in practice.
+    fn attest(
+        &self,
+        options: &AttestBenchOptions,
+        stop: &AtomicUsize,
         progress: &mut dyn FnMut(&str),
     ) -> Result<BenchReport, ServiceError>;
 }

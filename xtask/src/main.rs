@@ -14,6 +14,9 @@ const USAGE: &str = "usage: cargo xtask <command>
   test    every test of the workspace (cargo nextest where it is installed, cargo test otherwise)
   tidy    walls between crates, paths of a machine, overlong files
   gate    the determinism gate over every scenario, and that a planted defect of the ledger is found
+  mutations [OPTION...]
+          the gate of mutations: 50,000 mutated evidences, none of which may be accepted; options of `chrysalis bench attest`
+          come after, such as --mutations 1000000
   schema  writes scenarios/schema.json anew
   contracts [--check]
           compiles the contracts (needs Node and node_modules), or checks that what is committed is what compiles
@@ -34,6 +37,7 @@ fn main() -> ExitCode {
         "test" => test(&rest),
         "tidy" => tidy::check(&root()),
         "gate" => gate(&rest),
+        "mutations" => mutations(&rest),
         "schema" => schema(),
         "contracts" => contracts::run(&root(), &rest),
         "conformance" => contracts::record(&root()),
@@ -42,7 +46,8 @@ fn main() -> ExitCode {
         "ci" => lint()
             .and_then(|()| tidy::check(&root()))
             .and_then(|()| test(&[]))
-            .and_then(|()| gate(&[])),
+            .and_then(|()| gate(&[]))
+            .and_then(|()| mutations(&[])),
         _ => {
             eprintln!("{USAGE}");
             return ExitCode::from(2);
@@ -105,6 +110,17 @@ fn gate(rest: &[String]) -> Outcome {
     cargo(&[&["test", "--quiet", "--workspace"], &others[..]].concat())
 }
 
+/// Numbered mutants follow from a seed: the same ones each time.
+fn mutations(rest: &[String]) -> Outcome {
+    let mut arguments = vec!["run", "--quiet", "--package", "chrysalis", "--"];
+    arguments.extend(["bench", "attest", "--quick", "--repetitions", "1"]);
+    if !rest.iter().any(|word| word.starts_with("--mutations")) {
+        arguments.extend(["--mutations", "50000"]);
+    }
+    arguments.extend(rest.iter().map(String::as_str));
+    cargo(&arguments)
+}
+
 /// Long campaigns are programs of their own, built for speed.
 fn campaign(rest: &[String]) -> Outcome {
     let [subject, options @ ..] = rest else {
@@ -138,7 +154,7 @@ fn lint() -> Outcome {
         "--workspace",
         "--all-targets",
         "--features",
-        "chrysalis-world/toncenter",
+        "chrysalis-world/toncenter,chrysalis-attest/hw-sev-guest,chrysalis-attest/hw-nvidia",
     ])?;
     cargo(&["doc", "--workspace", "--no-deps", "--document-private-items"])?;
     fuzz_targets_compile()

@@ -2,7 +2,7 @@
 
 use super::{
     policy::{Architecture, CcMode, GpuPolicy},
-    rim::{Rim, RimFault, RimKind},
+    rim::{ManifestMemo, Rim, RimFault, RimKind},
     spdm::{GpuReport, SpdmFault},
 };
 use crate::{
@@ -124,6 +124,8 @@ pub struct GpuInput<'a> {
     pub certificates: &'a [Vec<u8>],
     /// Manifests of reference values.
     pub manifests: &'a [Vec<u8>],
+    /// Remembers manifests that were verified.
+    pub manifest_memo: Option<&'a ManifestMemo>,
     /// Trusted roots.
     pub anchors: &'a GpuAnchors,
     /// What else is demanded.
@@ -344,7 +346,7 @@ fn check_manifests(
     let manifests = input
         .manifests
         .iter()
-        .map(|document| Rim::verify(document, input.anchors, input.now_unix_s))
+        .map(|document| Rim::verify_once(document, input.anchors, input.now_unix_s, input.manifest_memo))
         .collect::<Result<Vec<_>, _>>()?;
     let mut listed: Vec<Option<&[[u8; 48]]>> = vec![None; report.measurements.len()];
     let mut found = BTreeSet::new();

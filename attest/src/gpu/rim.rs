@@ -5,10 +5,15 @@ use super::xml::{self, Element};
 use crate::{
     anchors::GpuAnchors,
     chain::{self, ChainFault, Window},
-    hash::sha384,
+    hash::{fingerprint, sha384},
+    lru::Lru,
 };
 use base64::{Engine as _, engine::general_purpose::STANDARD};
 use ring::signature::{ECDSA_P384_SHA384_FIXED, UnparsedPublicKey};
+use std::{
+    fmt,
+    sync::{Mutex, PoisonError},
+};
 
 /// Longest manifest that is read; NVIDIA's have about 21 kB.
 pub const MAX_MANIFEST_LEN_BYTES: usize = 256 * 1024;
@@ -76,7 +81,49 @@ pub struct Rim {
     pub expires_unix_s: u64,
 }
 
+/// Manifests that were verified before: those of one driver and VBIOS serve a whole fleet, and cost eight signatures of a
+/// verification's fourteen. What it remembers is a pure function of manifest and roots; dates are compared each time.
+pub struct ManifestMemo(Mutex<Lru<[u8; 32], Rim>>);
+
+impl ManifestMemo {
+    /// Remembers so many manifests.
+    pub fn new(capacity: usize) -> Self {
+        Self(Mutex::new(Lru::new(capacity)))
+    }
+}
+
+impl fmt::Debug for ManifestMemo {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("ManifestMemo")
+    }
+}
+
 impl Rim {
+    /// The same as [`Rim::verify`], from the memo where that has it.
+    ///
+    /// # Errors
+    /// The first reason not to use it.
+    pub fn verify_once(
+        document: &[u8],
+        anchors: &GpuAnchors,
+        now_unix_s: u64,
+        memo: Option<&ManifestMemo>,
+    ) -> Result<Self, RimFault> {
+        let Some(memo) = memo else {
+            return Self::verify(document, anchors, now_unix_s);
+        };
+        let key = fingerprint(&[&anchors.fingerprint(), document]);
+        let lock = || memo.0.lock().unwrap_or_else(PoisonError::into_inner);
+        if let Some(rim) = lock().get(&key)
+            && (rim.valid_from_unix_s..=rim.expires_unix_s).contains(&now_unix_s)
+        {
+            return Ok(rim.clone());
+        }
+        let rim = Self::verify(document, anchors, now_unix_s)?;
+        lock().insert(key, rim.clone());
+        Ok(rim)
+    }
+
     /// Reads and verifies a manifest.
     ///
     /// # Errors

@@ -84,3 +84,37 @@ fn what_is_outside_the_subset_is_refused() {
     assert!(parse(&wide(4_096)).is_some());
     assert!(parse(&wide(4_097)).is_none());
 }
+
+#[test]
+fn a_memo_says_what_verification_says() {
+    use crate::{
+        anchors::GpuAnchors,
+        gpu::{Architecture, ManifestMemo, Rim},
+        mutate::{Lab, lab::NOW_UNIX_S, lab::Subject},
+    };
+    let lab = Lab::new(Subject::Gpu(Architecture::Hopper), 7);
+    let other = Lab::new(Subject::Gpu(Architecture::Hopper), 8);
+    let case = lab.genuine();
+    let document = &case.manifests[0];
+    let memo = ManifestMemo::new(4);
+    let (own, others) = (lab.trust(), other.trust());
+    let mut altered = document.clone();
+    let at = altered.len() / 2;
+    altered[at] ^= 1;
+    let expired = Rim::verify(document, own.gpu(), NOW_UNIX_S).unwrap().expires_unix_s + 1;
+    for _ in 0..2 {
+        for (document, anchors, now) in [
+            (document, own.gpu(), NOW_UNIX_S),
+            (document, own.gpu(), expired),
+            (document, own.gpu(), 0),
+            (document, others.gpu(), NOW_UNIX_S),
+            (document, &GpuAnchors::Vendor, NOW_UNIX_S),
+            (&altered, own.gpu(), NOW_UNIX_S),
+        ] {
+            let remembered = Rim::verify_once(document, anchors, now, Some(&memo));
+            assert_eq!(remembered, Rim::verify(document, anchors, now));
+        }
+    }
+    assert!(Rim::verify_once(document, own.gpu(), NOW_UNIX_S, Some(&memo)).is_ok());
+    assert!(Rim::verify_once(document, others.gpu(), NOW_UNIX_S, Some(&memo)).is_err());
+}

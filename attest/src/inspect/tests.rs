@@ -107,7 +107,7 @@ fn what_cannot_be_read_says_what_was_expected_where() {
         (quote[..48].to_vec(), 48, "expected TEE TCB SVN of 16 bytes"),
         (quote[..2_000].to_vec(), 632, "length of signature data"),
         (changed(&quote, 635, 1), 632, "length of signature data of at most"),
-        (v5, 632, "MRSERVICETD"),
+        (v5, 654, "MRSERVICETD"),
         (report[..1_183].to_vec(), 1_183, "1184 bytes; found 1183"),
         (changed(&report, 0, 4), 0, "expected version 2 or 3 or 5; found 4"),
         (gpu[..100].to_vec(), 45, "measurements end early"),

@@ -16,6 +16,9 @@ use crate::{
 };
 use std::{collections::BTreeMap, sync::Arc};
 
+/// What a verifier of many GPUs needs: two for each driver and VBIOS.
+const MANIFESTS_REMEMBERED: usize = 16;
+
 const MARKER: SimulationOnly = SimulationOnly::accept_no_security();
 
 /// When vendors of labs begin, Unix seconds.
@@ -136,6 +139,7 @@ impl Lab {
             collateral: None,
             revocation_list: None,
             manifests: Vec::new(),
+            manifest_memo: None,
             trust: self.trust(),
             policy,
             report_data: Some(self.report_data()),
@@ -267,6 +271,7 @@ impl Lab {
         );
         case.certificates = gpu.certificates().to_vec();
         case.manifests = self.gpu.manifests_for(gpu.chip(), &state);
+        case.manifest_memo = Some(Arc::new(crate::gpu::ManifestMemo::new(MANIFESTS_REMEMBERED)));
         case
     }
 }

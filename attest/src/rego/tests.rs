@@ -30,6 +30,7 @@ fn judge(recipe: String, case: &Case) -> Judged {
             tdx_collateral: case.collateral.as_deref(),
             snp_revocation_list: case.revocation_list.as_deref(),
             gpu_manifests: &case.manifests,
+            gpu_manifest_memo: None,
         },
         policy: &case.policy,
         expected: Expected {

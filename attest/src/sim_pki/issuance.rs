@@ -227,6 +227,7 @@ mod tests {
                     tdx_collateral: collateral.as_deref(),
                     snp_revocation_list: list.as_deref(),
                     gpu_manifests: &manifests,
+                    gpu_manifest_memo: None,
                 },
                 policy: &policy,
                 expected,

@@ -19,6 +19,7 @@ fn case(evidence: Vec<u8>, policy: Policy, now_unix_s: u64) -> Case {
         collateral: None,
         revocation_list: None,
         manifests: Vec::new(),
+        manifest_memo: None,
         trust: TrustStore::vendor(),
         policy,
         report_data: None,

@@ -282,6 +282,19 @@ pub struct Bench {
     /// Only this part of `sim`: memory, echo, tls, threads or scenarios. May be given several times. Default: all.
     #[arg(long = "part", value_name = "PART", value_parser = part)]
     pub parts: Vec<Part>,
+    /// With `attest`: judge so many mutants as well. Exit code 10 if one is not judged as declared, makes the verifier panic or
+    /// takes it more than 50 ms.
+    #[arg(long, value_name = "N", value_parser = clap::value_parser!(u64).range(1..))]
+    pub mutations: Option<u64>,
+    /// Number of the first mutant: where a run that was stopped goes on, or another machine's share begins.
+    #[arg(long, value_name = "N", default_value_t = 0, requires = "mutations")]
+    pub first: u64,
+    /// What the mutants follow from.
+    #[arg(long, value_name = "S", default_value_t = 0, requires = "mutations")]
+    pub seed: u64,
+    /// Threads that judge mutants. Default: one for each core.
+    #[arg(long, value_name = "N", requires = "mutations")]
+    pub threads: Option<NonZeroUsize>,
 }
 
 fn part(text: &str) -> Result<Part, String> {
@@ -308,6 +321,8 @@ pub enum BenchSubject {
     Sim,
     /// The simulated chain; from the root of a checkout, where its recorded traffic is.
     Chain,
+    /// Evidence: making and verifying it, and the gate of mutations.
+    Attest,
 }
 
 /// Options of `completions`.

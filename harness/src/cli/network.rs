@@ -2,8 +2,9 @@
 
 use std::cell::RefCell;
 use std::net::SocketAddr;
+use std::num::NonZeroUsize;
 
-use chrysalis_bench_sim::Part;
+use chrysalis_bench_sim::{GateOptions, Part};
 
 use super::args::{Bench, BenchSubject, Global, Report, Tunnel, Up};
 use super::problem::CommandError;
@@ -16,7 +17,9 @@ use crate::plan::plan;
 use crate::runner::record::RECORD_FILE;
 use crate::runner::select::{Filter, select};
 use crate::scenario::{Scenario, parse};
-use crate::services::{BenchOptions, Damaged, Endpoints, NetworkEvent, RunFolder, ServiceError, Services};
+use crate::services::{
+    AttestBenchOptions, BenchOptions, Damaged, Endpoints, NetworkEvent, RunFolder, ServiceError, Services,
+};
 
 /// The network that `up` keeps up if nobody says otherwise.
 const DEFAULT_SCENARIO: &[u8] = include_bytes!("../../../scenarios/basics/hello.yaml");
@@ -240,6 +243,12 @@ pub fn bench(
     let measure = services
         .measure
         .ok_or_else(|| unavailable("the benchmark", "this build has no benchmarks"))?;
+    if command.mutations.is_some() && command.subject != BenchSubject::Attest {
+        return Err(CommandError::ExecutionFailed {
+            what: "the benchmark".to_owned(),
+            error: ServiceError::Input("`--mutations` belongs to `bench attest`".to_owned()),
+        });
+    }
     let options = BenchOptions {
         parts: if command.parts.is_empty() {
             Part::ALL.to_vec()
@@ -249,7 +258,7 @@ pub fn bench(
         runs: command.repetitions,
         is_quick: command.quick,
     };
-    let repository = host.folder.clone();
+    let (repository, stop) = (host.folder.clone(), host.stop);
     let mut progress = |line: &str| {
         if !global.quiet {
             host.say(line);
@@ -258,6 +267,19 @@ pub fn bench(
     let report = match command.subject {
         BenchSubject::Sim => measure.sim(options, &mut progress),
         BenchSubject::Chain => measure.chain(options, &repository, &mut progress),
+        BenchSubject::Attest => {
+            let options = AttestBenchOptions {
+                runs: command.repetitions,
+                is_quick: command.quick,
+                gate: command.mutations.map(|count| GateOptions {
+                    seed: command.seed,
+                    first: command.first,
+                    count,
+                    threads: command.threads.unwrap_or_else(cores),
+                }),
+            };
+            measure.attest(&options, stop, &mut progress)
+        }
     };
     let report = report.map_err(|error| CommandError::ExecutionFailed {
         what: "the benchmark".to_owned(),
@@ -268,5 +290,13 @@ pub fn bench(
     } else {
         host.data(&report.text);
     }
-    Ok(Exit::Pass)
+    Ok(match (report.is_blocked, host.signal()) {
+        (_, Some(signal)) => Exit::Signal(signal),
+        (true, None) => Exit::Gate,
+        (false, None) => Exit::Pass,
+    })
+}
+
+fn cores() -> NonZeroUsize {
+    std::thread::available_parallelism().unwrap_or(NonZeroUsize::MIN)
 }

@@ -2,19 +2,25 @@
 
 use std::path::Path;
 use std::sync::Arc;
+use std::sync::atomic::AtomicUsize;
 
-use chrysalis_bench_sim::{ChainOptions, Options, Series, per_cpu_second, run, run_chain};
+use chrysalis_bench_sim::{
+    AttestOptions, ChainOptions, Options, Series, per_cpu_second, run, run_attest, run_chain, run_gate,
+};
 use chrysalis_world::{Detail, MADSIM_AVAILABLE};
 
 use super::System;
+use crate::diagnostic::source::printable;
 use crate::plan::plan;
 use crate::scenario::{Scenario, parse};
-use crate::services::{BenchOptions, BenchReport, Engine, Measure, ServiceError};
+use crate::services::{AttestBenchOptions, BenchOptions, BenchReport, Engine, Measure, ServiceError};
 
 /// One user, one client, one proxy, one worker with the embedded model, two requests.
 const HELLO: &[u8] = include_bytes!("../../../scenarios/basics/hello.yaml");
 /// Three regions, 20 clients, 2 proxies, 10 workers, 50 requests a second, answers of 200 parts.
 const LOAD: &[u8] = include_bytes!("load.yaml");
+/// Lines about the gate of mutations come at most this often.
+const GATE_LINE_EVERY_S: f64 = 5.0;
 /// Seeds of a run of `hello`, at full work.
 const HELLO_SEEDS: u64 = 200;
 
@@ -61,11 +67,52 @@ impl Measure for System {
         notes.iter().for_each(|note| progress(note));
         rendered(&report)
     }
+
+    fn attest(
+        &self,
+        options: &AttestBenchOptions,
+        stop: &AtomicUsize,
+        progress: &mut dyn FnMut(&str),
+    ) -> Result<BenchReport, ServiceError> {
+        let bench = AttestOptions {
+            runs: options.runs,
+            work_percent: if options.is_quick { 10 } else { 100 },
+        };
+        let speeds = run_attest(&bench, &mut |step| {
+            progress(&format!("{} of {}  {}", step.done + 1, step.total, step.name));
+        });
+        let mut report = rendered(&speeds)?;
+        let Some(gate) = &options.gate else {
+            return Ok(report);
+        };
+        let mut shown_s = 0.0;
+        let outcome = run_gate(gate, stop, &mut |so_far| {
+            if so_far.wall_s - shown_s < GATE_LINE_EVERY_S && !so_far.is_complete() {
+                return;
+            }
+            shown_s = so_far.wall_s;
+            let found = if so_far.is_clean() { "nothing found" } else { "FINDINGS" };
+            progress(&format!(
+                "{} of {} mutants, {:.0} a second, {found}",
+                so_far.judged,
+                so_far.wanted,
+                so_far.judged as f64 / so_far.wall_s.max(1e-3),
+            ));
+        });
+        report.is_blocked = !outcome.is_clean();
+        report.text = format!("{}\n{}", report.text, printable(&outcome.to_string()));
+        let json = serde_json::to_value(&outcome).map_err(|error| ServiceError::Environment(error.to_string()))?;
+        if let serde_json::Value::Object(fields) = &mut report.json {
+            fields.insert("gate".to_owned(), json);
+        }
+        Ok(report)
+    }
 }
 
 fn rendered(report: &chrysalis_bench_sim::Report) -> Result<BenchReport, ServiceError> {
     let json = serde_json::to_value(report).map_err(|error| ServiceError::Environment(error.to_string()))?;
     Ok(BenchReport {
+        is_blocked: false,
         text: report.to_string(),
         json,
     })

@@ -10,9 +10,9 @@ use chrysalis::exit::Exit;
 use chrysalis::host::Host;
 use chrysalis::plan::digest;
 use chrysalis::services::{
-    Assertion, AssertionVerdict, BenchOptions, BenchReport, ChainEvent, ChainOptions, ChainReady, Damaged, Endpoints,
-    Engine, Execute, HtmlReport, Job, Measure, NetworkEvent, Report, RequestCounts, RunFolder, RunResult, Serve,
-    ServiceError, Services,
+    Assertion, AssertionVerdict, AttestBenchOptions, BenchOptions, BenchReport, ChainEvent, ChainOptions, ChainReady,
+    Damaged, Endpoints, Engine, Execute, HtmlReport, Job, Measure, NetworkEvent, Report, RequestCounts, RunFolder,
+    RunResult, Serve, ServiceError, Services,
 };
 use chrysalis_world::plan::Plan;
 use tempfile::TempDir;
@@ -275,6 +275,25 @@ impl Serve for Others {
 }
 
 impl Measure for Others {
+    fn attest(
+        &self,
+        options: &AttestBenchOptions,
+        stop: &AtomicUsize,
+        progress: &mut dyn FnMut(&str),
+    ) -> Result<BenchReport, ServiceError> {
+        progress("issue");
+        let gate = options.gate;
+        // A seed that finds something, and one that is interrupted.
+        if gate.is_some_and(|gate| gate.seed == 2) {
+            stop.store(2, Ordering::SeqCst);
+        }
+        Ok(BenchReport {
+            is_blocked: gate.is_some_and(|gate| gate.seed == 1),
+            text: format!("issue {}\n", options.runs),
+            json: serde_json::json!({ "gate": gate.map(|gate| (gate.seed, gate.first, gate.count, gate.threads)) }),
+        })
+    }
+
     fn chain(
         &self,
         options: BenchOptions,
@@ -283,6 +302,7 @@ impl Measure for Others {
     ) -> Result<BenchReport, ServiceError> {
         progress("mix");
         Ok(BenchReport {
+            is_blocked: false,
             text: format!("mix {} in {}\n", options.runs, repository.is_dir()),
             json: serde_json::json!({ "runs": options.runs, "quick": options.is_quick }),
         })
@@ -291,6 +311,7 @@ impl Measure for Others {
     fn sim(&self, options: BenchOptions, progress: &mut dyn FnMut(&str)) -> Result<BenchReport, ServiceError> {
         progress("echo");
         Ok(BenchReport {
+            is_blocked: false,
             text: format!("echo {}\n", options.runs),
             json: serde_json::json!({ "runs": options.runs, "quick": options.is_quick, "parts": options.parts.len() }),
         })

@@ -11,7 +11,8 @@
 //!
 //! | module | holds |
 //! |---|---|
-//! | [`chain`] | the simulated chain
+//! | [`attest`] | evidence: issue, verification, and the gate of mutations |
+//! | [`chain`] | the simulated chain |
 //! | [`report`] | what was measured, targets, the table |
 //! | `echo` | request and response in the simulated world; memory of its idle nodes |
 //! | `rivals` | the same work on real sockets, turmoil and madsim |
@@ -19,6 +20,7 @@
 //! | `threads` | a seed per thread |
 //! | `measure` | CPU time, memory |
 
+pub mod attest;
 pub mod chain;
 mod echo;
 mod measure;
@@ -27,6 +29,7 @@ mod rivals;
 mod threads;
 mod tls;
 
+pub use attest::{AttestOptions, GateOptions, GateOutcome, run_attest, run_gate};
 pub use chain::{ChainOptions, run_chain};
 pub use measure::per_cpu_second;
 pub use report::{Bound, Measurement, Report, Target, Verdict};

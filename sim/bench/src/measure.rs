@@ -14,6 +14,13 @@ pub(crate) fn cpu_ns() -> u64 {
     seconds * 1_000_000_000 + u64::try_from(now.tv_nsec).unwrap_or(0)
 }
 
+/// CPU nanoseconds of this thread so far.
+pub(crate) fn thread_cpu_ns() -> u64 {
+    let now = clock_gettime(ClockId::ThreadCPUTime);
+    let seconds = u64::try_from(now.tv_sec).unwrap_or(0);
+    seconds * 1_000_000_000 + u64::try_from(now.tv_nsec).unwrap_or(0)
+}
+
 /// Seconds of a clock that only goes forward. (The standard library's clock is simulated inside madsim.)
 pub(crate) fn wall_s() -> f64 {
     seconds(ClockId::Monotonic)

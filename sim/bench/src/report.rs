@@ -97,6 +97,15 @@ pub(crate) const CHAIN_TARGETS: [Goal; 6] = [
     ("snapshot and revert, 10,000 accounts, ms", "chain/snapshot-revert/10000", None, AtMost, 1.0),
 ];
 
+/// Of attestation.
+#[rustfmt::skip] // A target a line.
+pub(crate) const ATTEST_TARGETS: [Goal; 4] = [
+    ("TDX quote issued, CPU ms", "issue/tdx-v4", None, AtMost, 0.35),
+    ("TDX quote verified, CPU ms", "verify/tdx-v4", None, AtMost, 1.5),
+    ("SNP report verified, full chain, CPU ms", "verify/snp-genoa", None, AtMost, 5.0),
+    ("GPU verified, full chain, manifests known, CPU ms", "verify/gpu-hopper", None, AtMost, 8.0),
+];
+
 /// Of the simulated world.
 #[rustfmt::skip] // A target a line.
 const TARGETS: [Goal; 12] = [

@@ -8,6 +8,7 @@ use chrysalis_attest::appraise::{Appraisal, Context, Endorsements, Policy, appra
 use chrysalis_attest::evidence::{Evidence, EvidenceKind};
 use chrysalis_attest::files::{self, FoundEndorsement, FoundEvidence};
 use chrysalis_attest::freshness::Expected;
+use chrysalis_attest::gpu::ManifestMemo;
 use chrysalis_attest::inspect::Unreadable;
 use chrysalis_attest::{Collateral, tdx};
 
@@ -26,6 +27,8 @@ pub struct Judge {
     pub(super) collateral: Vec<Collateral>,
     pub(super) revocation_list: Option<Vec<u8>>,
     pub(super) manifests: Vec<Vec<u8>>,
+    /// The GPUs of a machine have one driver.
+    pub(super) manifest_memo: ManifestMemo,
     pub(super) certificates: Vec<Vec<u8>>,
     pub(super) event_log: Option<Vec<u8>>,
     pub(super) report_data: Option<[u8; 64]>,
@@ -106,6 +109,7 @@ impl Judge {
             trust,
             collateral,
             revocation_list,
+            manifest_memo: ManifestMemo::new(manifests.len()),
             manifests,
             certificates,
             event_log,
@@ -147,6 +151,7 @@ impl Judge {
                     tdx_collateral: self.collateral_for(evidence),
                     snp_revocation_list: self.revocation_list.as_deref(),
                     gpu_manifests: &self.manifests,
+                    gpu_manifest_memo: Some(&self.manifest_memo),
                 },
                 policy: &self.policy,
                 expected: Expected {

@@ -4,7 +4,8 @@ use std::path::Path;
 use std::sync::Arc;
 
 use chrysalis_attest::files::{self, FoundEvidence};
-use chrysalis_attest::mutate::{Case, Class, Expectation, Mutator};
+use chrysalis_attest::gpu::ManifestMemo;
+use chrysalis_attest::mutate::{Case, Expectation, Mutator};
 use serde_json::json;
 
 use super::args::Mutate;
@@ -22,14 +23,11 @@ use crate::host::Host;
 pub fn mutate(host: &mut Host<'_>, global: &Global, command: &Mutate) -> Result<Exit, CommandError> {
     let mut evidence = read_as(host, &command.file, files::evidence)?;
     let judge = Judge::read(host, &command.judgement)?;
-    let one = match (evidence.pop(), evidence.is_empty()) {
-        (Some(one), true) => one,
-        _ => {
-            return Err(CommandError::Unreadable {
-                path: command.file.clone(),
-                problem: "evidence of several GPUs, where mutants are made of one".to_owned(),
-            });
-        }
+    let (Some(one), true) = (evidence.pop(), evidence.is_empty()) else {
+        return Err(CommandError::Unreadable {
+            path: command.file.clone(),
+            problem: "as one piece of evidence: it holds that of several GPUs, and mutants are made of one".to_owned(),
+        });
     };
     let genuine = case(&judge, one);
     let appraisal = genuine.appraise();
@@ -56,15 +54,15 @@ pub fn mutate(host: &mut Host<'_>, global: &Global, command: &Mutate) -> Result<
         let outcome = line(&judged.outcome);
         host.data(&if global.json {
             json!({
-                "number": number, "class": class_name(mutant.class), "recipe": line(&mutant.recipe),
+                "number": number, "class": mutant.class.name(), "recipe": line(&mutant.recipe),
                 "declared": declared(mutant.expectation), "outcome": outcome, "as_declared": judged.is_expected,
             })
             .to_string()
         } else {
             let mark = if judged.is_expected { "" } else { "   NOT AS DECLARED" };
             format!(
-                "{number:>8}  {}  {:44}  {outcome}{mark}",
-                class_name(mutant.class),
+                "{number:>8}  {:13}  {:40}  {outcome}{mark}",
+                mutant.class.name(),
                 line(&mutant.recipe)
             )
         });
@@ -87,26 +85,13 @@ fn case(judge: &Judge, evidence: FoundEvidence) -> Case {
         event_log: judge.event_log.clone(),
         revocation_list: judge.revocation_list.clone(),
         manifests: judge.manifests.clone(),
+        manifest_memo: Some(Arc::new(ManifestMemo::new(judge.manifests.len()))),
         trust: judge.trust.clone(),
         policy: judge.policy.clone(),
         report_data: judge.report_data,
         nonce: judge.nonce,
         challenged_unix_s: judge.challenged_unix_s,
         now_unix_s: judge.now_unix_s,
-    }
-}
-
-/// The name of a class of mutations, as notes and reports have it.
-#[must_use]
-pub fn class_name(class: Class) -> &'static str {
-    match class {
-        Class::M1Bits => "M1-bits",
-        Class::M2Collateral => "M2-collateral",
-        Class::M3Lengths => "M3-lengths",
-        Class::M4Structure => "M4-structure",
-        Class::M5Semantics => "M5-semantics",
-        Class::M6Cross => "M6-cross",
-        Class::Equivalent => "equivalent",
     }
 }
 

@@ -3,8 +3,8 @@
 use std::collections::BTreeMap;
 
 use chrysalis_world::plan::{
-    AttestationPlan, BackendPlan, BindingPlan, ClientPlan, EconomyPlan, NetworkPlan, NodePlan, Place, ProxyPlan, TeeKind, TinySize,
-    WorkerPlan,
+    AttestationPlan, BackendPlan, BindingPlan, ClientPlan, EconomyPlan, NetworkPlan, NodePlan, Place, ProxyPlan,
+    TeeKind, TinySize, WorkerPlan,
 };
 
 use super::context::Context;
