@@ -15,7 +15,7 @@ mod tests;
 pub use cache::VerdictCache;
 
 use crate::{
-    certificate::{self, CertificateReason, PublicKey, report_data_for},
+    certificate::{self, CertificateForm, CertificateReason, PublicKey},
     collateral::{Collateral, CollateralId, Fmspc},
     freshness::Expected,
     policy::{AppraisalRules, PeerPolicy, TdxPolicy},
@@ -94,6 +94,12 @@ pub enum PeerReason {
     /// Its evidence.
     #[error("peer evidence: {0}")]
     Evidence(#[from] Reason),
+    /// Its certificate carries evidence in another form than this verifier reads.
+    #[error("the peer's certificate carries evidence in the form {found:?}")]
+    Form {
+        /// Which.
+        found: CertificateForm,
+    },
     /// The evidence of its session is not of the TD or not of the machine that its certificate names.
     #[error("the evidence of the session is of another machine or image than the certificate")]
     OtherMachine,
@@ -166,6 +172,7 @@ pub struct SessionClaim<'a> {
 pub struct PeerVerifier {
     policy: PeerPolicy,
     binding: Binding,
+    form: CertificateForm,
     /// What this verifier judged.
     own: Mutex<Tables>,
     /// What others judged, to save time.
@@ -185,6 +192,7 @@ impl PeerVerifier {
         Self {
             policy,
             binding: Binding::default(),
+            form: CertificateForm::default(),
             own: Mutex::new(Tables::new(capacity)),
             shared: None,
             recheck_one_in: DEFAULT_RECHECK_ONE_IN,
@@ -206,6 +214,15 @@ impl PeerVerifier {
     #[must_use]
     pub fn bound_to(mut self, binding: Binding) -> Self {
         self.binding = binding;
+        self
+    }
+
+    /// Reads evidence of certificates in this form and no other. What others judged is not used any more: they may read
+    /// another form.
+    #[must_use]
+    pub fn reading(mut self, form: CertificateForm) -> Self {
+        self.form = form;
+        self.shared = None;
         self
     }
 
@@ -278,8 +295,8 @@ impl PeerVerifier {
 
     fn checked(&self, certificate_der: &[u8], now_unix_s: u64, usage: Use) -> Result<Arc<Checked>, PeerReason> {
         let remembered = self.own().certificate(certificate_der);
-        let remembered = remembered
-            .filter(|checked| checked.holds_at(now_unix_s) && self.collateral_is_current(checked.collateral));
+        let remembered =
+            remembered.filter(|checked| checked.holds_at(now_unix_s) && self.collateral_is_current(checked.collateral));
         let Some(remembered) = remembered else {
             return self.check_and_remember(certificate_der, now_unix_s, Memory::Use);
         };
@@ -332,21 +349,24 @@ impl PeerVerifier {
 
     fn check_anew(&self, certificate_der: &[u8], now_unix_s: u64, memory: Memory) -> Result<Checked, PeerReason> {
         let certificate = certificate::check(certificate_der, now_unix_s)?;
-        let expected = report_data_for(&certificate.public_key);
-        let appraised = match (self.demands_evidence(), certificate.evidence.as_deref()) {
+        let appraised = match (self.demands_evidence(), &certificate.evidence) {
             (false, _) => None,
             (true, None) => return Err(PeerReason::NoEvidence),
-            (true, Some(quote)) => Some(self.appraise(quote, now_unix_s, memory)?),
+            (true, Some(evidence)) => {
+                if evidence.form != self.form {
+                    return Err(PeerReason::Form { found: evidence.form });
+                }
+                let appraised = self.appraise(&evidence.quote, now_unix_s, memory)?;
+                if appraised.verdict.report.report_data != evidence.report_data {
+                    return Err(PeerReason::Evidence(Reason::ReportData));
+                }
+                // Evidence in a certificate answers no challenge; that of the session will.
+                if self.binding == Binding::Certificate {
+                    self.age_limit(&Expected::default(), &evidence.report_data, now_unix_s)?;
+                }
+                Some(appraised)
+            }
         };
-        if let Some(appraised) = &appraised {
-            if appraised.verdict.report.report_data != expected {
-                return Err(PeerReason::Evidence(Reason::ReportData));
-            }
-            // Evidence in a certificate answers no challenge; that of the session will.
-            if self.binding == Binding::Certificate {
-                self.age_limit(&Expected::default(), &expected, now_unix_s)?;
-            }
-        }
         let (from_unix_s, until_unix_s) = appraised.as_ref().map_or((0, u64::MAX), |appraised| {
             let verdict = &appraised.verdict;
             (verdict.valid_from_unix_s, verdict.expires_unix_s)
@@ -402,12 +422,7 @@ impl PeerVerifier {
     }
 
     /// The last second for which the policy's limit of age lets evidence pass.
-    fn age_limit(
-        &self,
-        expected: &Expected<'_>,
-        report_data: &[u8; 64],
-        now_unix_s: u64,
-    ) -> Result<u64, PeerReason> {
+    fn age_limit(&self, expected: &Expected<'_>, report_data: &[u8; 64], now_unix_s: u64) -> Result<u64, PeerReason> {
         let max_age_s = match &self.policy {
             PeerPolicy::Tdx(policy) => policy.rules.max_challenge_age_s,
             PeerPolicy::Any | PeerPolicy::FakeTdx(_) => None,
@@ -464,7 +479,10 @@ impl PeerVerifier {
             });
         }
         let memory = if is_recheck { Memory::Ignore } else { memory };
-        let shared = self.shared(memory).and_then(|mut shared| shared.verdict(stem)).filter(usable);
+        let shared = self
+            .shared(memory)
+            .and_then(|mut shared| shared.verdict(stem))
+            .filter(usable);
         let verdict = match &shared {
             Some(shared) => quote.verdict_like(&shared.verdict),
             None => self.appraise_in_full(&quote, policy, &collateral, now_unix_s),

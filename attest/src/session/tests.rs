@@ -231,7 +231,7 @@ fn evidence_of_the_certificate_is_refused() {
     let certificate = crate::certificate::check(world.identity(PROXY).certificate_der(), START).unwrap();
     let old = Message::Evidence {
         round: 0,
-        quote: certificate.evidence.unwrap(),
+        quote: certificate.evidence.unwrap().quote,
     };
     assert_eq!(outcome(&mut worker, &greeting, &old.encode()), wrong_binding());
 }
@@ -326,10 +326,7 @@ fn evidence_in_another_role_is_refused() {
         role: Role::Worker,
         ..PROXY
     };
-    let (mut impostor, greeting) = open(
-        world.parties(impostor, WORKER, Side::Acceptor, &ONE_SESSION),
-        12,
-    );
+    let (mut impostor, greeting) = open(world.parties(impostor, WORKER, Side::Acceptor, &ONE_SESSION), 12);
     assert_eq!(
         victim.receive(&greeting, at(0)),
         Err(SessionReason::Role {
@@ -366,7 +363,11 @@ fn evidence_of_another_machine_or_image_than_the_certificate_is_refused() {
     for (machine, image) in [(3, "proxy"), (1, "worker")] {
         let ((mut worker, hello), _) = world.ends();
         let mut parties = world.parties(PROXY, WORKER, Side::Acceptor, &ONE_SESSION);
-        parties.attester = Some(world.attester(Node { machine, image, ..PROXY }));
+        parties.attester = Some(world.attester(Node {
+            machine,
+            image,
+            ..PROXY
+        }));
         let (mut other, greeting) = open(parties, 12);
         let evidence = other.receive(&hello, at(0)).unwrap().reply.unwrap();
         assert_eq!(
@@ -542,7 +543,10 @@ fn messages_have_one_encoding() {
         let bytes = message.encode();
         assert_eq!(Message::decode(&bytes).as_ref(), Ok(&message));
         if !matches!(message, Message::Evidence { .. }) {
-            assert_eq!(Message::decode(&[&bytes[..], &[0]].concat()), Err(MessageError::Trailing));
+            assert_eq!(
+                Message::decode(&[&bytes[..], &[0]].concat()),
+                Err(MessageError::Trailing)
+            );
             for len in 0..bytes.len() {
                 assert_eq!(Message::decode(&bytes[..len]), Err(MessageError::Short), "{message:?}");
             }

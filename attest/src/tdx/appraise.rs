@@ -26,8 +26,8 @@ mod tests;
 pub use crate::evidence::EvidenceId;
 pub use canonical::MAX_QUOTE_LEN_BYTES;
 pub(crate) use canonical::pem_of;
-pub(crate) use stem::Stem;
 pub use reason::{AttributeFault, MeasuredField, Reason};
+pub(crate) use stem::Stem;
 pub use verdict::{Endorsement, PlatformId, TcbStatus, TdxEndorsement, Verdict};
 
 use crate::{

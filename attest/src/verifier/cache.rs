@@ -77,7 +77,12 @@ impl Checked {
 
     /// The same check for another verifier, which has not been told of it.
     pub(super) fn again(&self) -> Self {
-        Self::new(self.peer.clone(), self.trusted_from_unix_s, self.collateral, Origin::Fresh)
+        Self::new(
+            self.peer.clone(),
+            self.trusted_from_unix_s,
+            self.collateral,
+            Origin::Fresh,
+        )
     }
 
     /// Where the verdict comes from, as seen by the next who asks.

@@ -162,7 +162,10 @@ mod tests {
                     "{form:?}, byte {at}"
                 );
             }
-            assert!(seen > 700, "{seen}: all but certificates can be altered and still be read");
+            assert!(
+                seen > 700,
+                "{seen}: all but certificates can be altered and still be read"
+            );
         }
     }
 

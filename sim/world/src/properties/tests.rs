@@ -223,6 +223,7 @@ fn what_can_never_be_checked_is_told_beforehand() {
         models_asked_for: &models,
         a_proxy_restarts: true,
         on_chain: true,
+        trust_is_withdrawn: true,
     };
     for (name, ..) in PROPERTIES {
         assert_eq!(never_applies(name, &all), None, "{name}");
@@ -232,6 +233,7 @@ fn what_can_never_be_checked_is_told_beforehand() {
         workers: &timed,
         a_proxy_restarts: false,
         on_chain: false,
+        trust_is_withdrawn: false,
         ..all
     };
     let refused: Vec<&str> = PROPERTIES
@@ -247,6 +249,7 @@ fn what_can_never_be_checked_is_told_beforehand() {
             "every-bounce-accounted",
             "ledger-keeps-signed-units",
             "only-attested-peers-see-prompts",
+            "withdrawn-trust-ends-service",
             "answers-are-exact"
         ]
     );
