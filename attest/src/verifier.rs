@@ -21,7 +21,7 @@ use crate::{
     policy::{AppraisalRules, PeerPolicy, TdxPolicy},
     session::SessionTiming,
     tdx::ImageHash,
-    tdx::appraise::{Context, Quote, Reason, Verdict, appraise_fake},
+    tdx::appraise::{Context, Quote, Reason, Stem, Verdict, appraise_fake},
 };
 use cache::{Checked, RememberedVerdict, Tables};
 use rustls::pki_types::CertificateDer;
@@ -142,6 +142,7 @@ fn add(counter: &AtomicU64) -> u64 {
 struct Appraised {
     verdict: Arc<Verdict>,
     collateral: Option<(Fmspc, CollateralId)>,
+    stem: Option<Stem>,
     origin: Origin,
 }
 
@@ -335,9 +336,16 @@ impl PeerVerifier {
         let known = self
             .shared(memory)
             .and_then(|mut shared| shared.certificate(certificate_der))
-            .filter(|known| known.holds_at(now_unix_s) && self.collateral_is_current(known.collateral));
+            .filter(|known| known.holds_at(now_unix_s) && self.collateral_is_current(known.collateral))
+            // What this verifier knows itself goes first, so that others do not show.
+            .filter(|known| known.stem.is_none_or(|stem| self.own().verdict(stem).is_none()));
         let checked = Arc::new(match known {
-            Some(known) => known.again(),
+            Some(known) => {
+                if let Some((stem, verdict)) = known.verdict() {
+                    self.own().remember_verdict(stem, verdict);
+                }
+                known.again()
+            }
             None => self.check_anew(certificate_der, now_unix_s, memory)?,
         });
         self.own().remember_certificate(certificate_der, &checked);
@@ -373,6 +381,7 @@ impl PeerVerifier {
         });
         let origin = appraised.as_ref().map_or(Origin::Fresh, |appraised| appraised.origin);
         let collateral = appraised.as_ref().and_then(|appraised| appraised.collateral);
+        let stem = appraised.as_ref().and_then(|appraised| appraised.stem);
         let verdict = appraised.map(|appraised| appraised.verdict);
         let peer = AttestedPeer {
             public_key: certificate.public_key,
@@ -381,7 +390,7 @@ impl PeerVerifier {
             trusted_until_unix_s: certificate.not_after_unix_s.min(until_unix_s),
         };
         let trusted_from_unix_s = certificate.not_before_unix_s.max(from_unix_s);
-        Ok(Checked::new(peer, trusted_from_unix_s, collateral, origin))
+        Ok(Checked::new(peer, trusted_from_unix_s, collateral, stem, origin))
     }
 
     /// Judges evidence that answers a challenge of this session.
@@ -441,6 +450,7 @@ impl PeerVerifier {
                 Ok(Appraised {
                     verdict: Arc::new(appraise_fake(bytes, policy)?),
                     collateral: None,
+                    stem: None,
                     origin: Origin::Fresh,
                 })
             }
@@ -475,6 +485,7 @@ impl PeerVerifier {
             return Ok(Appraised {
                 verdict: Arc::new(quote.verdict_like(&own.verdict)?),
                 collateral: used,
+                stem: Some(stem),
                 origin: Origin::Cached,
             });
         }
@@ -502,6 +513,7 @@ impl PeerVerifier {
         Ok(Appraised {
             verdict,
             collateral: used,
+            stem: Some(stem),
             origin: Origin::Fresh,
         })
     }

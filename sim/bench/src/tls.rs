@@ -77,7 +77,10 @@ impl Evidence {
     /// What the server (0) or a client (1) knows after its handshake.
     fn parties<D>(&self, end: usize, env: &Env, connection: &ConnectionCommon<D>) -> Option<SessionParties> {
         let (peer, _) = ra_tls::peer(connection, &self.verifier, env.unix_s()).ok()?;
-        let ends = [(session::Role::Proxy, Side::Acceptor), (session::Role::Worker, Side::Dialer)];
+        let ends = [
+            (session::Role::Proxy, Side::Acceptor),
+            (session::Role::Worker, Side::Dialer),
+        ];
         let (role, side) = ends[end];
         Some(SessionParties {
             role,

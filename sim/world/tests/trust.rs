@@ -118,7 +118,11 @@ fn what_others_judged_before_does_not_show() {
     };
     // Three sessions ends demand evidence: client and worker of the proxy, the proxy of the worker. Every five seconds.
     assert!(of("session") >= 3 && of("renewal") >= 9, "{:#?}", first.rows.peers);
-    let renewals = first.rows.peers.iter().filter(|peer| peer.occasion == "renewal" && peer.accepted);
+    let renewals = first
+        .rows
+        .peers
+        .iter()
+        .filter(|peer| peer.occasion == "renewal" && peer.accepted);
     assert!(renewals.clone().all(|peer| peer.cached), "the machine was known");
 }
 

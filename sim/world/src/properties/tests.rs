@@ -149,6 +149,8 @@ fn peer(kind: &str, image_hash: [u8; 32]) -> Peer {
         accepted: true,
         reason: String::new(),
         image_hash,
+        occasion: "session".into(),
+        cached: false,
     }
 }
 
