@@ -1,20 +1,25 @@
-//! The certificate of spec §3.4: self-signed Ed25519, good for a day, the quote in a critical extension.
+//! The certificate of spec §3.4: self-signed Ed25519, good for a day, the quote in a critical extension; or the same
+//! certificate with the quote in the extension of other implementations.
 //!
-//! A quote is bound to the certificate by its report data, which are the SHA-512 of the certificate's public key. That
-//! says that the key was made inside the TD; it does not say when.
+//! A quote is bound to the certificate by its report data, which cover the certificate's public key. That says that the
+//! key was made inside the TD; it does not say when.
 //!
 //! | module | holds |
 //! |---|---|
+//! | [`ccc`] | the extension of interoperable RA-TLS |
 //! | [`identity`] | issuing: key, quote and time in, [`Identity`] out |
 //! | [`mod@check`] | verifying: the order of checks, one form accepted |
 
+mod cbor;
+pub mod ccc;
 pub mod check;
 pub mod identity;
 
 #[cfg(test)]
 mod tests;
 
-pub use check::{CertificateReason, CheckedCertificate, check};
+pub use cbor::CborReason;
+pub use check::{CertificateReason, CertifiedEvidence, CheckedCertificate, check};
 pub use identity::{Identity, IdentityKey, IssueError, PublicKey};
 
 use crate::{der::Oid, hash::sha512};
@@ -33,6 +38,17 @@ pub fn report_data_for(public_key: &PublicKey) -> [u8; 64] {
     sha512(&[public_key])
 }
 
+/// In which form a certificate carries evidence.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Default)]
+pub enum CertificateForm {
+    /// The reference system's (spec §3.4).
+    #[default]
+    Reference,
+    /// Interoperable RA-TLS ([`ccc`]).
+    Ccc,
+}
+
+const CCC_EVIDENCE: &Oid = &[2, 23, 133, 5, 4, 9];
 const EVIDENCE: &Oid = &[1, 3, 6, 1, 4, 1, 12_345, 1];
 const CLAIMS: &Oid = &[1, 3, 6, 1, 4, 1, 12_345, 2];
 const BASIC_CONSTRAINTS: &Oid = &[2, 5, 29, 19];

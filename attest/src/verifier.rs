@@ -15,13 +15,13 @@ mod tests;
 pub use cache::VerdictCache;
 
 use crate::{
-    certificate::{self, CertificateReason, PublicKey, report_data_for},
+    certificate::{self, CertificateForm, CertificateReason, PublicKey},
     collateral::{Collateral, CollateralId, Fmspc},
     freshness::Expected,
     policy::{AppraisalRules, PeerPolicy, TdxPolicy},
     session::SessionTiming,
     tdx::ImageHash,
-    tdx::appraise::{Context, Quote, Reason, Verdict, appraise_fake},
+    tdx::appraise::{Context, Quote, Reason, Stem, Verdict, appraise_fake},
 };
 use cache::{Checked, RememberedVerdict, Tables};
 use rustls::pki_types::CertificateDer;
@@ -94,6 +94,12 @@ pub enum PeerReason {
     /// Its evidence.
     #[error("peer evidence: {0}")]
     Evidence(#[from] Reason),
+    /// Its certificate carries evidence in another form than this verifier reads.
+    #[error("the peer's certificate carries evidence in the form {found:?}")]
+    Form {
+        /// Which.
+        found: CertificateForm,
+    },
     /// The evidence of its session is not of the TD or not of the machine that its certificate names.
     #[error("the evidence of the session is of another machine or image than the certificate")]
     OtherMachine,
@@ -136,6 +142,7 @@ fn add(counter: &AtomicU64) -> u64 {
 struct Appraised {
     verdict: Arc<Verdict>,
     collateral: Option<(Fmspc, CollateralId)>,
+    stem: Option<Stem>,
     origin: Origin,
 }
 
@@ -166,6 +173,7 @@ pub struct SessionClaim<'a> {
 pub struct PeerVerifier {
     policy: PeerPolicy,
     binding: Binding,
+    form: CertificateForm,
     /// What this verifier judged.
     own: Mutex<Tables>,
     /// What others judged, to save time.
@@ -185,6 +193,7 @@ impl PeerVerifier {
         Self {
             policy,
             binding: Binding::default(),
+            form: CertificateForm::default(),
             own: Mutex::new(Tables::new(capacity)),
             shared: None,
             recheck_one_in: DEFAULT_RECHECK_ONE_IN,
@@ -206,6 +215,15 @@ impl PeerVerifier {
     #[must_use]
     pub fn bound_to(mut self, binding: Binding) -> Self {
         self.binding = binding;
+        self
+    }
+
+    /// Reads evidence of certificates in this form and no other. What others judged is not used any more: they may read
+    /// another form.
+    #[must_use]
+    pub fn reading(mut self, form: CertificateForm) -> Self {
+        self.form = form;
+        self.shared = None;
         self
     }
 
@@ -318,9 +336,16 @@ impl PeerVerifier {
         let known = self
             .shared(memory)
             .and_then(|mut shared| shared.certificate(certificate_der))
-            .filter(|known| known.holds_at(now_unix_s) && self.collateral_is_current(known.collateral));
+            .filter(|known| known.holds_at(now_unix_s) && self.collateral_is_current(known.collateral))
+            // What this verifier knows itself goes first, so that others do not show.
+            .filter(|known| known.stem.is_none_or(|stem| self.own().verdict(stem).is_none()));
         let checked = Arc::new(match known {
-            Some(known) => known.again(),
+            Some(known) => {
+                if let Some((stem, verdict)) = known.verdict() {
+                    self.own().remember_verdict(stem, verdict);
+                }
+                known.again()
+            }
             None => self.check_anew(certificate_der, now_unix_s, memory)?,
         });
         self.own().remember_certificate(certificate_der, &checked);
@@ -332,27 +357,31 @@ impl PeerVerifier {
 
     fn check_anew(&self, certificate_der: &[u8], now_unix_s: u64, memory: Memory) -> Result<Checked, PeerReason> {
         let certificate = certificate::check(certificate_der, now_unix_s)?;
-        let expected = report_data_for(&certificate.public_key);
-        let appraised = match (self.demands_evidence(), certificate.evidence.as_deref()) {
+        let appraised = match (self.demands_evidence(), &certificate.evidence) {
             (false, _) => None,
             (true, None) => return Err(PeerReason::NoEvidence),
-            (true, Some(quote)) => Some(self.appraise(quote, now_unix_s, memory)?),
+            (true, Some(evidence)) => {
+                if evidence.form != self.form {
+                    return Err(PeerReason::Form { found: evidence.form });
+                }
+                let appraised = self.appraise(&evidence.quote, now_unix_s, memory)?;
+                if appraised.verdict.report.report_data != evidence.report_data {
+                    return Err(PeerReason::Evidence(Reason::ReportData));
+                }
+                // Evidence in a certificate answers no challenge; that of the session will.
+                if self.binding == Binding::Certificate {
+                    self.age_limit(&Expected::default(), &evidence.report_data, now_unix_s)?;
+                }
+                Some(appraised)
+            }
         };
-        if let Some(appraised) = &appraised {
-            if appraised.verdict.report.report_data != expected {
-                return Err(PeerReason::Evidence(Reason::ReportData));
-            }
-            // Evidence in a certificate answers no challenge; that of the session will.
-            if self.binding == Binding::Certificate {
-                self.age_limit(&Expected::default(), &expected, now_unix_s)?;
-            }
-        }
         let (from_unix_s, until_unix_s) = appraised.as_ref().map_or((0, u64::MAX), |appraised| {
             let verdict = &appraised.verdict;
             (verdict.valid_from_unix_s, verdict.expires_unix_s)
         });
         let origin = appraised.as_ref().map_or(Origin::Fresh, |appraised| appraised.origin);
         let collateral = appraised.as_ref().and_then(|appraised| appraised.collateral);
+        let stem = appraised.as_ref().and_then(|appraised| appraised.stem);
         let verdict = appraised.map(|appraised| appraised.verdict);
         let peer = AttestedPeer {
             public_key: certificate.public_key,
@@ -361,7 +390,7 @@ impl PeerVerifier {
             trusted_until_unix_s: certificate.not_after_unix_s.min(until_unix_s),
         };
         let trusted_from_unix_s = certificate.not_before_unix_s.max(from_unix_s);
-        Ok(Checked::new(peer, trusted_from_unix_s, collateral, origin))
+        Ok(Checked::new(peer, trusted_from_unix_s, collateral, stem, origin))
     }
 
     /// Judges evidence that answers a challenge of this session.
@@ -421,6 +450,7 @@ impl PeerVerifier {
                 Ok(Appraised {
                     verdict: Arc::new(appraise_fake(bytes, policy)?),
                     collateral: None,
+                    stem: None,
                     origin: Origin::Fresh,
                 })
             }
@@ -455,6 +485,7 @@ impl PeerVerifier {
             return Ok(Appraised {
                 verdict: Arc::new(quote.verdict_like(&own.verdict)?),
                 collateral: used,
+                stem: Some(stem),
                 origin: Origin::Cached,
             });
         }
@@ -482,6 +513,7 @@ impl PeerVerifier {
         Ok(Appraised {
             verdict,
             collateral: used,
+            stem: Some(stem),
             origin: Origin::Fresh,
         })
     }

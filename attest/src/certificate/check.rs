@@ -2,8 +2,9 @@
 //! algorithm, validity, self-signature, extensions, claims. The evidence itself is appraised by the caller.
 
 use super::{
-    BASIC_CONSTRAINTS, CLAIMS, ED25519, EVIDENCE, EXTENDED_KEY_USAGE, KEY_USAGE, MAX_CERTIFICATE_LEN_BYTES,
-    MAX_EVIDENCE_LEN_BYTES, SUBJECT_ALT_NAME, SUBJECT_KEY_ID, VALIDITY_S, VERIFIED_NAME, contents, identity::PublicKey,
+    BASIC_CONSTRAINTS, CCC_EVIDENCE, CLAIMS, CborReason, CertificateForm, ED25519, EVIDENCE, EXTENDED_KEY_USAGE,
+    KEY_USAGE, MAX_CERTIFICATE_LEN_BYTES, MAX_EVIDENCE_LEN_BYTES, SUBJECT_ALT_NAME, SUBJECT_KEY_ID, VALIDITY_S,
+    VERIFIED_NAME, ccc, contents, identity::PublicKey, report_data_for,
 };
 use crate::der::{self, Oid};
 use ring::signature::UnparsedPublicKey;
@@ -92,9 +93,28 @@ pub enum CertificateReason {
         /// Its length.
         len_bytes: usize,
     },
-    /// The claims name another key.
+    /// The claims name another key, or are not those that this form has.
     #[error("claims in the certificate are not its key")]
     Claims,
+    /// The wrapper of interoperable RA-TLS is not the one encoding of what it should be.
+    #[error("evidence extension: {0}")]
+    Wrapper(#[from] CborReason),
+    /// It has evidence in two forms.
+    #[error("certificate carries evidence in two forms")]
+    TwoForms,
+}
+
+/// Evidence of a certificate. It is not appraised yet.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct CertifiedEvidence {
+    /// How the certificate carries it.
+    pub form: CertificateForm,
+    /// The quote.
+    pub quote: Vec<u8>,
+    /// Report data that the quote must have to be bound to the certificate.
+    pub report_data: [u8; 64],
+    /// A nonce of the issuer's choice, where the form has one.
+    pub nonce: Option<Vec<u8>>,
 }
 
 /// A certificate whose own form and signature are good. Its evidence is not appraised yet.
@@ -102,8 +122,8 @@ pub enum CertificateReason {
 pub struct CheckedCertificate {
     /// The key that it certifies and that signed it.
     pub public_key: PublicKey,
-    /// The quote, if there is one.
-    pub evidence: Option<Vec<u8>>,
+    /// The evidence, if there is any.
+    pub evidence: Option<CertifiedEvidence>,
     /// First second of validity.
     pub not_before_unix_s: u64,
     /// Last second of validity.
@@ -203,7 +223,8 @@ struct Extensions<'a>(Vec<(&'static Oid, &'a Extension)>);
 
 impl<'a> Extensions<'a> {
     fn read(all: &'a [Extension]) -> Result<Self, CertificateReason> {
-        const KNOWN: [&Oid; 7] = [
+        const KNOWN: [&Oid; 8] = [
+            CCC_EVIDENCE,
             EVIDENCE,
             CLAIMS,
             BASIC_CONSTRAINTS,
@@ -254,8 +275,31 @@ impl<'a> Extensions<'a> {
             .ok_or(CertificateReason::Extension { name: "subjectAltName" })
     }
 
+    fn evidence(&self, public_key: &PublicKey) -> Result<Option<CertifiedEvidence>, CertificateReason> {
+        match (self.reference_evidence(public_key)?, self.find(CCC_EVIDENCE)) {
+            (None, None) => Ok(None),
+            (Some(_), Some(_)) => Err(CertificateReason::TwoForms),
+            (Some(quote), None) => Ok(Some(CertifiedEvidence {
+                form: CertificateForm::Reference,
+                quote,
+                report_data: report_data_for(public_key),
+                nonce: None,
+            })),
+            // Other implementations mark it either way.
+            (None, Some(extension)) => {
+                let wrapped = ccc::unwrap(extension.extn_value.as_bytes(), public_key)?;
+                Ok(Some(CertifiedEvidence {
+                    form: CertificateForm::Ccc,
+                    quote: wrapped.quote,
+                    report_data: wrapped.report_data,
+                    nonce: wrapped.nonce,
+                }))
+            }
+        }
+    }
+
     /// Quote and claims come together, critical, and the claims are the key.
-    fn evidence(&self, public_key: &PublicKey) -> Result<Option<Vec<u8>>, CertificateReason> {
+    fn reference_evidence(&self, public_key: &PublicKey) -> Result<Option<Vec<u8>>, CertificateReason> {
         let (quote, claims) = match (self.find(EVIDENCE), self.find(CLAIMS)) {
             (None, None) => return Ok(None),
             (Some(quote), Some(claims)) => (quote, claims),

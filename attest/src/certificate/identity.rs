@@ -1,8 +1,9 @@
 //! Issuing.
 
 use super::{
-    BASIC_CONSTRAINTS, CLAIMS, ED25519, EVIDENCE, EXTENDED_KEY_USAGE, KEY_USAGE, MAX_EVIDENCE_LEN_BYTES,
-    SUBJECT_ALT_NAME, SUBJECT_KEY_ID, VALIDITY_S, VERIFIED_NAME, contents, report_data_for,
+    BASIC_CONSTRAINTS, CCC_EVIDENCE, CLAIMS, CertificateForm, ED25519, EVIDENCE, EXTENDED_KEY_USAGE, KEY_USAGE,
+    MAX_EVIDENCE_LEN_BYTES, SUBJECT_ALT_NAME, SUBJECT_KEY_ID, VALIDITY_S, VERIFIED_NAME, ccc, contents,
+    report_data_for,
 };
 use crate::{
     der::{
@@ -86,7 +87,7 @@ impl fmt::Debug for IdentityKey {
 pub struct Identity {
     certificate_der: CertificateDer<'static>,
     key: IdentityKey,
-    evidence: Option<Arc<[u8]>>,
+    evidence: Option<(CertificateForm, Arc<[u8]>)>,
     not_before_unix_s: u64,
 }
 
@@ -112,16 +113,29 @@ impl Identity {
         now_unix_s: u64,
         serial: [u8; 16],
     ) -> Result<Self, IssueError> {
+        Self::in_form(CertificateForm::Reference, key, evidence, now_unix_s, serial)
+    }
+
+    fn in_form(
+        form: CertificateForm,
+        key: IdentityKey,
+        evidence: &[u8],
+        now_unix_s: u64,
+        serial: [u8; 16],
+    ) -> Result<Self, IssueError> {
         if evidence.len() > MAX_EVIDENCE_LEN_BYTES {
             return Err(IssueError::EvidenceTooLong {
                 len_bytes: evidence.len(),
             });
         }
-        let certificate_der = Form::new(&key, now_unix_s, serial, Some(evidence)).sign(&key);
+        let parts = match form {
+            CertificateForm::Reference => Form::new(&key, now_unix_s, serial, Some(evidence)),
+            CertificateForm::Ccc => Form::ccc(&key, now_unix_s, serial, evidence, None),
+        };
         Ok(Self {
-            certificate_der,
+            certificate_der: parts.sign(&key),
             key,
-            evidence: Some(evidence.into()),
+            evidence: Some((form, evidence.into())),
             not_before_unix_s: now_unix_s,
         })
     }
@@ -136,8 +150,26 @@ impl Identity {
         now_unix_s: u64,
         serial: [u8; 16],
     ) -> Result<Self, IssueError> {
-        let evidence = attester.quote(&report_data_for(key.public_key()))?;
-        Self::with_evidence(key, &evidence, now_unix_s, serial)
+        Self::attested_in(CertificateForm::Reference, key, attester, now_unix_s, serial)
+    }
+
+    /// The same in any form.
+    ///
+    /// # Errors
+    /// As for [`Self::attested`].
+    pub fn attested_in(
+        form: CertificateForm,
+        key: IdentityKey,
+        attester: &dyn Attester,
+        now_unix_s: u64,
+        serial: [u8; 16],
+    ) -> Result<Self, IssueError> {
+        let report_data = match form {
+            CertificateForm::Reference => report_data_for(key.public_key()),
+            CertificateForm::Ccc => ccc::report_data_for(key.public_key(), None),
+        };
+        let evidence = attester.quote(&report_data)?;
+        Self::in_form(form, key, &evidence, now_unix_s, serial)
     }
 
     /// A new certificate for the same key, with new evidence where there is an attester to make it, else with the same.
@@ -152,8 +184,13 @@ impl Identity {
     ) -> Result<Self, IssueError> {
         let key = self.key.clone();
         match (attester, &self.evidence) {
-            (Some(attester), _) => Self::attested(key, attester, now_unix_s, serial),
-            (None, Some(evidence)) => Self::with_evidence(key, evidence, now_unix_s, serial),
+            (Some(attester), evidence) => {
+                let form = evidence
+                    .as_ref()
+                    .map_or_else(CertificateForm::default, |(form, _)| *form);
+                Self::attested_in(form, key, attester, now_unix_s, serial)
+            }
+            (None, Some((form, evidence))) => Self::in_form(*form, key, evidence, now_unix_s, serial),
             (None, None) => Ok(Self::plain(key, now_unix_s, serial)),
         }
     }
@@ -242,6 +279,20 @@ impl Form {
             algorithm,
             extensions,
         }
+    }
+
+    /// With evidence in the extension of other implementations.
+    pub(crate) fn ccc(
+        key: &IdentityKey,
+        now_unix_s: u64,
+        serial: [u8; 16],
+        quote: &[u8],
+        nonce: Option<&[u8]>,
+    ) -> Self {
+        let mut form = Self::new(key, now_unix_s, serial, None);
+        let wrapped = ccc::wrap(quote, key.public_key(), nonce);
+        form.extensions.insert(0, extension(CCC_EVIDENCE, false, &wrapped));
+        form
     }
 
     pub(crate) fn sign(&self, key: &IdentityKey) -> CertificateDer<'static> {

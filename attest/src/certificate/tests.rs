@@ -122,7 +122,12 @@ fn checking_returns_what_was_issued_for_the_time_that_it_was_issued_for() {
         let identity = Identity::with_evidence(key(), &evidence(), NOW, serial).unwrap();
         let expected = CheckedCertificate {
             public_key: *identity.public_key(),
-            evidence: Some(evidence()),
+            evidence: Some(CertifiedEvidence {
+                form: CertificateForm::Reference,
+                quote: evidence(),
+                report_data: report_data_for(identity.public_key()),
+                nonce: None,
+            }),
             not_before_unix_s: NOW,
             not_after_unix_s: NOW + VALIDITY_S,
         };
@@ -164,7 +169,7 @@ fn a_renewed_certificate_has_the_key_and_evidence_and_another_time() {
         assert_eq!(renewed.not_before_unix_s(), later);
         let checked = check(renewed.certificate_der(), NOW + VALIDITY_S + 1).unwrap();
         assert_eq!(checked.public_key, *identity.public_key());
-        assert_eq!(checked.evidence, expected);
+        assert_eq!(checked.evidence.map(|evidence| evidence.quote), expected);
     }
 }
 
@@ -419,6 +424,182 @@ fn explicit_version_with_superfluous_zero() -> Vec<u8> {
 fn a_zero_serial_is_one_byte() {
     assert_eq!(integer(0), [2, 1, 0]);
     assert!(check(Identity::plain(key(), NOW, [0; 16]).certificate_der(), NOW).is_ok());
+}
+
+// ---- interoperable RA-TLS ----
+
+/// Checks a certificate with these contents of the extension.
+fn with_wrapper(wrapper: &[u8]) -> Result<CheckedCertificate, CertificateReason> {
+    changed_plain(|form| form.extensions.insert(0, extension(CCC_EVIDENCE, false, wrapper)))
+}
+
+fn changed_plain(change: impl FnOnce(&mut Form)) -> Result<CheckedCertificate, CertificateReason> {
+    let mut form = Form::new(&key(), NOW, SERIAL, None);
+    change(&mut form);
+    check(&signed(&form), NOW)
+}
+
+fn ccc_wrapper(nonce: Option<&[u8]>) -> Vec<u8> {
+    ccc::wrap(&evidence(), key().public_key(), nonce)
+}
+
+#[test]
+fn the_interoperable_form_is_read_with_and_without_a_nonce() {
+    let longest = [9; ccc::MAX_NONCE_LEN_BYTES];
+    for nonce in [None, Some(&[][..]), Some(&longest[..])] {
+        let checked = with_wrapper(&ccc_wrapper(nonce)).unwrap().evidence.unwrap();
+        assert_eq!((checked.form, checked.quote), (CertificateForm::Ccc, evidence()));
+        assert_eq!(checked.nonce.as_deref(), nonce);
+        assert_eq!(checked.report_data, ccc::report_data_for(key().public_key(), nonce));
+        assert_eq!(checked.report_data[32..], [0; 32]);
+    }
+    let too_long = [9; ccc::MAX_NONCE_LEN_BYTES + 1];
+    assert_eq!(
+        with_wrapper(&ccc_wrapper(Some(&too_long))),
+        Err(CertificateReason::Claims)
+    );
+    assert_ne!(
+        ccc::report_data_for(key().public_key(), None),
+        ccc::report_data_for(key().public_key(), Some(&[]))
+    );
+}
+
+/// Bytes as another implementation writes them, put together by hand.
+#[test]
+fn the_interoperable_form_has_these_bytes() {
+    let key_hash = crate::hash::sha256(&[&check::public_key_info(key().public_key())]);
+    let claims = [&[0xa1, 0x6b][..], b"pubkey-hash", &[0x82, 0x01, 0x58, 0x20], &key_hash].concat();
+    let quote = [7; 3];
+    let expected = [
+        &[0xd9, 0xea, 0x60, 0x82, 0x43][..],
+        &quote,
+        &[0x58, claims.len() as u8],
+        &claims,
+    ]
+    .concat();
+    assert_eq!(ccc::wrap(&quote, key().public_key(), None), expected);
+    assert_eq!(
+        ccc::report_data_for(key().public_key(), None)[..32],
+        crate::hash::sha256(&[&claims])
+    );
+    // A hash of another length and algorithm is as good, a wrong one and an unknown one are not.
+    let info = check::public_key_info(key().public_key());
+    let (sha384, sha512) = (crate::hash::sha384(&[&info]), crate::hash::sha512(&[&info]));
+    let with_hash = |algorithm: u8, hash: &[u8]| {
+        let claims = [
+            &[0xa1, 0x6b][..],
+            b"pubkey-hash",
+            &[0x82, algorithm, 0x58, hash.len() as u8],
+            hash,
+        ]
+        .concat();
+        let wrapper = [
+            &[0xd9, 0xea, 0x60, 0x82, 0x43][..],
+            &quote,
+            &[0x58, claims.len() as u8],
+            &claims,
+        ]
+        .concat();
+        with_wrapper(&wrapper).map(|checked| checked.evidence.unwrap().quote)
+    };
+    assert_eq!(with_hash(1, &key_hash), Ok(quote.to_vec()));
+    assert_eq!(with_hash(7, &sha384), Ok(quote.to_vec()));
+    assert_eq!(with_hash(8, &sha512), Ok(quote.to_vec()));
+    for (algorithm, hash) in [(1, &sha384[..]), (7, &key_hash), (2, &key_hash), (1, &[0; 32])] {
+        assert_eq!(with_hash(algorithm, hash), Err(CertificateReason::Claims));
+    }
+}
+
+#[test]
+fn two_forms_in_one_certificate_are_refused() {
+    let both = changed(|form| form.extensions.push(extension(CCC_EVIDENCE, true, &ccc_wrapper(None))));
+    assert_eq!(both, Err(CertificateReason::TwoForms));
+    let critical = changed_plain(|form| form.extensions.push(extension(CCC_EVIDENCE, true, &ccc_wrapper(None))));
+    assert!(critical.is_ok(), "marked either way");
+    let of_another_key = ccc::wrap(&evidence(), IdentityKey::from_seed([1; 32]).public_key(), None);
+    assert_eq!(with_wrapper(&of_another_key), Err(CertificateReason::Claims));
+    let len_bytes = MAX_EVIDENCE_LEN_BYTES + 1;
+    let too_long = ccc::wrap(&vec![0; len_bytes], key().public_key(), None);
+    assert_eq!(
+        with_wrapper(&too_long),
+        Err(CertificateReason::EvidenceTooLong { len_bytes })
+    );
+}
+
+#[test]
+fn other_wrappers_are_refused() {
+    let genuine = ccc_wrapper(Some(&[3; 16]));
+    assert!(with_wrapper(&genuine).is_ok());
+    for len in 0..genuine.len() {
+        assert!(
+            matches!(
+                with_wrapper(&genuine[..len]),
+                Err(CertificateReason::Wrapper(CborReason::Short { .. }))
+            ),
+            "{len}"
+        );
+    }
+    let longer = [&genuine[..], &[0]].concat();
+    assert!(matches!(
+        with_wrapper(&longer),
+        Err(CertificateReason::Wrapper(CborReason::Trailing { .. }))
+    ));
+    // Claims in the other order say the same, and are another encoding.
+    let hash = crate::hash::sha256(&[&check::public_key_info(key().public_key())]);
+    let claims = [
+        &[0xa2, 0x6b][..],
+        b"pubkey-hash",
+        &[0x82, 0x01, 0x58, 0x20],
+        &hash,
+        &[0x65],
+        b"nonce",
+        &[0x41, 1],
+    ]
+    .concat();
+    let wrapper = [
+        &[0xd9, 0xea, 0x60, 0x82, 0x41, 7, 0x58, claims.len() as u8][..],
+        &claims,
+    ]
+    .concat();
+    assert_eq!(with_wrapper(&wrapper), Err(CertificateReason::Claims));
+    // Indefinite lengths.
+    assert!(matches!(
+        with_wrapper(&[0xd9, 0xea, 0x60, 0x9f, 0x41, 7, 0x41, 7, 0xff]),
+        Err(CertificateReason::Wrapper(CborReason::NotShortest { at: 3 }))
+    ));
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig { cases: 512, failure_persistence: None, ..ProptestConfig::default() })]
+
+    #[test]
+    fn wrappers_have_one_encoding(
+        edits in proptest::collection::vec((any::<prop::sample::Index>(), any::<u8>(), 0u8..3), 1..4),
+        nonce in proptest::option::of(proptest::collection::vec(any::<u8>(), 0..20)),
+        quote in proptest::collection::vec(any::<u8>(), 0..400),
+    ) {
+        let genuine = ccc::wrap(&quote, key().public_key(), nonce.as_deref());
+        let mut bytes = genuine.clone();
+        for (at, byte, edit) in edits {
+            let at = at.index(bytes.len());
+            match edit {
+                0 => bytes[at] = byte,
+                1 => bytes.insert(at, byte),
+                _ => { bytes.remove(at); }
+            }
+        }
+        if let Ok(checked) = with_wrapper(&bytes) {
+            // What is still read is another quote or nonce, and in its one encoding.
+            let evidence = checked.evidence.unwrap();
+            prop_assert_eq!(ccc::wrap(&evidence.quote, key().public_key(), evidence.nonce.as_deref()), bytes);
+        }
+        prop_assert!(with_wrapper(&genuine).is_ok());
+    }
+
+    #[test]
+    fn arbitrary_wrappers_are_refused(bytes in proptest::collection::vec(any::<u8>(), 0..200)) {
+        prop_assert!(with_wrapper(&bytes).is_err());
+    }
 }
 
 proptest! {

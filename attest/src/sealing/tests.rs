@@ -138,7 +138,7 @@ proptest! {
     fn nothing_that_was_changed_opens(at: prop::sample::Index, bit in 0..8, cut in 0_usize..90) {
         let record = seal(&key(KeyRole::ProxyLedger), "ledger", 3, b"some content", SALT).unwrap();
         let mut changed = record.clone();
-        changed[at.index(record.len())] ^= 1 << bit;
+        changed[at.index(record.len())] ^= 1_u8 << bit;
         prop_assert!(open_as(&changed, Newest::Unknown).is_err());
         let kept = cut % record.len();
         prop_assert!(open_as(&record[..kept], Newest::Unknown).is_err());

@@ -231,7 +231,7 @@ fn evidence_of_the_certificate_is_refused() {
     let certificate = crate::certificate::check(world.identity(PROXY).certificate_der(), START).unwrap();
     let old = Message::Evidence {
         round: 0,
-        quote: certificate.evidence.unwrap(),
+        quote: certificate.evidence.unwrap().quote,
     };
     assert_eq!(outcome(&mut worker, &greeting, &old.encode()), wrong_binding());
 }

@@ -54,6 +54,8 @@ pub(super) struct Checked {
     pub(super) peer: AttestedPeer,
     pub(super) trusted_from_unix_s: u64,
     pub(super) collateral: Option<(Fmspc, CollateralId)>,
+    /// The TD that its evidence is of.
+    pub(super) stem: Option<Stem>,
     origin: Origin,
     /// Whether somebody was told of this check. Whoever asks later is told that it is remembered.
     is_told: AtomicBool,
@@ -64,25 +66,35 @@ impl Checked {
         peer: AttestedPeer,
         trusted_from_unix_s: u64,
         collateral: Option<(Fmspc, CollateralId)>,
+        stem: Option<Stem>,
         origin: Origin,
     ) -> Self {
         Self {
             peer,
             trusted_from_unix_s,
             collateral,
+            stem,
             origin,
             is_told: AtomicBool::new(false),
         }
     }
 
-    /// The same check for another verifier, which has not been told of it.
+    /// The same check for a verifier that has made none like it.
     pub(super) fn again(&self) -> Self {
         Self::new(
             self.peer.clone(),
             self.trusted_from_unix_s,
             self.collateral,
+            self.stem,
             Origin::Fresh,
         )
+    }
+
+    /// What is known of the TD behind it.
+    pub(super) fn verdict(&self) -> Option<(Stem, RememberedVerdict)> {
+        let (_, collateral) = self.collateral?;
+        let verdict = self.peer.evidence.clone()?;
+        Some((self.stem?, RememberedVerdict { collateral, verdict }))
     }
 
     /// Where the verdict comes from, as seen by the next who asks.

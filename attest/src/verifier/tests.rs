@@ -2,7 +2,7 @@
 
 use super::*;
 use crate::{
-    certificate::{Identity, IdentityKey, VALIDITY_S, identity::Form},
+    certificate::{Identity, IdentityKey, VALIDITY_S, identity::Form, report_data_for},
     collateral::{CollateralSource, CollateralStore},
     policy::{AllowList, AppraisalRules, AttributeRule, SimulationOnly},
     sim_pki::{CollateralOptions, SimPki},
@@ -402,6 +402,41 @@ fn a_debug_td_has_the_right_image_hash_and_is_refused() {
         Err(PeerReason::Evidence(Reason::Attributes(AttributeFault::Debug)))
     );
     assert!(check(AttributeRule::Reference(MARKER)).is_ok());
+}
+
+#[test]
+fn each_form_of_certificate_is_read_by_those_who_read_it() {
+    let world = World::new();
+    let attester = world.attester(1);
+    let issue = |form| Identity::attested_in(form, key(1), &attester, START, [1; 16]).unwrap();
+    let (reference, ccc) = (issue(CertificateForm::Reference), issue(CertificateForm::Ccc));
+    let of_reference = world.verifier(10);
+    let of_ccc = world.verifier(10).reading(CertificateForm::Ccc);
+    let by_ccc = of_ccc.check(ccc.certificate_der(), START).unwrap();
+    assert_eq!(by_ccc.public_key, *key(1).public_key());
+    assert_eq!(by_ccc.image_hash, TdMeasurements::of_image("worker").image_hash());
+    assert!(of_reference.check(reference.certificate_der(), START).is_ok());
+    for (verifier, identity, found) in [
+        (&of_ccc, &reference, CertificateForm::Reference),
+        (&of_reference, &ccc, CertificateForm::Ccc),
+    ] {
+        assert_eq!(
+            verifier.check(identity.certificate_der(), START),
+            Err(PeerReason::Form { found })
+        );
+    }
+    // The quote of one form in the other is bound to something else; so is that of another key.
+    let quote = attester.quote(&report_data_for(key(1).public_key())).unwrap();
+    let wrong = Form::ccc(&key(1), START, [1; 16], &quote, None).sign(&key(1));
+    assert_eq!(
+        of_ccc.check(&wrong, START),
+        Err(PeerReason::Evidence(Reason::ReportData))
+    );
+    let renewed = ccc.renewed(Some(&attester), START + 60, [2; 16]).unwrap();
+    assert!(
+        of_ccc.check(renewed.certificate_der(), START + 60).is_ok(),
+        "renewed in its form"
+    );
 }
 
 #[test]

@@ -104,6 +104,13 @@ fn action(template: &ActionTemplate, stream: &mut Stream) -> FaultAction {
             moment: *moment,
             restart_after_ns: span_ns(*restart_after, stream),
         },
+        ActionTemplate::RevokePlatform { node } => FaultAction::RevokePlatform { node: node.clone() },
+        ActionTemplate::TcbRecovery => FaultAction::TcbRecovery,
+        ActionTemplate::FreezeCollateral { length } => FaultAction::FreezeCollateral {
+            length_ns: draw(length, stream),
+        },
+        ActionTemplate::RemoveImage { image } => FaultAction::RemoveImage { image: *image },
+        ActionTemplate::RemoveModel { model } => FaultAction::RemoveModel { model: model.clone() },
         ActionTemplate::DiskFull { node, length } => FaultAction::DiskFull {
             node: node.clone(),
             length_ns: draw(length, stream),

@@ -8,7 +8,7 @@
 
 pub mod settlement;
 
-use chrysalis_world::plan::{Endpoint, TeeKind, TinySize};
+use chrysalis_world::plan::{Endpoint, ImageOf, TeeKind, TinySize};
 use schemars::JsonSchema;
 use serde::Deserialize;
 
@@ -263,6 +263,10 @@ pub struct AttestationFile {
     pub tee: Key<Text<Choice<TeeKind>>>,
     /// Leading zero bits that an acceptor asks for before TLS. Default: 8 bits.
     pub proof_of_work: Key<Text<Bits>>,
+    /// How often nodes ask a live session for new evidence, in profile hardened. Default: 10m.
+    pub renew_every: Key<Text<Duration>>,
+    /// How often nodes judge again what a live session has shown, in profile hardened. Default: 15s.
+    pub recheck_every: Key<Text<Duration>>,
 }
 
 /// A group of users who send alike.
@@ -391,6 +395,56 @@ pub struct FaultFile {
     pub old_disk: Key<OldDiskFile>,
     /// The process dies as soon as something happens.
     pub kill_at: Key<KillAtFile>,
+    /// The vendor revokes the key of a node's machine.
+    pub revoke_platform: Key<RevokePlatformFile>,
+    /// The vendor finds a flaw in every machine of the run: from now on they are out of date.
+    pub tcb_recovery: Key<TcbRecoveryFile>,
+    /// What the vendor publishes no longer reaches anybody.
+    pub freeze_collateral: Key<FreezeCollateralFile>,
+    /// The root contract no longer names an image. Only without `settlement`.
+    pub remove_image: Key<RemoveImageFile>,
+    /// The root contract no longer names a model. Only without `settlement`.
+    pub remove_model: Key<RemoveModelFile>,
+}
+
+/// The vendor revokes the key of a machine.
+#[derive(Debug, Clone, Default, Deserialize, JsonSchema)]
+#[serde(default, deny_unknown_fields)]
+#[schemars(extend("required" = ["node"]))]
+pub struct RevokePlatformFile {
+    /// The proxy or worker that runs on it.
+    pub node: Key<Text<Name>>,
+}
+
+/// The vendor finds a flaw in every machine.
+#[derive(Debug, Clone, Default, Deserialize, JsonSchema)]
+#[serde(default, deny_unknown_fields)]
+pub struct TcbRecoveryFile {}
+
+/// What the vendor publishes reaches nobody.
+#[derive(Debug, Clone, Default, Deserialize, JsonSchema)]
+#[serde(default, deny_unknown_fields)]
+pub struct FreezeCollateralFile {
+    /// For this long; then the newest arrives. Default: for ever.
+    pub length: Key<Text<Distribution<Duration>>>,
+}
+
+/// The root contract no longer names an image.
+#[derive(Debug, Clone, Default, Deserialize, JsonSchema)]
+#[serde(default, deny_unknown_fields)]
+#[schemars(extend("required" = ["of"]))]
+pub struct RemoveImageFile {
+    /// Whose: proxies or workers.
+    pub of: Key<Text<Choice<ImageOf>>>,
+}
+
+/// The root contract no longer names a model.
+#[derive(Debug, Clone, Default, Deserialize, JsonSchema)]
+#[serde(default, deny_unknown_fields)]
+#[schemars(extend("required" = ["model"]))]
+pub struct RemoveModelFile {
+    /// Which.
+    pub model: Key<Text<ModelName>>,
 }
 
 /// The process dies.

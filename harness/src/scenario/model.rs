@@ -1,8 +1,8 @@
 //! A validated scenario: every name resolved, every unit gone, every limit checked.
 
 use chrysalis_world::plan::{
-    AttestationPlan, ClientPlan, EconomyPlan, Endpoint, Expectation, LinkPlan, Moment, NetworkPlan, Operation, Place,
-    ProxyPlan, SettlementPlan, SpanNs, Threat, WorkerPlan,
+    AttestationPlan, ClientPlan, EconomyPlan, Endpoint, Expectation, ImageOf, LinkPlan, Moment, NetworkPlan, Operation,
+    Place, ProxyPlan, SettlementPlan, SpanNs, Threat, WorkerPlan,
 };
 
 use std::path::PathBuf;
@@ -218,6 +218,16 @@ pub enum ActionTemplate {
         copied_at_ns: u64,
         restart_after: SpanNs,
     },
+    /// The vendor revokes the key of a node's machine.
+    RevokePlatform { node: String },
+    /// The vendor declares every machine out of date.
+    TcbRecovery,
+    /// What the vendor publishes reaches nobody.
+    FreezeCollateral { length: Option<SpanNs> },
+    /// The root contract no longer names an image.
+    RemoveImage { image: ImageOf },
+    /// The root contract no longer names a model.
+    RemoveModel { model: String },
     /// The process dies as soon as something happens.
     KillAt {
         node: String,

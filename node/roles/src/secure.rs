@@ -18,7 +18,7 @@ use chrysalis_wire::proof_of_work::{
 };
 use rustls::{ClientConfig, ServerConfig};
 use std::{io, sync::Arc, time::Duration};
-use tokio::io::{AsyncReadExt, AsyncWriteExt};
+use tokio::io::{AsyncRead, AsyncReadExt, AsyncWrite, AsyncWriteExt};
 use tokio_rustls::{TlsAcceptor, TlsConnector, TlsStream};
 
 /// Why a peer did not become an attested one.
@@ -181,10 +181,14 @@ impl Trust {
     }
 }
 
-/// The exchange of evidence before the first frame.
-async fn establish(
+/// The exchange of evidence after TLS and before the first frame. Says how the verdict on the peer's came about, if any
+/// was demanded.
+///
+/// # Errors
+/// The socket failed, or the peer did not answer, answered something else, or was refused.
+pub async fn establish<S: AsyncRead + AsyncWrite + Unpin>(
     env: &Env,
-    stream: &mut TlsStream<Stream>,
+    stream: &mut S,
     parties: SessionParties,
     timing: SessionTiming,
 ) -> Result<(Session, Option<Origin>), SecureError> {
@@ -209,14 +213,14 @@ async fn establish(
 }
 
 /// A message before the first frame, after its length (as in spec §2.3).
-async fn write_record(stream: &mut TlsStream<Stream>, message: &[u8]) -> io::Result<()> {
+async fn write_record(stream: &mut (impl AsyncWrite + Unpin), message: &[u8]) -> io::Result<()> {
     // No message is longer than 2^16.
     let length = u32::try_from(message.len()).unwrap_or(u32::MAX);
     stream.write_all(&[&length.to_le_bytes()[..], message].concat()).await?;
     stream.flush().await
 }
 
-async fn read_record(stream: &mut TlsStream<Stream>) -> Result<Vec<u8>, SecureError> {
+async fn read_record(stream: &mut (impl AsyncRead + Unpin)) -> Result<Vec<u8>, SecureError> {
     let mut length = [0; 4];
     stream.read_exact(&mut length).await?;
     let len_bytes = u32::from_le_bytes(length) as usize;

@@ -229,6 +229,11 @@ fn tls_series(options: &Options) -> Vec<Series> {
         connections: options.scaled(20),
         rounds: 0,
         message_bytes: echo::MESSAGE_BYTES,
+        bound_to_session: false,
+    };
+    let sessions = tls::Work {
+        bound_to_session: true,
+        ..handshakes
     };
     let messages = tls::Work {
         connections: 1,
@@ -238,6 +243,7 @@ fn tls_series(options: &Options) -> Vec<Series> {
     let mut all = Vec::new();
     for (kind, unit, work) in [
         ("handshakes", "hand-shakes per CPU-second", handshakes),
+        ("sessions", "attested sessions per CPU-second", sessions),
         ("tls", MESSAGES, messages),
     ] {
         for (engine_name, engine) in engines() {

@@ -16,6 +16,7 @@ const WORK: Work = Work {
     connections: 3,
     rounds: 20,
     message_bytes: 64,
+    bound_to_session: false,
 };
 
 struct Campaign {

@@ -5,13 +5,18 @@ use crate::{
     measure,
 };
 use chrysalis_attest::{
-    CollateralStore, Identity, PeerPolicy, PeerVerifier, SimTdxAttester, SimulationOnly, TdMeasurements,
-    certificate::IdentityKey, policy::AppraisalRules, ra_tls, sim_pki::SimPki,
+    Attester, CollateralStore, Identity, PeerPolicy, PeerVerifier, SimTdxAttester, SimulationOnly, TdMeasurements,
+    certificate::IdentityKey,
+    policy::AppraisalRules,
+    ra_tls,
+    session::{self, SessionParties, SessionTiming, Side},
+    sim_pki::SimPki,
 };
 use chrysalis_env::Env;
+use chrysalis_node::secure;
 use chrysalis_sim::{CryptoMode, EngineKind, LinkSpec, NodeSpec, Sim, SimConfig, SimReport, run};
-use std::{net::Ipv4Addr, sync::Arc};
-use tokio_rustls::{TlsAcceptor, TlsConnector};
+use std::{io, net::Ipv4Addr, sync::Arc};
+use tokio_rustls::{TlsAcceptor, TlsConnector, rustls::ConnectionCommon};
 
 /// What each client does.
 #[derive(Debug, Clone, Copy)]
@@ -22,11 +27,14 @@ pub(crate) struct Work {
     /// Per connection.
     pub(crate) rounds: usize,
     pub(crate) message_bytes: usize,
+    /// Whether both ends show evidence of the session as well.
+    pub(crate) bound_to_session: bool,
 }
 
 /// Evidence is made once: what is measured is its use.
 pub(crate) struct Evidence {
     identities: [Identity; 2],
+    attesters: [Arc<dyn Attester>; 2],
     verifier: Arc<PeerVerifier>,
 }
 
@@ -37,12 +45,15 @@ impl Evidence {
         let marker = SimulationOnly::accept_no_security();
         let pki = SimPki::new(7, start_unix_s);
         let collateral = CollateralStore::from_iter([pki.collateral(start_unix_s)]);
-        let identity = |number: u8| {
+        let attester = |number: u8| -> Arc<dyn Attester> {
             let platform = Arc::new(pki.platform(u64::from(number)));
-            let attester = SimTdxAttester::new(platform, TdMeasurements::of_image("bench"));
+            Arc::new(SimTdxAttester::new(platform, TdMeasurements::of_image("bench")))
+        };
+        let attesters = [attester(1), attester(2)];
+        let identity = |number: u8| {
             Identity::attested(
                 IdentityKey::from_seed([number; 32]),
-                &attester,
+                &*attester(number),
                 start_unix_s,
                 [number; 16],
             )
@@ -51,6 +62,7 @@ impl Evidence {
         let policy = PeerPolicy::tdx(pki.anchors(marker), Arc::new(collateral), AppraisalRules::default());
         Some(Arc::new(Self {
             identities: [identity(1)?, identity(2)?],
+            attesters,
             verifier: Arc::new(PeerVerifier::new(policy)),
         }))
     }
@@ -60,6 +72,26 @@ impl Evidence {
         ra_tls::server_config(crypto, time, &self.identities[0], self.verifier.clone())
             .ok()
             .map(Into::into)
+    }
+
+    /// What the server (0) or a client (1) knows after its handshake.
+    fn parties<D>(&self, end: usize, env: &Env, connection: &ConnectionCommon<D>) -> Option<SessionParties> {
+        let (peer, _) = ra_tls::peer(connection, &self.verifier, env.unix_s()).ok()?;
+        let ends = [
+            (session::Role::Proxy, Side::Acceptor),
+            (session::Role::Worker, Side::Dialer),
+        ];
+        let (role, side) = ends[end];
+        Some(SessionParties {
+            role,
+            peer_role: ends[1 - end].0,
+            side,
+            own_key: *self.identities[end].public_key(),
+            peer,
+            exporter: session::exporter(connection).ok()?,
+            attester: Some(self.attesters[end].clone()),
+            verifier: self.verifier.clone(),
+        })
     }
 
     fn connector(&self, env: &Env) -> Option<TlsConnector> {
@@ -75,16 +107,27 @@ async fn world(sim: Sim, evidence: Arc<Evidence>, work: Work) -> Option<()> {
     let server = sim.add_node(NodeSpec::new("server", Ipv4Addr::new(10, 0, 0, 1))).ok()?;
     let env = server.env();
     let acceptor = evidence.acceptor(&env)?;
+    let timing = SessionTiming::default();
+    let of_server = evidence.clone();
     server.env().spawn("server", async move {
         let Ok(mut listener) = env.listen(SERVER).await else {
             return;
         };
         while let Ok(stream) = listener.accept().await {
-            let acceptor = acceptor.clone();
+            let (acceptor, evidence, own) = (acceptor.clone(), of_server.clone(), env.clone());
             env.spawn("answer", async move {
-                if let Ok(stream) = acceptor.accept(stream).await {
-                    answer(stream, work.message_bytes).await;
+                let Ok(mut stream) = acceptor.accept(stream).await else {
+                    return;
+                };
+                if work.bound_to_session {
+                    let Some(parties) = evidence.parties(0, &own, stream.get_ref().1) else {
+                        return;
+                    };
+                    if secure::establish(&own, &mut stream, parties, timing).await.is_err() {
+                        return;
+                    }
                 }
+                answer(stream, work.message_bytes).await;
             });
         }
     });
@@ -92,12 +135,18 @@ async fn world(sim: Sim, evidence: Arc<Evidence>, work: Work) -> Option<()> {
     for index in 0..work.clients {
         let spec = NodeSpec::new(format!("client-{index}"), client_ip(index));
         let (env, done) = (sim.add_node(spec).ok()?.env(), done.clone());
-        let connector = evidence.connector(&env)?;
+        let (connector, evidence) = (evidence.connector(&env)?, evidence.clone());
         env.clone().spawn("client", async move {
             for _ in 0..work.connections {
                 let done_one = async {
                     let stream = env.connect(SERVER).await?;
-                    let stream = connector.connect(ra_tls::server_name(), stream).await?;
+                    let mut stream = connector.connect(ra_tls::server_name(), stream).await?;
+                    if work.bound_to_session {
+                        let parties = evidence.parties(1, &env, stream.get_ref().1);
+                        let parties = parties.ok_or_else(|| io::Error::other("the peer is refused"))?;
+                        let established = secure::establish(&env, &mut stream, parties, timing).await;
+                        established.map_err(io::Error::other)?;
+                    }
                     ask(stream, work.message_bytes, work.rounds.max(1)).await
                 };
                 let _ = done.send(done_one.await.is_ok());

@@ -11,11 +11,11 @@ pub(crate) use facts::Facts;
 pub use facts::{Account, AccountKind, Party};
 
 use evidence::Evidence;
-use no_chain::{StaticChain, StaticRegistrar};
+use no_chain::{StaticChain, StaticRegistrar, StaticRoot};
 
 use crate::{
     chain::{OnChain, owner_address},
-    plan::{BackendPlan, ContractName, Operation, Plan, TinySize},
+    plan::{BackendPlan, ContractName, ImageOf, Operation, Plan, TinySize},
 };
 use chrysalis_attest::{VerdictCache, certificate::IssueError, issue_cache::IssueCache, policy::AnchorError};
 use chrysalis_env::Env;
@@ -32,8 +32,7 @@ use chrysalis_node::{
     worker::{WorkerChain, WorkerSettings},
 };
 use chrysalis_settlement::{
-    Address, ContractCodes, Network, Params, Prices, RootConfig, RootSource, SigningKey, StaticRoot, TokenMultipliers,
-    base_name,
+    Address, ContractCodes, Network, Params, Prices, RootConfig, RootSource, SigningKey, TokenMultipliers, base_name,
     contracts::ProxyIdentity,
     ledger::{ClientChainState, ClientStatus, LedgerPolicy},
     model_hash,
@@ -469,6 +468,46 @@ impl Deployment {
             allowed_origins: Vec::new(),
             http_listen,
         })
+    }
+
+    /// The machine of a proxy or worker.
+    fn platform(&self, node: &str) -> Option<u64> {
+        let proxies = self.plan.proxies.iter().map(|proxy| &proxy.node);
+        let workers = self.plan.workers.iter().map(|worker| &worker.node);
+        let index = proxies.chain(workers).position(|known| known.name == node)?;
+        Some(index as u64)
+    }
+
+    /// The vendor revokes the key of a node's machine.
+    pub(crate) fn revoke_platform(&self, node: &str, now_unix_s: u64) {
+        if let Some(platform) = self.platform(node) {
+            self.evidence.revoke(platform, now_unix_s);
+        }
+    }
+
+    /// The vendor declares every machine out of date.
+    pub(crate) fn recover_tcb(&self, now_unix_s: u64) {
+        self.evidence.recover_tcb(now_unix_s);
+    }
+
+    /// Whether what the vendor publishes reaches nobody.
+    pub(crate) fn freeze_collateral(&self, is_frozen: bool) {
+        self.evidence.freeze_collateral(is_frozen);
+    }
+
+    /// The root contract no longer names an image. Only without a chain.
+    pub(crate) fn remove_image(&self, image: ImageOf) {
+        self.root.change(|root| match image {
+            ImageOf::Proxies => root.proxy_hashes.clear(),
+            ImageOf::Workers => root.worker_hashes.clear(),
+        });
+    }
+
+    /// The root contract no longer names a model. Only without a chain.
+    pub(crate) fn remove_model(&self, model: &str) {
+        self.root.change(|root| {
+            root.model_hashes.remove(&model_hash(model));
+        });
     }
 
     fn root_source(&self, env: &Env, role: Role) -> Arc<dyn RootSource> {

@@ -1,7 +1,8 @@
 //! Faults of a plan, as a schedule of small steps: each fault that mends itself is two of them.
 
 use crate::{
-    plan::{FaultAction, FaultPlan, LinkPlan, LinkRule, Moment, NetworkPlan, Place, SpanNs},
+    deployment::Deployment,
+    plan::{FaultAction, FaultPlan, ImageOf, LinkPlan, LinkRule, Moment, NetworkPlan, Place, SpanNs},
     recorder::Recorder,
 };
 use chrysalis_env::Env;
@@ -79,12 +80,57 @@ pub(crate) enum Step {
     OldDisk {
         node: String,
     },
+    /// What the reference values and endorsements of evidence are.
+    Trust(TrustStep),
     /// From now on the process dies when something happens.
     Arm {
         node: String,
         moment: Moment,
         restart_after_ns: u64,
     },
+}
+
+/// A change of what evidence is judged by.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) enum TrustStep {
+    RevokePlatform { node: String },
+    TcbRecovery,
+    FreezeCollateral { is_frozen: bool },
+    RemoveImage { image: ImageOf },
+    RemoveModel { model: String },
+}
+
+impl TrustStep {
+    /// Kind and target in the table of faults.
+    fn named(&self) -> (&'static str, String) {
+        match self {
+            Self::RevokePlatform { node } => ("revoke_platform", node.clone()),
+            Self::TcbRecovery => ("tcb_recovery", "vendor".to_owned()),
+            Self::FreezeCollateral { is_frozen: true } => ("freeze_collateral", "vendor".to_owned()),
+            Self::FreezeCollateral { is_frozen: false } => ("thaw_collateral", "vendor".to_owned()),
+            Self::RemoveImage { image } => {
+                let image = match image {
+                    ImageOf::Proxies => "proxies",
+                    ImageOf::Workers => "workers",
+                };
+                ("remove_image", image.to_owned())
+            }
+            Self::RemoveModel { model } => ("remove_model", model.clone()),
+        }
+    }
+
+    /// Lets it happen. `unix_s` is true time.
+    pub(crate) fn apply(&self, at_ns: u64, unix_s: u64, deployment: &Deployment, recorder: &Recorder) {
+        let (kind, target) = self.named();
+        recorder.fault(at_ns, kind, target);
+        match self {
+            Self::RevokePlatform { node } => deployment.revoke_platform(node, unix_s),
+            Self::TcbRecovery => deployment.recover_tcb(unix_s),
+            Self::FreezeCollateral { is_frozen } => deployment.freeze_collateral(*is_frozen),
+            Self::RemoveImage { image } => deployment.remove_image(*image),
+            Self::RemoveModel { model } => deployment.remove_model(model),
+        }
+    }
 }
 
 /// Steps by time, in the order of the plan where times are equal.
@@ -205,6 +251,22 @@ pub(crate) fn schedule(faults: &[FaultPlan]) -> Vec<(u64, Step)> {
                     restart_after_ns: *restart_after_ns,
                 },
             )),
+            FaultAction::RevokePlatform { node } => {
+                steps.push((at, Step::Trust(TrustStep::RevokePlatform { node: node.clone() })));
+            }
+            FaultAction::TcbRecovery => steps.push((at, Step::Trust(TrustStep::TcbRecovery))),
+            FaultAction::FreezeCollateral { length_ns } => {
+                let frozen = |is_frozen| Step::Trust(TrustStep::FreezeCollateral { is_frozen });
+                steps.push((at, frozen(true)));
+                steps.extend(after(length_ns).map(|at| (at, frozen(false))));
+            }
+            FaultAction::RemoveImage { image } => {
+                steps.push((at, Step::Trust(TrustStep::RemoveImage { image: *image })));
+            }
+            FaultAction::RemoveModel { model } => {
+                let model = model.clone();
+                steps.push((at, Step::Trust(TrustStep::RemoveModel { model })));
+            }
             FaultAction::DiskFull { node, length_ns } => {
                 let step = |fault| Step::Disk {
                     node: node.clone(),
@@ -284,6 +346,8 @@ pub(crate) fn apply(
                 target.handle.restore_disk(copy);
             }
         }),
+        // Nothing of the network: see `TrustStep::apply`.
+        Step::Trust(_) => {}
         // It waits beside the schedule: see `armed`.
         Step::Arm { node, .. } => recorder.fault(at_ns, "armed", node.clone()),
         Step::Cut { left, right, one_way } => {

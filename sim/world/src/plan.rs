@@ -173,15 +173,20 @@ pub enum BindingPlan {
 
 impl Default for BindingPlan {
     fn default() -> Self {
-        let timing = chrysalis_attest::session::SessionTiming::default();
-        Self::Session {
-            period_ns: timing.period_ns,
-            recheck_ns: timing.recheck_ns,
-        }
+        Self::session(None, None)
     }
 }
 
 impl BindingPlan {
+    /// To the session, with the periods of daemons where none is given.
+    pub fn session(period_ns: Option<u64>, recheck_ns: Option<u64>) -> Self {
+        let timing = chrysalis_attest::session::SessionTiming::default();
+        Self::Session {
+            period_ns: period_ns.unwrap_or(timing.period_ns),
+            recheck_ns: recheck_ns.unwrap_or(timing.recheck_ns),
+        }
+    }
+
     fn is_default(&self) -> bool {
         *self == Self::default()
     }
@@ -443,6 +448,28 @@ pub enum FaultAction {
         /// Starts again after this long.
         restart_after_ns: u64,
     },
+    /// The vendor revokes the key of a node's machine.
+    RevokePlatform {
+        /// Node name.
+        node: String,
+    },
+    /// The vendor finds a flaw in every machine of the run: from now on they are out of date.
+    TcbRecovery,
+    /// What the vendor publishes no longer reaches anybody.
+    FreezeCollateral {
+        /// For this long; for ever if `None`.
+        length_ns: Option<u64>,
+    },
+    /// The root contract no longer names an image.
+    RemoveImage {
+        /// Whose.
+        image: ImageOf,
+    },
+    /// The root contract no longer names a model.
+    RemoveModel {
+        /// Its full name.
+        model: String,
+    },
     /// The process dies as soon as something happens, if it happens.
     KillAt {
         /// Node name.
@@ -452,6 +479,15 @@ pub enum FaultAction {
         /// Starts again this long after it.
         restart_after_ns: u64,
     },
+}
+
+/// Whose image.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
+pub enum ImageOf {
+    /// That of all proxies.
+    Proxies,
+    /// That of all workers.
+    Workers,
 }
 
 /// A moment in a proxy's work that a fault waits for.

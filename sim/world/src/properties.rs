@@ -6,6 +6,7 @@ mod coins;
 mod losses;
 mod seen;
 mod settlement;
+mod trust;
 
 pub use bounds::latency_samples;
 
@@ -20,7 +21,7 @@ use std::collections::{BTreeMap, BTreeSet};
 pub(crate) use answers::{ExpectedAnswers, expected_answers};
 
 /// Every built-in property: name, class, meaning.
-pub const PROPERTIES: [(&str, Class, &str); 10] = [
+pub const PROPERTIES: [(&str, Class, &str); 11] = [
     (
         "conservation-of-coins",
         Class::Always,
@@ -60,6 +61,11 @@ pub const PROPERTIES: [(&str, Class, &str); 10] = [
         "only-attested-peers-see-prompts",
         Class::Always,
         "every proxy and worker that was accepted showed evidence of an image that the root contract allows",
+    ),
+    (
+        "withdrawn-trust-ends-service",
+        Class::Always,
+        "a node whose machine was revoked or is out of date, or whose image or model the root contract no longer names, serves no request after the bound of hardened nodes",
     ),
     (
         "answers-are-exact",
@@ -298,6 +304,7 @@ fn property(
         "every-bounce-accounted" => settlement::bounces(plan, rows),
         "ledger-keeps-signed-units" => ledger_keeps(rows),
         "only-attested-peers-see-prompts" => attested(facts, rows),
+        "withdrawn-trust-ends-service" => trust::withdrawn(plan, rows),
         "answers-are-exact" => answers::exact(plan, requests, expected),
         "every-request-ends" => ends(requests),
         _ => Checked::violated(0, Violation::at(None, "there is no property of this name".to_owned())),
@@ -318,6 +325,8 @@ pub struct Scope<'a> {
     pub a_proxy_restarts: bool,
     /// Whether accounts are on a chain.
     pub on_chain: bool,
+    /// Whether a fault ever withdraws the trust in a node.
+    pub trust_is_withdrawn: bool,
 }
 
 /// Why a property has nothing to check in any run, whatever the seed; `None` if it may have.
@@ -330,6 +339,9 @@ pub fn never_applies(name: &str, scope: &Scope<'_>) -> Option<&'static str> {
         }
         "pool-covers-clients" | "unlock-rules" | "every-bounce-accounted" if !scope.on_chain => {
             Some("accounts are on no chain: add `settlement`")
+        }
+        "withdrawn-trust-ends-service" if !scope.trust_is_withdrawn => {
+            Some("no fault revokes a machine or removes a reference value")
         }
         "ledger-keeps-signed-units" if !scope.a_proxy_restarts => Some("no fault stops a proxy and starts it again"),
         "only-attested-peers-see-prompts" if scope.tee == TeeKind::None => {

@@ -38,6 +38,7 @@ pub(super) fn validate(
         models_asked_for: &models_asked_for,
         a_proxy_restarts: faults.iter().any(|fault| restarts_a_proxy(fault, world)),
         on_chain: settlement.is_some(),
+        trust_is_withdrawn: faults.iter().any(withdraws_trust),
     };
     let mut expectations = properties(cx, &file.properties, &scope, &[])?;
     if let Some(At { value: requests, .. }) = file.requests.given() {
@@ -208,6 +209,16 @@ fn attacks(cx: &Context<'_>, key: &At<ExpectFile>, settlement: Option<&Settlemen
         }
     }
     Ok(())
+}
+
+fn withdraws_trust(fault: &FaultTemplate) -> bool {
+    matches!(
+        fault.action,
+        ActionTemplate::RevokePlatform { .. }
+            | ActionTemplate::TcbRecovery
+            | ActionTemplate::RemoveImage { .. }
+            | ActionTemplate::RemoveModel { .. }
+    )
 }
 
 fn restarts_a_proxy(fault: &FaultTemplate, world: &World) -> bool {

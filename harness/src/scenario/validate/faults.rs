@@ -14,7 +14,7 @@ use crate::scenario::load::Checked;
 use crate::scenario::located::{At, Key, Text};
 use crate::scenario::model::{ActionTemplate, FaultTemplate};
 use crate::scenario::problem::Problem;
-use crate::scenario::scalar::{Distribution, Duration, Name};
+use crate::scenario::scalar::{Choice, Distribution, Duration, Name};
 
 const ACTIONS: &[&str] = &[
     "kill",
@@ -27,6 +27,11 @@ const ACTIONS: &[&str] = &[
     "disk_full",
     "old_disk",
     "kill_at",
+    "revoke_platform",
+    "tcb_recovery",
+    "freeze_collateral",
+    "remove_image",
+    "remove_model",
 ];
 
 pub(super) fn validate(
@@ -34,6 +39,7 @@ pub(super) fn validate(
     key: &Key<Vec<At<FaultFile>>>,
     world: &World,
     horizon: &Horizon,
+    is_on_chain: bool,
 ) -> Checked<Vec<FaultTemplate>> {
     let mut seen: BTreeMap<String, u64> = BTreeMap::new();
     let mut faults = Vec::new();
@@ -42,6 +48,9 @@ pub(super) fn validate(
         let at = cx.read(text)?;
         horizon.check(cx, at.largest_named().0, text.position)?;
         one_action(cx, file, *position)?;
+        if is_on_chain {
+            off_chain(cx, file)?;
+        }
         let action = action(cx, file, *position, world)?;
         if let (ActionTemplate::OldDisk { copied_at_ns, .. }, Some(old)) = (&action, file.old_disk.given())
             && *copied_at_ns > at.smallest_named().0
@@ -61,6 +70,26 @@ pub(super) fn validate(
     Ok(faults)
 }
 
+/// On a chain the root contract is not at the disposal of faults.
+fn off_chain(cx: &Context<'_>, file: &FaultFile) -> Checked<()> {
+    let image = file
+        .remove_image
+        .given()
+        .map(|action| (action.position, "remove_image"));
+    let model = file
+        .remove_model
+        .given()
+        .map(|action| (action.position, "remove_model"));
+    match image.or(model) {
+        None => Ok(()),
+        Some((place, key)) => {
+            let advice = "on a chain only its owner changes the root contract; leave one of the two out";
+            let other = "settlement";
+            cx.fail(place, Problem::Contradiction { key, other, advice })
+        }
+    }
+}
+
 /// Exactly one action must be given.
 fn one_action(cx: &Context<'_>, file: &FaultFile, position: Position) -> Checked<()> {
     let places = [
@@ -74,6 +103,11 @@ fn one_action(cx: &Context<'_>, file: &FaultFile, position: Position) -> Checked
         file.disk_full.given().map(|action| action.position),
         file.old_disk.given().map(|action| action.position),
         file.kill_at.given().map(|action| action.position),
+        file.revoke_platform.given().map(|action| action.position),
+        file.tcb_recovery.given().map(|action| action.position),
+        file.freeze_collateral.given().map(|action| action.position),
+        file.remove_image.given().map(|action| action.position),
+        file.remove_model.given().map(|action| action.position),
     ];
     let mut given: Vec<(Position, &'static str)> = places
         .iter()
@@ -204,6 +238,69 @@ fn action(cx: &Context<'_>, file: &FaultFile, position: Position, world: &World)
                 .into(),
         });
     }
+    trust_action(cx, file, position, world)
+}
+
+/// Faults of what evidence is judged by.
+fn trust_action(cx: &Context<'_>, file: &FaultFile, position: Position, world: &World) -> Checked<ActionTemplate> {
+    if let Some(At {
+        value: revoke,
+        position,
+    }) = file.revoke_platform.given()
+    {
+        let text = cx.required(&revoke.node, "node", *position)?;
+        let node = world.places.node(cx, text)?;
+        if world.clients.iter().any(|client| client.node.name == node) {
+            let proxies = world.proxies.iter().map(|proxy| &proxy.node.name);
+            let workers = world.workers.iter().map(|worker| &worker.node.name);
+            let known = proxies.chain(workers).cloned().collect();
+            let kind = "proxy or worker";
+            return cx.fail(
+                text.position,
+                Problem::UnknownNode {
+                    kind,
+                    name: node,
+                    known,
+                },
+            );
+        }
+        return Ok(ActionTemplate::RevokePlatform { node });
+    }
+    if file.tcb_recovery.given().is_some() {
+        return Ok(ActionTemplate::TcbRecovery);
+    }
+    if let Some(At { value: freeze, .. }) = file.freeze_collateral.given() {
+        let length = freeze
+            .length
+            .given()
+            .map(|text| -> Checked<SpanNs> { Ok(cx.positive(text, "the length of a fault")?.into()) })
+            .transpose()?;
+        return Ok(ActionTemplate::FreezeCollateral { length });
+    }
+    if let Some(At {
+        value: remove,
+        position,
+    }) = file.remove_image.given()
+    {
+        let Choice(image) = cx.read_required(&remove.of, "of", *position)?;
+        return Ok(ActionTemplate::RemoveImage { image });
+    }
+    if let Some(At {
+        value: remove,
+        position,
+    }) = file.remove_model.given()
+    {
+        let text = cx.required(&remove.model, "model", *position)?;
+        let name = cx.read(text)?;
+        let served = world.workers.iter().map(|worker| &worker.model);
+        return match served.clone().find(|model| **model == name.0) {
+            Some(model) => Ok(ActionTemplate::RemoveModel { model: model.clone() }),
+            None => {
+                let known = served.cloned().collect();
+                cx.fail(text.position, Problem::UnknownModel { name: name.0, known })
+            }
+        };
+    }
     cx.fail(position, Problem::NoAction { known: ACTIONS })
 }
 
@@ -276,5 +373,10 @@ fn target(action: &ActionTemplate) -> String {
         ActionTemplate::DiskFull { node, .. } => format!("disk_full/{node}"),
         ActionTemplate::OldDisk { node, .. } => format!("old_disk/{node}"),
         ActionTemplate::KillAt { node, .. } => format!("kill_at/{node}"),
+        ActionTemplate::RevokePlatform { node } => format!("revoke_platform/{node}"),
+        ActionTemplate::TcbRecovery => "tcb_recovery".to_owned(),
+        ActionTemplate::FreezeCollateral { .. } => "freeze_collateral".to_owned(),
+        ActionTemplate::RemoveImage { image } => format!("remove_image/{image:?}"),
+        ActionTemplate::RemoveModel { model } => format!("remove_model/{model}"),
     }
 }

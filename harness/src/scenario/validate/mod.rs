@@ -64,7 +64,7 @@ pub(crate) fn validate(source: &Arc<Source>, located: &At<ScenarioFile>) -> Chec
         duration: duration.value.raw.trim().to_owned(),
     };
     let workload = workload::validate(&cx, cx.required(&file.workload, "workload", *top)?, &world, &horizon)?;
-    let faults = faults::validate(&cx, &file.faults, &world, &horizon)?;
+    let faults = faults::validate(&cx, &file.faults, &world, &horizon, file.settlement.given().is_some())?;
     let expect = cx.required(&file.expect, "expect", *top)?;
     let settlement = settlement::validate(&cx, &file.settlement, &world, &horizon)?;
     let expected = expect::validate(&cx, expect, &world, &workload, &faults, settlement.as_ref())?;

@@ -428,12 +428,27 @@ fn economy(cx: &Context<'_>, key: &Key<EconomyFile>) -> Checked<EconomyPlan> {
     Ok(plan)
 }
 
+/// Shortest period of renewals and checks: peers do not serve those who ask more than once a second.
+const MIN_PERIOD_NS: u64 = 2_000_000_000;
+
 fn attestation(cx: &Context<'_>, key: &Key<AttestationFile>) -> Checked<AttestationPlan> {
     let default_file = AttestationFile::default();
     let file = key.given().map_or(&default_file, |attestation| &attestation.value);
+    let period = |key: &Key<Text<Duration>>, what| -> Checked<Option<u64>> {
+        let Some(text) = key.given() else { return Ok(None) };
+        let Duration(period_ns) = cx.read(text)?;
+        if period_ns < MIN_PERIOD_NS {
+            let rule = "2s or more".to_owned();
+            return cx.fail(text.position, Problem::OutOfRange { what, rule });
+        }
+        Ok(Some(period_ns))
+    };
     Ok(AttestationPlan {
         tee: cx.read_or(&file.tee, Choice(TeeKind::SimulatedTdx))?.0,
         proof_of_work_bits: cx.read_or(&file.proof_of_work, Bits(8))?.0,
-        binding: BindingPlan::default(),
+        binding: BindingPlan::session(
+            period(&file.renew_every, "the period of renewals")?,
+            period(&file.recheck_every, "the period of checks")?,
+        ),
     })
 }

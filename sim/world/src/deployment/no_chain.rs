@@ -1,11 +1,11 @@
-//! Accounts of scenarios without a chain: as they are at the start, for good.
+//! Accounts of scenarios without a chain: as they are at the start, for good. The root contract changes by faults only.
 
 use chrysalis_env::{BoxFuture, Env};
 use chrysalis_node::{client::Registrar, proxy::ChainSource};
-use chrysalis_settlement::{Address, ledger::ClientChainState};
+use chrysalis_settlement::{Address, RootConfig, RootSource, ledger::ClientChainState};
 use std::{
     collections::{BTreeMap, BTreeSet},
-    sync::{Arc, Mutex, PoisonError},
+    sync::{Arc, Mutex, PoisonError, RwLock},
     time::Duration,
 };
 
@@ -18,6 +18,31 @@ pub(super) struct StaticChain {
     pub(super) clients: BTreeMap<Address, ClientChainState>,
     /// Nonces by the client that registered them.
     pub(super) registered: Mutex<BTreeSet<(Address, u64)>>,
+}
+
+/// The root contract as every node sees it at once.
+#[derive(Debug)]
+pub(super) struct StaticRoot(RwLock<Arc<RootConfig>>);
+
+impl StaticRoot {
+    pub(super) fn new(config: RootConfig) -> Self {
+        Self(RwLock::new(Arc::new(config)))
+    }
+
+    /// Its owner changes it.
+    pub(super) fn change(&self, change: impl FnOnce(&mut RootConfig)) {
+        let mut current = self.0.write().unwrap_or_else(PoisonError::into_inner);
+        let mut config = RootConfig::clone(&current);
+        config.version += 1;
+        change(&mut config);
+        *current = Arc::new(config);
+    }
+}
+
+impl RootSource for StaticRoot {
+    fn current(&self) -> Arc<RootConfig> {
+        self.0.read().unwrap_or_else(PoisonError::into_inner).clone()
+    }
 }
 
 /// Registers nonces of one client.

@@ -149,6 +149,8 @@ fn peer(kind: &str, image_hash: [u8; 32]) -> Peer {
         accepted: true,
         reason: String::new(),
         image_hash,
+        occasion: "session".into(),
+        cached: false,
     }
 }
 
@@ -223,6 +225,7 @@ fn what_can_never_be_checked_is_told_beforehand() {
         models_asked_for: &models,
         a_proxy_restarts: true,
         on_chain: true,
+        trust_is_withdrawn: true,
     };
     for (name, ..) in PROPERTIES {
         assert_eq!(never_applies(name, &all), None, "{name}");
@@ -232,6 +235,7 @@ fn what_can_never_be_checked_is_told_beforehand() {
         workers: &timed,
         a_proxy_restarts: false,
         on_chain: false,
+        trust_is_withdrawn: false,
         ..all
     };
     let refused: Vec<&str> = PROPERTIES
@@ -247,6 +251,7 @@ fn what_can_never_be_checked_is_told_beforehand() {
             "every-bounce-accounted",
             "ledger-keeps-signed-units",
             "only-attested-peers-see-prompts",
+            "withdrawn-trust-ends-service",
             "answers-are-exact"
         ]
     );

@@ -5,6 +5,7 @@
 //! | [`attestation`] | nobody gets in without evidence, and with good evidence everybody does |
 //! | [`client`] | a real proxy and clients that wish it ill |
 //! | [`proxy`] | a real client and a real worker, and a proxy that cheats |
+//! | [`session`] | evidence bound to sessions: what passes without it, and how sessions end |
 //! | [`worker`] | a real proxy, a real client, and workers that cheat |
 //! | [`support`] | the small network with room for raw peers |
 #![allow(
@@ -16,5 +17,6 @@
 mod attestation;
 mod client;
 mod proxy;
+mod session;
 mod support;
 mod worker;

@@ -86,6 +86,17 @@ where
     run(EngineKind::Native, start_unix_s, parties, script)
 }
 
+/// As [`lab_at`], on each engine in turn, with parties that each makes anew.
+pub(crate) fn with_parties<T, F>(parties: fn() -> Parties, script: fn(Lab) -> F) -> Vec<T>
+where
+    T: Send + 'static,
+    F: Future<Output = T> + Send + 'static,
+{
+    engines()
+        .map(|engine| run(engine, ISSUED_UNIX_S, parties(), script))
+        .collect()
+}
+
 fn run<T, F>(
     engine: EngineKind,
     start_unix_s: u64,

@@ -1,9 +1,12 @@
 //! Who is who. Everything follows from names, so the same party is the same in every test.
 
 use chrysalis_attest::{
-    AllowList, Attester, CollateralStore, FakeTdxAttester, Identity, PeerPolicy, PeerVerifier, SimTdxAttester,
-    SimulationOnly, TdMeasurements, TrustAnchors, certificate::IdentityKey, policy::AppraisalRules, report_data_for,
-    sim_pki::SimPki,
+    AllowList, Attester, Binding, CollateralStore, FakeTdxAttester, Identity, PeerPolicy, PeerVerifier, SimTdxAttester,
+    SimulationOnly, TdMeasurements, TrustAnchors,
+    certificate::IdentityKey,
+    policy::AppraisalRules,
+    report_data_for,
+    sim_pki::{CollateralOptions, SimPki},
 };
 use chrysalis_env::{BoxFuture, Env};
 use chrysalis_inference::{
@@ -19,7 +22,7 @@ use chrysalis_node::{
     worker::{WorkerChain, WorkerSettings},
 };
 use chrysalis_settlement::{
-    Address, ContractCodes, Network, Params, Prices, RootConfig, SigningKey, StaticRoot, TokenMultipliers,
+    Address, ContractCodes, Network, Params, Prices, RootConfig, RootSource, SigningKey, TokenMultipliers,
     contracts::ProxyIdentity,
     ledger::{ClientChainState, ClientStatus, LedgerPolicy},
     model_hash,
@@ -149,8 +152,8 @@ pub(crate) enum Policy {
     Any,
 }
 
-/// The policy with collateral that was published at `published_unix_s`.
-pub(crate) fn peer_policy(policy: Policy, published_unix_s: u64) -> PeerPolicy {
+/// The policy with this collateral.
+pub(crate) fn peer_policy(policy: Policy, collateral: &Arc<CollateralStore>) -> PeerPolicy {
     let marker = SimulationOnly::accept_no_security();
     let rules = match policy {
         Policy::Any => return PeerPolicy::Any,
@@ -161,10 +164,28 @@ pub(crate) fn peer_policy(policy: Policy, published_unix_s: u64) -> PeerPolicy {
             ..AppraisalRules::default()
         },
     };
-    let store = CollateralStore::new();
-    store.insert(VENDOR.collateral(published_unix_s));
     let anchors = TrustAnchors::simulation(marker, VENDOR.root_der()).unwrap();
-    PeerPolicy::tdx(anchors, Arc::new(store), rules)
+    PeerPolicy::tdx(anchors, collateral.clone(), rules)
+}
+
+/// A root contract that the test can change.
+pub(crate) struct Root(Mutex<Arc<RootConfig>>);
+
+impl Root {
+    /// The owner changes the contract.
+    pub(crate) fn change(&self, change: impl FnOnce(&mut RootConfig)) {
+        let mut current = self.0.lock().unwrap();
+        let mut config = RootConfig::clone(&current);
+        config.version += 1;
+        change(&mut config);
+        *current = Arc::new(config);
+    }
+}
+
+impl RootSource for Root {
+    fn current(&self) -> Arc<RootConfig> {
+        self.0.lock().unwrap().clone()
+    }
 }
 
 /// Accounts, as a chain would have them. Tests fill it before the proxy looks.
@@ -211,11 +232,13 @@ impl Registrar for Unheard {
 
 /// What all honest nodes agree on.
 pub(crate) struct Parties {
-    pub(crate) root: Arc<StaticRoot>,
+    pub(crate) root: Arc<Root>,
     pub(crate) config: RootConfig,
     pub(crate) deposits: Arc<Deposits>,
     pub(crate) policy: Policy,
-    published_unix_s: u64,
+    /// What evidence is bound to; raw peers of tests about other things are bound by certificates.
+    pub(crate) binding: Binding,
+    collateral: Arc<CollateralStore>,
 }
 
 impl Parties {
@@ -257,11 +280,35 @@ impl Parties {
             codes: ContractCodes::nominal(),
         };
         Self {
-            root: Arc::new(StaticRoot::new(config.clone())),
+            root: Arc::new(Root(Mutex::new(Arc::new(config.clone())))),
             config,
             deposits: Arc::default(),
             policy,
-            published_unix_s,
+            binding: Binding::Certificate,
+            collateral: Arc::new(CollateralStore::from_iter([VENDOR.collateral(published_unix_s)])),
+        }
+    }
+
+    /// The same with evidence that is bound to sessions.
+    pub(crate) fn bound_to(mut self, binding: Binding) -> Self {
+        self.binding = binding;
+        self
+    }
+
+    /// The vendor revokes machines.
+    pub(crate) fn revoke(&self, machines: &[u64], at_unix_s: u64) {
+        let options = CollateralOptions {
+            revoked_platforms: machines.iter().copied().collect(),
+            ..CollateralOptions::default()
+        };
+        self.collateral.insert(VENDOR.collateral_with(at_unix_s, &options));
+    }
+
+    /// What makes the evidence of sessions for an image on a machine.
+    pub(crate) fn attester(&self, image: &str, machine: u64) -> Arc<dyn Attester> {
+        match self.policy {
+            Policy::Fake => Arc::new(FakeTdxAttester::new(SimulationOnly::accept_no_security())),
+            _ => Arc::new(td(TdMeasurements::of_image(image), machine)),
         }
     }
 
@@ -273,11 +320,22 @@ impl Parties {
         }
     }
 
+    /// Judges peers by a policy.
+    pub(crate) fn verifier(&self, policy: Policy) -> Arc<PeerVerifier> {
+        Arc::new(PeerVerifier::new(peer_policy(policy, &self.collateral)).bound_to(self.binding))
+    }
+
+    /// An identity that lives on in its node; with a TEE where sessions need one.
+    fn own(&self, identity: &Identity, attester: Option<Arc<dyn Attester>>) -> Arc<OwnIdentity> {
+        let attester = attester.filter(|_| self.binding != Binding::Certificate);
+        Arc::new(OwnIdentity::new(identity.clone(), attester))
+    }
+
     /// What an honest node with this identity demands of attested peers, or of peers that may be anybody.
-    pub(crate) fn trust(&self, identity: Arc<Identity>, policy: Policy) -> Trust {
+    fn trust(&self, own: &Arc<OwnIdentity>, policy: Policy) -> Trust {
         Trust {
-            own: Arc::new(OwnIdentity::new(Identity::clone(&identity), None)),
-            verifier: Arc::new(PeerVerifier::new(peer_policy(policy, self.published_unix_s))),
+            own: own.clone(),
+            verifier: self.verifier(policy),
             limits: SecureLimits {
                 asked_difficulty: Difficulty::new(4).unwrap(),
                 ..SecureLimits::default()
@@ -310,6 +368,7 @@ impl Parties {
     }
 
     pub(crate) fn proxy(&self, identity: Arc<Identity>, clients: SocketAddr, workers: SocketAddr) -> ProxySettings {
+        let own = self.own(&identity, Some(self.attester(PROXY_IMAGE, PROXY_MACHINE)));
         ProxySettings {
             control: Arc::default(),
             owner: address_of("proxy owner", "proxy"),
@@ -321,8 +380,8 @@ impl Parties {
             workers_listen: workers,
             root: self.root.clone(),
             chain: ProxyChain::Static(self.deposits.clone()),
-            client_trust: self.trust(identity.clone(), Policy::Any),
-            worker_trust: self.trust(identity, self.policy),
+            client_trust: self.trust(&own, Policy::Any),
+            worker_trust: self.trust(&own, self.policy),
             ledger: LedgerPolicy::default(),
             limits: ProxyLimits::default(),
         }
@@ -344,7 +403,10 @@ impl Parties {
             is_test: true,
             proxies,
             root: self.root.clone(),
-            trust: self.trust(identity, self.policy),
+            trust: self.trust(
+                &self.own(&identity, Some(self.attester(WORKER_IMAGE, WORKER_MACHINE))),
+                self.policy,
+            ),
             backend: tiny_backend(env),
             chain: WorkerChain::None,
         }
@@ -360,7 +422,7 @@ impl Parties {
             proxy_connections: 1,
             root: self.root.clone(),
             chain: ClientChain::Static(Arc::new(Unheard)),
-            trust: self.trust(plain(name), self.policy),
+            trust: self.trust(&self.own(&plain(name), None), self.policy),
             allowed_origins: Vec::new(),
             http_listen: http,
         }

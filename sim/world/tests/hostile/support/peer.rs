@@ -1,7 +1,10 @@
 //! A raw peer. It does what it must to be heard (proof of work, TLS, frames in order) and leaves the rest to the test.
 
 use super::seconds;
-use chrysalis_attest::{Identity, PeerPolicy, PeerVerifier, ra_tls};
+use chrysalis_attest::{
+    Identity, PeerPolicy, PeerVerifier, ra_tls,
+    session::{self, Exporter},
+};
 use chrysalis_env::{Env, Listener, Stream};
 use chrysalis_wire::{
     frame::{FrameReader, FrameWriter},
@@ -166,9 +169,39 @@ impl RawPeer {
         }
     }
 
-    /// Takes a connection: asks for easy work and shows `identity`, whoever is there. The transport's hand-shake
-    /// is part of it.
-    pub(crate) async fn accept(env: &Env, listener: &mut Listener, identity: &Identity) -> Result<Self, Gone> {
+    /// The secret of the TLS session.
+    pub(crate) fn exporter(&self) -> Exporter {
+        match &self.stream {
+            TlsStream::Client(stream) => session::exporter(stream.get_ref().1),
+            TlsStream::Server(stream) => session::exporter(stream.get_ref().1),
+        }
+        .unwrap()
+    }
+
+    /// Sends a record of the exchange of evidence, before the first frame.
+    pub(crate) async fn send_record(&mut self, message: &[u8]) {
+        let length = u32::try_from(message.len()).unwrap().to_le_bytes();
+        self.send_bytes(&[&length[..], message].concat()).await;
+    }
+
+    /// The next such record.
+    pub(crate) async fn recv_record(&mut self) -> Result<Vec<u8>, Gone> {
+        let env = self.env.clone();
+        let read = async {
+            let mut length = [0; 4];
+            self.stream.read_exact(&mut length).await?;
+            let mut message = vec![0; u32::from_le_bytes(length) as usize];
+            self.stream.read_exact(&mut message).await?;
+            Ok::<_, io::Error>(message)
+        };
+        match env.timeout(PATIENCE, read).await {
+            Ok(read) => read.map_err(|error| Gone::Closed(error.to_string())),
+            Err(_) => Err(Gone::Silent),
+        }
+    }
+
+    /// Takes a connection as [`Self::accept`] does, up to the end of TLS.
+    pub(crate) async fn accept_tls(env: &Env, listener: &mut Listener, identity: &Identity) -> Result<Self, Gone> {
         let closed = |error: io::Error| Gone::Closed(error.to_string());
         let mut stream = listener.accept().await.map_err(closed)?;
         let challenge = Challenge {
@@ -183,12 +216,24 @@ impl RawPeer {
         let verifier = Arc::new(PeerVerifier::new(PeerPolicy::Any));
         let tls = ra_tls::server_config(env.crypto_provider(), env.time_provider(), identity, verifier).unwrap();
         let stream = TlsAcceptor::from(tls).accept(stream).await.map_err(closed)?;
-        let mut peer = Self::over(env, stream.into());
-        match peer.recv().await? {
-            Packet::Connect(TcpConnect { id }) => peer.send_packet(&Packet::Connected(TcpConnected { id })).await,
+        Ok(Self::over(env, stream.into()))
+    }
+
+    /// Takes a connection: asks for easy work and shows `identity`, whoever is there. The transport's hand-shake
+    /// is part of it.
+    pub(crate) async fn accept(env: &Env, listener: &mut Listener, identity: &Identity) -> Result<Self, Gone> {
+        let mut peer = Self::accept_tls(env, listener, identity).await?;
+        peer.welcome().await?;
+        Ok(peer)
+    }
+
+    /// The transport's hand-shake of an acceptor.
+    pub(crate) async fn welcome(&mut self) -> Result<(), Gone> {
+        match self.recv().await? {
+            Packet::Connect(TcpConnect { id }) => self.send_packet(&Packet::Connected(TcpConnected { id })).await,
             other => panic!("{other:?} is no greeting"),
         }
-        Ok(peer)
+        Ok(())
     }
 
     /// Sends bytes inside TLS, whatever they are. Whether anybody still reads is not this end's business.
