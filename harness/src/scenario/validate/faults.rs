@@ -273,7 +273,7 @@ fn trust_action(cx: &Context<'_>, file: &FaultFile, position: Position, world: &
         let length = freeze
             .length
             .given()
-            .map(|text| Ok(cx.positive(text, "the length of a fault")?.into()))
+            .map(|text| -> Checked<SpanNs> { Ok(cx.positive(text, "the length of a fault")?.into()) })
             .transpose()?;
         return Ok(ActionTemplate::FreezeCollateral { length });
     }
