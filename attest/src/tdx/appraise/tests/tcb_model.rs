@@ -248,12 +248,11 @@ fn engine(world: &World, publication: &Publication, machine: &Machine) -> Evalua
     }
 }
 
-/// Versions are few, so that levels are met and missed about equally often.
-fn versions() -> impl Strategy<Value = [u8; 16]> {
-    let few = [0_u8..3, 0..3, 0..3, 0..2, 0..2];
-    few.prop_map(|few| {
+/// The first components of 16; the others are zero.
+fn versions(first: [std::ops::Range<u8>; 3]) -> impl Strategy<Value = [u8; 16]> {
+    first.prop_map(|first| {
         let mut all = [0; 16];
-        all[..few.len()].copy_from_slice(&few);
+        all[..first.len()].copy_from_slice(&first);
         all
     })
 }
@@ -275,19 +274,25 @@ const PLATFORM: &[&str] = &[
     "OutOfDateConfigurationNeeded",
     "Revoked",
 ];
-const MODULE: &[&str] = &["UpToDate", "UpToDate", "OutOfDate", "Revoked"];
+const MODULE: &[&str] = &["UpToDate", "UpToDate", "UpToDate", "OutOfDate", "OutOfDate", "Revoked"];
 
 /// Levels of one component, highest first, as the vendor publishes them.
 fn component() -> impl Strategy<Value = Vec<(u8, Status)>> {
     prop::collection::btree_map(0_u8..4, status(MODULE), 1..4).prop_map(|levels| levels.into_iter().rev().collect())
 }
 
+/// Versions are few, and lower than those of machines, so that levels are met more often than missed.
 fn publication_of_levels() -> impl Strategy<Value = Publication> {
-    let level = (versions(), 0_u16..3, versions(), status(PLATFORM))
-        .prop_map(|(sgx, pce, tdx, status)| PlatformLevel { sgx, pce, tdx, status });
+    let level = (
+        versions([0..4, 0..3, 0..2]),
+        0_u16..2,
+        versions([0..3, 0..1, 0..3]),
+        status(PLATFORM),
+    );
+    let level = level.prop_map(|(sgx, pce, tdx, status)| PlatformLevel { sgx, pce, tdx, status });
     (
         prop::collection::vec(level, 1..6),
-        prop::collection::btree_map(1_u8..3, component(), 0..3),
+        prop::collection::btree_map(1_u8..3, component(), 1..3),
         component(),
     )
         .prop_map(|(levels, modules, enclaves)| Publication {
@@ -298,15 +303,21 @@ fn publication_of_levels() -> impl Strategy<Value = Publication> {
 }
 
 fn machine() -> impl Strategy<Value = Machine> {
-    (versions(), 0_u8..3, versions(), prop::option::of(versions()), 0_u8..5).prop_map(
-        |(sgx, pce, tdx, tdx_now, enclave)| Machine {
+    let tdx = || versions([0..5, 0..3, 0..4]);
+    (
+        versions([1..5, 1..4, 0..3]),
+        0_u8..4,
+        tdx(),
+        prop::option::of(tdx()),
+        1_u8..6,
+    )
+        .prop_map(|(sgx, pce, tdx, tdx_now, enclave)| Machine {
             sgx,
             pce,
             tdx,
             tdx_now,
             enclave,
-        },
-    )
+        })
 }
 
 #[test]
