@@ -19,7 +19,7 @@ pub mod identity;
 mod tests;
 
 pub use cbor::CborReason;
-pub use check::{CertificateReason, CheckedCertificate, check};
+pub use check::{CertificateReason, CertifiedEvidence, CheckedCertificate, check};
 pub use identity::{Identity, IdentityKey, IssueError, PublicKey};
 
 use crate::{der::Oid, hash::sha512};

@@ -406,7 +406,11 @@ fn a_remembered_verdict_that_is_wrong_is_seen_when_it_is_made_again() {
         let counts = verifier.counts();
         if one_in == 1 {
             assert_eq!((second.image_hash, counts.mismatched), (right, 1));
-            assert_eq!(verifier.check(&certificate(3), START).unwrap().image_hash, right, "mended");
+            assert_eq!(
+                verifier.check(&certificate(3), START).unwrap().image_hash,
+                right,
+                "mended"
+            );
             assert_eq!(verifier.counts().mismatched, 1);
         } else {
             assert_eq!((second.image_hash, counts.rechecked), ([9; 32], 0), "nobody looked");

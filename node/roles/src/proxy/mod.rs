@@ -452,7 +452,7 @@ impl Port {
                 match trust.acceptor(&env, self.peers.role()) {
                     Ok(renewed) => acceptor = renewed,
                     Err(error) => {
-                        telemetry::note(&env, Role::Proxy, &format!("the old certificate serves on: {error}"))
+                        telemetry::note(&env, Role::Proxy, &format!("the old certificate serves on: {error}"));
                     }
                 }
             }
