@@ -385,6 +385,39 @@ fn one_in_n_is_checked_again() {
     );
 }
 
+/// Memory that was altered behind the verifier's back.
+#[test]
+fn a_remembered_verdict_that_is_wrong_is_seen_when_it_is_made_again() {
+    let world = World::new();
+    let quote = world.attester(1).quote(&report_data_for(key(1).public_key())).unwrap();
+    let stem = Quote::read(&quote).unwrap().stem();
+    let certificate = |serial| world.certificate_with_serial(1, START, serial);
+    let right = TdMeasurements::of_image("worker").image_hash();
+    for one_in in [1_000, 1] {
+        let verifier = world.verifier(10).recheck_one_in(NonZeroU64::new(one_in).unwrap());
+        assert!(verifier.check(&certificate(1), START).is_ok());
+        let mut remembered = verifier.own().verdict(stem).unwrap();
+        remembered.verdict = Arc::new(Verdict {
+            image_hash: [9; 32],
+            ..Verdict::clone(&remembered.verdict)
+        });
+        verifier.own().remember_verdict(stem, remembered);
+        let second = verifier.check(&certificate(2), START).unwrap();
+        let counts = verifier.counts();
+        if one_in == 1 {
+            assert_eq!((second.image_hash, counts.mismatched), (right, 1));
+            assert_eq!(
+                verifier.check(&certificate(3), START).unwrap().image_hash,
+                right,
+                "mended"
+            );
+            assert_eq!(verifier.counts().mismatched, 1);
+        } else {
+            assert_eq!((second.image_hash, counts.rechecked), ([9; 32], 0), "nobody looked");
+        }
+    }
+}
+
 #[test]
 fn a_debug_td_has_the_right_image_hash_and_is_refused() {
     let world = World::new();

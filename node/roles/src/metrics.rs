@@ -233,7 +233,11 @@ impl Metrics {
             Unit::Bytes,
             self.answer_bytes.clone(),
         );
-        registry.register("peers", "Hand-shakes with peers, by verdict", self.peers.clone());
+        registry.register(
+            "peers",
+            "Verdicts on peers: at hand-shakes, and in live sessions at renewals and checks",
+            self.peers.clone(),
+        );
         registry.register(
             "connections_closed",
             "Connections of accepted peers that ended",

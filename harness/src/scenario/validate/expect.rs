@@ -106,7 +106,8 @@ pub(super) fn validate(
     let mut of_profile = [Vec::new(), Vec::new()];
     for (key, expected) in [&file.reference, &file.hardened].into_iter().zip(&mut of_profile) {
         if let Some(At { value, position }) = key.given() {
-            if settlement.is_none() {
+            // Profiles differ in contracts, and in what becomes of sessions whose trust is withdrawn.
+            if settlement.is_none() && !scope.trust_is_withdrawn {
                 let what = "an expectation of one profile";
                 return cx.fail(*position, Problem::NeedsChain { what });
             }

@@ -339,7 +339,7 @@ fn strangers_are_refused_on_real_sockets_and_a_worker_is_let_in() {
         let clients = proxy_env.listen(any).await.unwrap();
         let workers = proxy_env.listen(any).await.unwrap();
         let for_workers = workers.local_address();
-        let settings = parties.proxy(fake("proxy"), clients.local_address(), for_workers);
+        let settings = parties.proxy(&fake("proxy"), clients.local_address(), for_workers);
         let (trigger, shutdown) = shutdown_pair();
         let (env, proxy_shutdown) = (proxy_env.clone(), shutdown.clone());
         proxy_env.spawn("proxy", async move {
@@ -369,7 +369,7 @@ fn strangers_are_refused_on_real_sockets_and_a_worker_is_let_in() {
         }
         assert_eq!(watch.accepted("proxy", "worker"), 0);
         let worker_env = loopback_node("worker-1", data.path(), &watch);
-        let settings = parties.worker(&worker_env, "worker-1", fake("worker-1"), vec![for_workers]);
+        let settings = parties.worker(&worker_env, "worker-1", &fake("worker-1"), vec![for_workers]);
         worker_env
             .clone()
             .spawn("worker", worker::run_worker(worker_env.clone(), settings, shutdown));

@@ -447,7 +447,7 @@ fn reference_values_that_leave_the_root_contract_end_sessions() {
     let without_model = |lab: &Lab| {
         lab.parties.root.change(|root| {
             root.model_hashes
-                .retain(|hash| *hash != model_hash(crate::support::parties::MODEL))
+                .retain(|hash| *hash != model_hash(crate::support::parties::MODEL));
         });
     };
     let [proxy, ..] = after(short(), without_model);

@@ -152,7 +152,7 @@ impl Lab {
         let handle = self.sim.add_node(NodeSpec::new("proxy", PROXY_IP)).unwrap();
         let parties = self.parties.clone();
         handle.start(move |env| {
-            let settings = parties.proxy(identity.clone(), FOR_CLIENTS, FOR_WORKERS);
+            let settings = parties.proxy(&identity, FOR_CLIENTS, FOR_WORKERS);
             async move {
                 let (_trigger, shutdown) = shutdown_pair();
                 proxy::run_proxy(env, settings, shutdown).await.unwrap();
@@ -181,7 +181,7 @@ impl Lab {
         let handle = self.node(name);
         let (parties, name) = (self.parties.clone(), name.to_owned());
         handle.start(move |env| {
-            let settings = parties.worker(&env, &name, identity.clone(), vec![FOR_WORKERS]);
+            let settings = parties.worker(&env, &name, &identity, vec![FOR_WORKERS]);
             async move {
                 let (_trigger, shutdown) = shutdown_pair();
                 worker::run_worker(env, settings, shutdown).await;

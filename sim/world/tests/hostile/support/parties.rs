@@ -367,8 +367,8 @@ impl Parties {
         self.config.worker_address(&self.proxy_identity(), owner)
     }
 
-    pub(crate) fn proxy(&self, identity: Arc<Identity>, clients: SocketAddr, workers: SocketAddr) -> ProxySettings {
-        let own = self.own(&identity, Some(self.attester(PROXY_IMAGE, PROXY_MACHINE)));
+    pub(crate) fn proxy(&self, identity: &Identity, clients: SocketAddr, workers: SocketAddr) -> ProxySettings {
+        let own = self.own(identity, Some(self.attester(PROXY_IMAGE, PROXY_MACHINE)));
         ProxySettings {
             control: Arc::default(),
             owner: address_of("proxy owner", "proxy"),
@@ -391,7 +391,7 @@ impl Parties {
         &self,
         env: &Env,
         name: &str,
-        identity: Arc<Identity>,
+        identity: &Identity,
         proxies: Vec<SocketAddr>,
     ) -> WorkerSettings {
         WorkerSettings {
@@ -404,7 +404,7 @@ impl Parties {
             proxies,
             root: self.root.clone(),
             trust: self.trust(
-                &self.own(&identity, Some(self.attester(WORKER_IMAGE, WORKER_MACHINE))),
+                &self.own(identity, Some(self.attester(WORKER_IMAGE, WORKER_MACHINE))),
                 self.policy,
             ),
             backend: tiny_backend(env),
