@@ -611,30 +611,6 @@ fn benchmarks_are_a_table_or_json() {
 }
 
 #[test]
-fn the_gate_of_mutations_has_a_range_and_an_exit_code_of_its_own() {
-    let lab = Lab::passing();
-    let done = lab.go("bench attest");
-    assert_eq!(
-        (done.exit, done.out.as_str(), done.err.as_str()),
-        (Exit::Pass, "issue 5\n", "issue\n")
-    );
-    let json = lab
-        .go("bench attest --mutations 50000 --first 2500 --threads 3 --json")
-        .json();
-    assert_eq!(json["gate"], serde_json::json!([0, 2_500, 50_000, 3]));
-    assert_eq!(lab.go("bench attest --mutations 9 --seed 1").exit, Exit::Gate);
-    assert_eq!(Exit::Gate.code(), 10);
-    for line in [
-        "bench attest --mutations 0",
-        "bench attest --first 7",
-        "bench sim --mutations 7",
-    ] {
-        assert_eq!(lab.go(line).exit, Exit::Usage, "{line}");
-    }
-    assert_eq!(lab.go("bench attest --mutations 9 --seed 2").exit, Exit::Signal(2));
-}
-
-#[test]
 fn a_build_without_services_says_so() {
     let lab = Lab::passing().with("a.yaml", &scenario("a", ""));
     assert_eq!(lab.go("run a.yaml").exit, Exit::Pass);
