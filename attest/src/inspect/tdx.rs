@@ -201,7 +201,10 @@ fn body(walk: &mut Walk<'_>, body_type: u64) -> Result<(), Unreadable> {
 
 fn tcb_svn(walk: &mut Walk<'_>, name: &str) -> Result<(), Unreadable> {
     walk.bytes(16, name, |svn| {
-        format!("SVN of TDX module {} (major {}), of SEAM loader {}", svn[0], svn[1], svn[2])
+        format!(
+            "SVN of TDX module {} (major {}), of SEAM loader {}",
+            svn[0], svn[1], svn[2]
+        )
     })?;
     Ok(())
 }

@@ -14,8 +14,8 @@ use crate::{
     trust::{OwnIdentity, Trust},
 };
 use chrysalis_attest::{
-    Attester, Binding, Collateral, CollateralSource, CollateralStore, Identity, PeerPolicy, PeerVerifier, SimTdxAttester,
-    SimulationOnly, TdMeasurements, TrustAnchors,
+    Attester, Binding, Collateral, CollateralSource, CollateralStore, Identity, PeerPolicy, PeerVerifier,
+    SimTdxAttester, SimulationOnly, TdMeasurements, TrustAnchors,
     certificate::{IdentityKey, IssueError},
     collateral::{Fmspc, MAX_COLLATERAL_LEN_BYTES},
     policy::AppraisalRules,

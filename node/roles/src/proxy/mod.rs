@@ -451,7 +451,9 @@ impl Port {
             if !acceptor.is_current(&env) {
                 match trust.acceptor(&env, self.peers.role()) {
                     Ok(renewed) => acceptor = renewed,
-                    Err(error) => telemetry::note(&env, Role::Proxy, &format!("the old certificate serves on: {error}")),
+                    Err(error) => {
+                        telemetry::note(&env, Role::Proxy, &format!("the old certificate serves on: {error}"))
+                    }
                 }
             }
             let slot = OpenSlot::take(open.clone());
