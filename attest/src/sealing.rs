@@ -7,7 +7,7 @@
 //!
 //! | module | holds |
 //! |---|---|
-//! | [`derive`] | what keys depend on; the reference's derivation beside it |
+//! | [`mod@derive`] | what keys depend on; the reference's derivation beside it |
 //! | [`record`] | sealed records and their numbers |
 
 pub mod derive;
