@@ -2,7 +2,7 @@
 //! with KIND `suite` (the default), `failing`, `small`, `hostile` or `empty`.
 #![allow(clippy::unwrap_used, clippy::expect_used, reason = "an example on data of its own")]
 
-#[path = "../tests/support/mod.rs"]
+#[path = "../tests/reports/support/mod.rs"]
 mod support;
 
 use std::error::Error;

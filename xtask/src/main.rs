@@ -14,9 +14,9 @@ const USAGE: &str = "usage: cargo xtask <command>
   test    every test of the workspace (cargo nextest where it is installed, cargo test otherwise)
   tidy    walls between crates, paths of a machine, overlong files
   gate    the determinism gate over every scenario, and that a planted defect of the ledger is found
-  mutations [OPTION...]
-          the gate of mutations: 50,000 mutated evidences, none of which may be accepted; options of `chrysalis bench attest`
-          come after, such as --mutations 1000000
+  mutations
+          the gate of mutations: 50,000 mutated evidences, none of which may be accepted (for more of them:
+          `chrysalis bench attest --mutations N`)
   schema  writes scenarios/schema.json anew
   contracts [--check]
           compiles the contracts (needs Node and node_modules), or checks that what is committed is what compiles
@@ -37,7 +37,7 @@ fn main() -> ExitCode {
         "test" => test(&rest),
         "tidy" => tidy::check(&root()),
         "gate" => gate(&rest),
-        "mutations" => mutations(&rest),
+        "mutations" => mutations(),
         "schema" => schema(),
         "contracts" => contracts::run(&root(), &rest),
         "conformance" => contracts::record(&root()),
@@ -47,7 +47,7 @@ fn main() -> ExitCode {
             .and_then(|()| tidy::check(&root()))
             .and_then(|()| test(&[]))
             .and_then(|()| gate(&[]))
-            .and_then(|()| mutations(&[])),
+            .and_then(|()| mutations()),
         _ => {
             eprintln!("{USAGE}");
             return ExitCode::from(2);
@@ -101,24 +101,19 @@ fn test(rest: &[String]) -> Outcome {
 /// Tests that guard the tests: they are chosen out of the whole workspace, because a package by itself has its libraries
 /// built anew with other features.
 fn gate(rest: &[String]) -> Outcome {
-    let mut determinism = vec!["test", "--quiet", "--workspace", "--test", "determinism"];
+    let mut determinism = vec!["test", "--quiet", "--workspace", "--test", "harness", "determinism::"];
     determinism.extend(rest.iter().map(String::as_str));
     cargo(&determinism)?;
     // The defect must be found; the access to real networks, which is off by default, is tested in the same build.
     let others = "chrysalis-world/planted-ledger-bug,chrysalis-world/toncenter";
-    let others = ["--features", others, "--test", "faults", "--test", "toncenter"];
+    let others = ["--features", others, "--test", "world", "--", "faults::", "toncenter::"];
     cargo(&[&["test", "--quiet", "--workspace"], &others[..]].concat())
 }
 
-/// Numbered mutants follow from a seed: the same ones each time.
-fn mutations(rest: &[String]) -> Outcome {
-    let mut arguments = vec!["run", "--quiet", "--package", "chrysalis", "--"];
-    arguments.extend(["bench", "attest", "--quick", "--repetitions", "1"]);
-    if !rest.iter().any(|word| word.starts_with("--mutations")) {
-        arguments.extend(["--mutations", "50000"]);
-    }
-    arguments.extend(rest.iter().map(String::as_str));
-    cargo(&arguments)
+/// In the build of the tests, for the same reason.
+fn mutations() -> Outcome {
+    let tests = ["test", "--quiet", "--workspace", "--test", "harness"];
+    cargo(&[&tests[..], &["mutations::", "--", "--ignored", "--nocapture"]].concat())
 }
 
 /// Long campaigns are programs of their own, built for speed.

@@ -1,0 +1,15 @@
+//! Whole simulated networks: faults, settlement, evidence.
+#![allow(
+    clippy::unwrap_used,
+    clippy::expect_used,
+    reason = "a test that cannot go on says so and stops"
+)]
+
+mod chain_server;
+mod common;
+mod faults;
+mod hello;
+mod settlement;
+#[cfg(feature = "toncenter")]
+mod toncenter;
+mod trust;
