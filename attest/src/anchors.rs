@@ -90,6 +90,22 @@ impl SnpAnchors {
         }
     }
 
+    /// Tells roots apart in memos.
+    pub(crate) fn fingerprint(&self) -> [u8; 32] {
+        match self {
+            Self::Vendor => fingerprint(&[b"vendor"]),
+            Self::Simulation(roots) => {
+                let mut parts: Vec<&[u8]> = vec![b"simulation"];
+                parts.extend(
+                    roots
+                        .iter()
+                        .flat_map(|(product, root)| [product.name().as_bytes(), root.der()]),
+                );
+                fingerprint(&parts)
+            }
+        }
+    }
+
     /// The family of processors whose root this is.
     pub(crate) fn product_of(&self, root: &StrictCertificate) -> Option<Product> {
         match self {

@@ -8,10 +8,12 @@
 //! | [`rim`] | signed manifests of reference values |
 //! | `xml` | the part of XML and its canonical form that manifests are written in |
 //! | [`bundle`] | the JSON in which NVIDIA's tools keep evidence |
+//! | [`attester`] | a guest with simulated GPUs |
 //! | [`binding`] | how GPU evidence is tied to a CPU's evidence and to a session |
 //! | [`mod@appraise`] | all of it together |
 
 pub mod appraise;
+pub mod attester;
 pub mod binding;
 pub mod bundle;
 pub mod policy;
@@ -23,6 +25,7 @@ mod xml;
 mod tests;
 
 pub use appraise::{GpuAppraised, GpuInput, GpuReason};
+pub use attester::{GuestWithGpus, SimGpuSlot};
 pub use policy::{Architecture, CcMode, GpuPolicy};
 pub use rim::{ManifestMemo, Rim, RimFault};
 pub use spdm::{GpuReport, SpdmFault};

@@ -9,9 +9,10 @@ mod allow_list;
 pub use allow_list::AllowList;
 
 use crate::{
-    anchors::is_vendor_key,
+    anchors::{SnpAnchors, is_vendor_key},
     collateral::CollateralSource,
     hash::{fingerprint, sha256, sha384},
+    snp::{RevocationListSource, SnpPolicy},
     tdx::{
         ImageHash, Measurement,
         appraise::{AttributeFault, TcbStatus},
@@ -370,6 +371,28 @@ pub enum PeerPolicy {
     FakeTdx(FakeTdxPolicy),
     /// TDX evidence and nothing else.
     Tdx(Box<TdxPolicy>),
+    /// SEV-SNP evidence and nothing else.
+    Snp(Box<SnpPeerPolicy>),
+}
+
+/// Rules for genuine SEV-SNP evidence.
+#[derive(Clone)]
+pub struct SnpPeerPolicy {
+    /// Whose evidence.
+    pub anchors: SnpAnchors,
+    /// Where revocation lists come from; they may change while the policy lives.
+    pub revocation_lists: Arc<dyn RevocationListSource>,
+    /// What else is demanded.
+    pub rules: SnpPolicy,
+}
+
+impl fmt::Debug for SnpPeerPolicy {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("SnpPeerPolicy")
+            .field("anchors", &self.anchors)
+            .field("rules", &self.rules)
+            .finish_non_exhaustive()
+    }
 }
 
 impl PeerPolicy {
@@ -387,12 +410,25 @@ impl PeerPolicy {
         }))
     }
 
+    /// Accepts SEV-SNP evidence of a vendor by these rules.
+    pub fn snp(anchors: SnpAnchors, revocation_lists: Arc<dyn RevocationListSource>, rules: SnpPolicy) -> Self {
+        Self::Snp(Box::new(SnpPeerPolicy {
+            anchors,
+            revocation_lists,
+            rules,
+        }))
+    }
+
     /// Distinguishes policies in caches. Collateral is not in it: it changes, and caches compare it by its own id.
     pub(crate) fn fingerprint(&self) -> [u8; 32] {
         match self {
             Self::Any => fingerprint(&[b"any"]),
             Self::FakeTdx(policy) => fingerprint(&[b"fake", format!("{:?}", policy.allowed_image_hashes).as_bytes()]),
             Self::Tdx(policy) => fingerprint(&[b"tdx", &policy.anchors.fingerprint(), &policy.rules.fingerprint()]),
+            Self::Snp(policy) => {
+                let rules = format!("{:?}", policy.rules);
+                fingerprint(&[b"snp", &policy.anchors.fingerprint(), rules.as_bytes()])
+            }
         }
     }
 }

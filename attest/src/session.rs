@@ -12,11 +12,13 @@
 //! |---|---|
 //! | [`binding`] | what report data cover |
 //! | [`message`] | what the ends say, as bytes |
+//! | [`shown`] | the evidence in it: of a guest and of its GPUs |
 //! | [`exchange`] | one end of a session |
 
 pub mod binding;
 pub mod exchange;
 pub mod message;
+pub mod shown;
 
 #[cfg(test)]
 mod tests;
@@ -24,6 +26,7 @@ mod tests;
 pub use binding::{Exporter, Role, SessionBinding, Side, exporter};
 pub use exchange::{Action, Judgement, Now, Occasion, Session, SessionParties, SessionReason, Step};
 pub use message::{MAX_MESSAGE_LEN_BYTES, Message, MessageError};
+pub use shown::Shown;
 
 /// When a session asks, answers and judges.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

@@ -8,24 +8,36 @@
 //! each TD one verdict. One in so many remembered verdicts is made again all the same, and compared.
 
 mod cache;
+pub mod gpus;
+mod guest;
+mod reason;
 
 #[cfg(test)]
 mod tests;
 
 pub use cache::VerdictCache;
+pub use gpus::GpuDemand;
+pub use guest::GuestVerdict;
+pub use reason::PeerReason;
 
 use crate::{
-    certificate::{self, CertificateForm, CertificateReason, PublicKey},
-    collateral::{Collateral, CollateralId, Fmspc},
+    certificate::{self, CertificateForm, PublicKey},
+    collateral::Collateral,
     freshness::Expected,
-    policy::{AppraisalRules, PeerPolicy, TdxPolicy},
-    session::SessionTiming,
+    gpu::{GpuAppraised, binding},
+    hash::sha256,
+    policy::{AppraisalRules, PeerPolicy, SnpPeerPolicy, TdxPolicy},
+    session::{SessionTiming, Shown},
+    snp::{self, ExtendedReport, SnpInput, SnpPolicy},
     tdx::ImageHash,
-    tdx::appraise::{Context, Quote, Reason, Stem, Verdict, appraise_fake},
+    tdx::appraise::{Context, Quote, Reason, Stem, Verdict, appraise_fake, judge_event_log},
 };
 use cache::{Checked, RememberedVerdict, Tables};
+use gpus::{Devices, Serving};
+use guest::Used;
 use rustls::pki_types::CertificateDer;
 use std::{
+    collections::BTreeSet,
     fmt,
     num::NonZeroU64,
     sync::{
@@ -66,43 +78,11 @@ pub struct AttestedPeer {
     /// The key that ended the handshake.
     pub public_key: PublicKey,
     /// What is known about where the key lives; none under [`PeerPolicy::Any`].
-    pub evidence: Option<Arc<Verdict>>,
+    pub evidence: Option<GuestVerdict>,
     /// Image hash of the evidence, 32 zero bytes without any (spec §3.5).
     pub image_hash: ImageHash,
     /// Last second for which all of this was established. A connection that lives longer is to be judged again.
     pub trusted_until_unix_s: u64,
-}
-
-/// Why a peer was refused.
-#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
-pub enum PeerReason {
-    /// It showed no certificate.
-    #[error("the peer showed no certificate")]
-    NoCertificate,
-    /// It showed more than one: a self-signed certificate has no chain.
-    #[error("the peer showed a chain of {certificates} certificates")]
-    Chain {
-        /// How many.
-        certificates: usize,
-    },
-    /// Its certificate.
-    #[error("peer certificate: {0}")]
-    Certificate(#[from] CertificateReason),
-    /// The policy demands evidence and the certificate has none.
-    #[error("the peer showed no evidence")]
-    NoEvidence,
-    /// Its evidence.
-    #[error("peer evidence: {0}")]
-    Evidence(#[from] Reason),
-    /// Its certificate carries evidence in another form than this verifier reads.
-    #[error("the peer's certificate carries evidence in the form {found:?}")]
-    Form {
-        /// Which.
-        found: CertificateForm,
-    },
-    /// The evidence of its session is not of the TD or not of the machine that its certificate names.
-    #[error("the evidence of the session is of another machine or image than the certificate")]
-    OtherMachine,
 }
 
 /// What a verifier has done so far.
@@ -140,8 +120,8 @@ fn add(counter: &AtomicU64) -> u64 {
 
 /// A verdict with the collateral that it was made with.
 struct Appraised {
-    verdict: Arc<Verdict>,
-    collateral: Option<(Fmspc, CollateralId)>,
+    verdict: GuestVerdict,
+    used: Option<Used>,
     stem: Option<Stem>,
     origin: Origin,
 }
@@ -149,13 +129,19 @@ struct Appraised {
 /// Evidence of a session that was accepted.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct SessionVerdict {
-    /// What is known.
-    pub verdict: Arc<Verdict>,
+    /// What is known of the guest.
+    pub guest: GuestVerdict,
+    /// What is known of its GPUs; none where they are not asked for.
+    pub gpus: Vec<GpuAppraised>,
+    /// First second for which that holds.
+    pub trusted_from_unix_s: u64,
     /// Last second for which that holds.
     pub trusted_until_unix_s: u64,
     /// How it came about.
     pub origin: Origin,
-    pub(crate) collateral: Option<(Fmspc, CollateralId)>,
+    pub(crate) used: Option<Used>,
+    /// The GPUs serve nobody else as long as this lives.
+    serving: Option<Arc<Serving>>,
 }
 
 /// What the evidence of a session is judged against.
@@ -163,8 +149,8 @@ pub struct SessionVerdict {
 pub struct SessionClaim<'a> {
     /// Who the certificate of the session says that the peer is.
     pub peer: &'a AttestedPeer,
-    /// Report data that the evidence must have.
-    pub report_data: &'a [u8; 64],
+    /// What the evidence must be bound to: report data of a guest without GPUs ([`crate::gpu::binding`]).
+    pub binding: &'a [u8; 64],
     /// When the challenge was sent that they answer, Unix seconds.
     pub challenged_unix_s: u64,
 }
@@ -174,6 +160,8 @@ pub struct PeerVerifier {
     policy: PeerPolicy,
     binding: Binding,
     form: CertificateForm,
+    gpus: Option<GpuDemand>,
+    devices: Devices,
     /// What this verifier judged.
     own: Mutex<Tables>,
     /// What others judged, to save time.
@@ -194,6 +182,8 @@ impl PeerVerifier {
             policy,
             binding: Binding::default(),
             form: CertificateForm::default(),
+            gpus: None,
+            devices: Devices::default(),
             own: Mutex::new(Tables::new(capacity)),
             shared: None,
             recheck_one_in: DEFAULT_RECHECK_ONE_IN,
@@ -215,6 +205,14 @@ impl PeerVerifier {
     #[must_use]
     pub fn bound_to(mut self, binding: Binding) -> Self {
         self.binding = binding;
+        self
+    }
+
+    /// Asks peers for evidence of their GPUs as well. It is part of the evidence of sessions; evidence in certificates
+    /// has none, so that nothing is asked for where evidence is bound to those.
+    #[must_use]
+    pub fn demanding_gpus(mut self, demand: GpuDemand) -> Self {
+        self.gpus = Some(demand);
         self
     }
 
@@ -296,8 +294,7 @@ impl PeerVerifier {
 
     fn checked(&self, certificate_der: &[u8], now_unix_s: u64, usage: Use) -> Result<Arc<Checked>, PeerReason> {
         let remembered = self.own().certificate(certificate_der);
-        let remembered =
-            remembered.filter(|checked| checked.holds_at(now_unix_s) && self.collateral_is_current(checked.collateral));
+        let remembered = remembered.filter(|checked| checked.holds_at(now_unix_s) && self.is_current(checked.used));
         let Some(remembered) = remembered else {
             return self.check_and_remember(certificate_der, now_unix_s, Memory::Use);
         };
@@ -309,8 +306,8 @@ impl PeerVerifier {
         self.own().forget_certificate(certificate_der);
         let anew = self.check_and_remember(certificate_der, now_unix_s, Memory::Ignore);
         let is_same = match &anew {
-            Ok(anew) => anew.peer == remembered.peer || anew.collateral != remembered.collateral,
-            Err(_) => !self.collateral_is_current(remembered.collateral),
+            Ok(anew) => anew.peer == remembered.peer || anew.used != remembered.used,
+            Err(_) => !self.is_current(remembered.used),
         };
         self.note_recheck(is_same);
         anew
@@ -336,7 +333,7 @@ impl PeerVerifier {
         let known = self
             .shared(memory)
             .and_then(|mut shared| shared.certificate(certificate_der))
-            .filter(|known| known.holds_at(now_unix_s) && self.collateral_is_current(known.collateral))
+            .filter(|known| known.holds_at(now_unix_s) && self.is_current(known.used))
             // What this verifier knows itself goes first, so that others do not show.
             .filter(|known| known.stem.is_none_or(|stem| self.own().verdict(stem).is_none()));
         let checked = Arc::new(match known {
@@ -365,32 +362,32 @@ impl PeerVerifier {
                     return Err(PeerReason::Form { found: evidence.form });
                 }
                 let appraised = self.appraise(&evidence.quote, now_unix_s, memory)?;
-                if appraised.verdict.report.report_data != evidence.report_data {
+                if *appraised.verdict.report_data() != evidence.report_data {
                     return Err(PeerReason::Evidence(Reason::ReportData));
                 }
-                // Evidence in a certificate answers no challenge; that of the session will.
+                // Evidence in a certificate answers no challenge and has no log; that of the session will.
                 if self.binding == Binding::Certificate {
                     self.age_limit(&Expected::default(), &evidence.report_data, now_unix_s)?;
+                    self.check_event_log(&[], &appraised.verdict)?;
                 }
                 Some(appraised)
             }
         };
-        let (from_unix_s, until_unix_s) = appraised.as_ref().map_or((0, u64::MAX), |appraised| {
-            let verdict = &appraised.verdict;
-            (verdict.valid_from_unix_s, verdict.expires_unix_s)
-        });
+        let (from_unix_s, until_unix_s) = appraised
+            .as_ref()
+            .map_or((0, u64::MAX), |appraised| appraised.verdict.window_unix_s());
         let origin = appraised.as_ref().map_or(Origin::Fresh, |appraised| appraised.origin);
-        let collateral = appraised.as_ref().and_then(|appraised| appraised.collateral);
+        let used = appraised.as_ref().and_then(|appraised| appraised.used);
         let stem = appraised.as_ref().and_then(|appraised| appraised.stem);
         let verdict = appraised.map(|appraised| appraised.verdict);
         let peer = AttestedPeer {
             public_key: certificate.public_key,
-            image_hash: verdict.as_ref().map_or([0; 32], |verdict| verdict.image_hash),
+            image_hash: verdict.as_ref().map_or([0; 32], GuestVerdict::image_hash),
             evidence: verdict,
             trusted_until_unix_s: certificate.not_after_unix_s.min(until_unix_s),
         };
         let trusted_from_unix_s = certificate.not_before_unix_s.max(from_unix_s);
-        Ok(Checked::new(peer, trusted_from_unix_s, collateral, stem, origin))
+        Ok(Checked::new(peer, trusted_from_unix_s, used, stem, origin))
     }
 
     /// Judges evidence that answers a challenge of this session.
@@ -399,41 +396,73 @@ impl PeerVerifier {
     /// The policy refuses it, or it is bound to something else.
     pub fn session(
         &self,
-        evidence: &[u8],
+        shown: &Shown,
         claim: &SessionClaim<'_>,
         now_unix_s: u64,
     ) -> Result<SessionVerdict, PeerReason> {
-        let appraised = self.appraise(evidence, now_unix_s, Memory::Use)?;
-        let verdict = appraised.verdict;
+        let gpu_ids = shown.gpu_ids().map_err(|gpu| PeerReason::GpuForm { gpu })?;
+        let report_data = binding::report_data_for(claim.binding, &gpu_ids).ok_or(PeerReason::GpuTwice)?;
+        let Appraised {
+            verdict, used, origin, ..
+        } = self.appraise(&shown.guest, now_unix_s, Memory::Use)?;
         let expected = Expected {
-            report_data: Some(claim.report_data),
+            report_data: Some(&report_data),
             challenged_unix_s: Some(claim.challenged_unix_s),
             ..Expected::default()
         };
-        let age_end = self.age_limit(&expected, &verdict.report.report_data, now_unix_s)?;
+        let age_end = self.age_limit(&expected, verdict.report_data(), now_unix_s)?;
+        self.check_event_log(&shown.event_log, &verdict)?;
         let certified = claim.peer.evidence.as_ref();
-        if certified.is_none_or(|certified| !verdict.is_of_the_td_of(certified)) {
+        if certified.is_none_or(|certified| !verdict.is_of_the_guest_of(certified)) {
             return Err(PeerReason::OtherMachine);
         }
+        let (gpus, serving) = match &self.gpus {
+            None => (Vec::new(), None),
+            Some(demand) => {
+                let gpus = demand.appraise(shown, claim.binding, claim.challenged_unix_s, now_unix_s)?;
+                let devices = gpus.iter().map(|gpu| gpu.device).collect();
+                let serving = self
+                    .devices
+                    .take(claim.peer.public_key, devices)
+                    .map_err(|gpu| PeerReason::GpuServesAnother { gpu })?;
+                (gpus, Some(serving))
+            }
+        };
+        let (mut from, mut until) = verdict.window_unix_s();
+        for gpu in &gpus {
+            (from, until) = (from.max(gpu.valid_from_unix_s), until.min(gpu.expires_unix_s));
+        }
         Ok(SessionVerdict {
-            trusted_until_unix_s: verdict.expires_unix_s.min(age_end),
-            verdict,
-            origin: appraised.origin,
-            collateral: appraised.collateral,
+            trusted_from_unix_s: from,
+            trusted_until_unix_s: until.min(age_end),
+            guest: verdict,
+            gpus,
+            origin,
+            used,
+            serving,
         })
     }
 
     /// Whether a verdict may be used without another look: it holds now, and was made with what is current.
     pub(crate) fn still_holds(&self, verdict: &SessionVerdict, now_unix_s: u64) -> bool {
-        now_unix_s >= verdict.verdict.valid_from_unix_s
-            && now_unix_s <= verdict.trusted_until_unix_s
-            && self.collateral_is_current(verdict.collateral)
+        (verdict.trusted_from_unix_s..=verdict.trusted_until_unix_s).contains(&now_unix_s)
+            && self.is_current(verdict.used)
+    }
+
+    /// That the log of a TD, empty if there is none, is its own and has what the policy demands. Other guests have no
+    /// registers that a log could stand for.
+    fn check_event_log(&self, log: &[u8], verdict: &GuestVerdict) -> Result<(), PeerReason> {
+        if let (PeerPolicy::Tdx(policy), GuestVerdict::Tdx(verdict)) = (&self.policy, verdict) {
+            judge_event_log((!log.is_empty()).then_some(log), &verdict.report, &policy.rules)?;
+        }
+        Ok(())
     }
 
     /// The last second for which the policy's limit of age lets evidence pass.
     fn age_limit(&self, expected: &Expected<'_>, report_data: &[u8; 64], now_unix_s: u64) -> Result<u64, PeerReason> {
         let max_age_s = match &self.policy {
             PeerPolicy::Tdx(policy) => policy.rules.max_challenge_age_s,
+            PeerPolicy::Snp(policy) => policy.rules.max_challenge_age_s,
             PeerPolicy::Any | PeerPolicy::FakeTdx(_) => None,
         };
         expected
@@ -448,14 +477,43 @@ impl PeerVerifier {
             PeerPolicy::FakeTdx(policy) => {
                 add(&self.counters.appraised);
                 Ok(Appraised {
-                    verdict: Arc::new(appraise_fake(bytes, policy)?),
-                    collateral: None,
+                    verdict: GuestVerdict::Tdx(Arc::new(appraise_fake(bytes, policy)?)),
+                    used: None,
                     stem: None,
                     origin: Origin::Fresh,
                 })
             }
             PeerPolicy::Tdx(policy) => Ok(self.appraise_tdx(bytes, policy, now_unix_s, memory)?),
+            PeerPolicy::Snp(policy) => self.appraise_snp(bytes, policy, now_unix_s),
         }
+    }
+
+    fn appraise_snp(&self, bytes: &[u8], policy: &SnpPeerPolicy, now_unix_s: u64) -> Result<Appraised, PeerReason> {
+        let ExtendedReport { report, certificates } = ExtendedReport::read(bytes)?;
+        let product = snp::appraise::product_of(&certificates, &policy.anchors)?;
+        let list = policy.revocation_lists.list(product);
+        // Binding and age are judged where the evidence is used.
+        let rules = SnpPolicy {
+            max_challenge_age_s: None,
+            ..policy.rules.clone()
+        };
+        add(&self.counters.appraised);
+        let verdict = snp::appraise::appraise(&SnpInput {
+            report: &report,
+            certificates: &certificates,
+            revocation_list: list.as_deref(),
+            anchors: &policy.anchors,
+            policy: &rules,
+            expected: Expected::default(),
+            now_unix_s,
+        })?;
+        let list = list.map(|list| sha256(&[&list]));
+        Ok(Appraised {
+            verdict: GuestVerdict::Snp(Arc::new(verdict)),
+            used: Some(Used::RevocationList(product, list)),
+            stem: None,
+            origin: Origin::Fresh,
+        })
     }
 
     fn appraise_tdx(
@@ -470,7 +528,7 @@ impl PeerVerifier {
             .collateral
             .collateral(quote.fmspc())
             .ok_or(Reason::NoCollateral { fmspc: *quote.fmspc() })?;
-        let used = Some((collateral.fmspc(), collateral.id()));
+        let used = Some(Used::Collateral(collateral.fmspc(), collateral.id()));
         let stem = quote.stem();
         let usable = |remembered: &RememberedVerdict| {
             remembered.collateral == collateral.id() && remembered.verdict.holds_at(now_unix_s)
@@ -483,8 +541,8 @@ impl PeerVerifier {
         {
             add(&self.counters.recognised);
             return Ok(Appraised {
-                verdict: Arc::new(quote.verdict_like(&own.verdict)?),
-                collateral: used,
+                verdict: GuestVerdict::Tdx(Arc::new(quote.verdict_like(&own.verdict)?)),
+                used,
                 stem: Some(stem),
                 origin: Origin::Cached,
             });
@@ -511,8 +569,8 @@ impl PeerVerifier {
         }
         self.own().remember_verdict(stem, remembered);
         Ok(Appraised {
-            verdict,
-            collateral: used,
+            verdict: GuestVerdict::Tdx(verdict),
+            used,
             stem: Some(stem),
             origin: Origin::Fresh,
         })
@@ -526,9 +584,11 @@ impl PeerVerifier {
         now_unix_s: u64,
     ) -> Result<Verdict, Reason> {
         add(&self.counters.appraised);
-        // Binding and age belong to one quote, not to the TD: they are judged where it is used.
+        // Binding, age and log belong to one quote, not to the TD: they are judged where it is used.
         let rules = AppraisalRules {
             max_challenge_age_s: None,
+            require_event_log: false,
+            required_events: BTreeSet::new(),
             ..policy.rules.clone()
         };
         quote.appraise(&Context {
@@ -552,12 +612,16 @@ impl PeerVerifier {
         }
     }
 
-    fn collateral_is_current(&self, used: Option<(Fmspc, CollateralId)>) -> bool {
+    /// Whether what a verdict was made with is what the vendor publishes now.
+    fn is_current(&self, used: Option<Used>) -> bool {
         match (&self.policy, used) {
-            (PeerPolicy::Tdx(policy), Some((fmspc, id))) => policy
+            (PeerPolicy::Tdx(policy), Some(Used::Collateral(fmspc, id))) => policy
                 .collateral
                 .collateral(&fmspc)
                 .is_some_and(|current| current.id() == id),
+            (PeerPolicy::Snp(policy), Some(Used::RevocationList(product, list))) => {
+                policy.revocation_lists.list(product).map(|list| sha256(&[&list])) == list
+            }
             _ => true,
         }
     }

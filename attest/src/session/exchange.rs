@@ -4,9 +4,11 @@ use super::{
     SessionTiming,
     binding::{Exporter, Role, SessionBinding, Side},
     message::{Message, MessageError},
+    shown::Shown,
 };
 use crate::{
     certificate::PublicKey,
+    gpu::binding,
     tdx::{AttestError, Attester},
     verifier::{AttestedPeer, Origin, PeerReason, PeerVerifier, SessionClaim, SessionVerdict},
 };
@@ -134,9 +136,9 @@ pub enum SessionReason {
 }
 
 /// What the peer showed, for another look.
-struct Shown {
-    quote: Vec<u8>,
-    report_data: [u8; 64],
+struct Judged {
+    shown: Shown,
+    binding: [u8; 64],
     challenged_unix_s: u64,
     verdict: SessionVerdict,
 }
@@ -158,7 +160,7 @@ pub struct Session {
     next_round: u32,
     next_challenge_ns: u64,
     next_look_ns: u64,
-    shown: Option<Shown>,
+    judged: Option<Judged>,
     /// Number and time of the last challenge of the peer.
     answered: Option<(u32, u64)>,
 }
@@ -192,7 +194,7 @@ impl Session {
             next_round: 1,
             next_challenge_ns: now.monotonic_ns.saturating_add(timing.period_ns),
             next_look_ns: now.monotonic_ns.saturating_add(timing.recheck_ns),
-            shown: None,
+            judged: None,
             answered: None,
             parties,
         };
@@ -201,16 +203,16 @@ impl Session {
 
     /// Whether all that must be said before the application may begin was said, and accepted.
     pub fn is_established(&self) -> bool {
-        self.is_greeted && (self.shown.is_some() || !self.parties.verifier.demands_evidence())
+        self.is_greeted && (self.judged.is_some() || !self.parties.verifier.demands_evidence())
     }
 
     /// The peer, with what is known of its evidence by now.
     pub fn peer(&self) -> AttestedPeer {
-        match &self.shown {
+        match &self.judged {
             None => self.parties.peer.clone(),
-            Some(shown) => AttestedPeer {
-                evidence: Some(shown.verdict.verdict.clone()),
-                trusted_until_unix_s: shown.verdict.trusted_until_unix_s,
+            Some(judged) => AttestedPeer {
+                evidence: Some(judged.verdict.guest.clone()),
+                trusted_until_unix_s: judged.verdict.trusted_until_unix_s,
                 ..self.parties.peer.clone()
             },
         }
@@ -251,9 +253,9 @@ impl Session {
                     judged: None,
                 })
             }
-            Message::Evidence { round, quote } => Ok(Step {
+            Message::Evidence { round, shown } => Ok(Step {
                 reply: None,
-                judged: Some(self.judge(round, quote, now)?),
+                judged: Some(self.judge(round, shown, now)?),
             }),
         }
     }
@@ -320,7 +322,7 @@ impl Session {
         self.answered = Some((round, now.monotonic_ns));
         let parties = &self.parties;
         let attester = parties.attester.as_ref().ok_or(SessionReason::NoAttester)?;
-        let binding = SessionBinding {
+        let session = SessionBinding {
             exporter: &parties.exporter,
             nonce,
             round,
@@ -330,11 +332,22 @@ impl Session {
             verifier_role: parties.peer_role,
             prover_side: parties.side,
         };
-        let quote = attester.quote(&binding.report_data())?;
-        Ok(Message::Evidence { round, quote }.encode())
+        let session = session.report_data();
+        let mut shown = Shown {
+            event_log: attester.event_log(),
+            gpus: attester.gpus(&binding::nonce_for(&session))?,
+            guest: Vec::new(),
+        };
+        let report_data = shown
+            .gpu_ids()
+            .ok()
+            .and_then(|ids| binding::report_data_for(&session, &ids))
+            .ok_or_else(|| AttestError::Platform("the GPUs' evidence is malformed or there twice".to_owned()))?;
+        shown.guest = attester.quote(&report_data)?;
+        Ok(Message::Evidence { round, shown }.encode())
     }
 
-    fn judge(&mut self, round: u32, quote: Vec<u8>, now: Now) -> Result<Judgement, SessionReason> {
+    fn judge(&mut self, round: u32, shown: Shown, now: Now) -> Result<Judgement, SessionReason> {
         let asked = self.asked.ok_or(SessionReason::NotDue { what: "evidence" })?;
         if round != asked.round {
             return Err(SessionReason::Round {
@@ -346,7 +359,7 @@ impl Session {
             return Err(SessionReason::NoAnswer);
         }
         let parties = &self.parties;
-        let report_data = SessionBinding {
+        let binding = SessionBinding {
             exporter: &parties.exporter,
             nonce: &asked.nonce,
             round,
@@ -359,15 +372,15 @@ impl Session {
         .report_data();
         let claim = SessionClaim {
             peer: &parties.peer,
-            report_data: &report_data,
+            binding: &binding,
             challenged_unix_s: asked.at.unix_s,
         };
-        let verdict = parties.verifier.session(&quote, &claim, now.unix_s)?;
+        let verdict = parties.verifier.session(&shown, &claim, now.unix_s)?;
         let origin = verdict.origin;
         self.asked = None;
-        self.shown = Some(Shown {
-            quote,
-            report_data,
+        self.judged = Some(Judged {
+            shown,
+            binding,
             challenged_unix_s: asked.at.unix_s,
             verdict,
         });
@@ -377,22 +390,22 @@ impl Session {
 
     /// Judges what was shown again, unless the last verdict on it still holds as it is.
     fn look_again(&mut self, now: Now) -> Result<Option<Judgement>, SessionReason> {
-        let Some(shown) = &mut self.shown else {
+        let Some(judged) = &mut self.judged else {
             return Ok(None);
         };
         let parties = &self.parties;
-        if parties.verifier.still_holds(&shown.verdict, now.unix_s) {
+        if parties.verifier.still_holds(&judged.verdict, now.unix_s) {
             return Ok(None);
         }
         let claim = SessionClaim {
             peer: &parties.peer,
-            report_data: &shown.report_data,
-            challenged_unix_s: shown.challenged_unix_s,
+            binding: &judged.binding,
+            challenged_unix_s: judged.challenged_unix_s,
         };
-        shown.verdict = parties.verifier.session(&shown.quote, &claim, now.unix_s)?;
+        judged.verdict = parties.verifier.session(&judged.shown, &claim, now.unix_s)?;
         Ok(Some(Judgement {
             occasion: Occasion::Recheck,
-            origin: shown.verdict.origin,
+            origin: judged.verdict.origin,
         }))
     }
 }

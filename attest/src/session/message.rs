@@ -3,21 +3,23 @@
 //! ```text
 //! message   = version(1) kind(1) body
 //! hello     = kind 1: role(1) demands(1) nonce(32)     nonce only if demands is 1
-//! evidence  = kind 2: round(4) quote(rest)             round big-endian
+//! evidence  = kind 2: round(4) shown(rest)             round big-endian, shown as [`super::shown`] says
 //! challenge = kind 3: round(4) nonce(32)
 //! ```
 //!
 //! Each message has one encoding. Before the first frame of a connection a message has its length in front of it, four
 //! bytes, little-endian, as the attestation record of the reference (spec §2.3); later it travels in a packet.
 
-use super::binding::Role;
-use crate::certificate::MAX_EVIDENCE_LEN_BYTES;
+use super::{
+    binding::Role,
+    shown::{MAX_SHOWN_LEN_BYTES, Shown},
+};
 
 /// Version of messages and binding.
 pub const VERSION: u8 = 1;
 
 /// Longest message: the longest evidence and what stands before it.
-pub const MAX_MESSAGE_LEN_BYTES: usize = EVIDENCE_HEAD_LEN_BYTES + MAX_EVIDENCE_LEN_BYTES;
+pub const MAX_MESSAGE_LEN_BYTES: usize = EVIDENCE_HEAD_LEN_BYTES + MAX_SHOWN_LEN_BYTES;
 
 const EVIDENCE_HEAD_LEN_BYTES: usize = 6;
 const HELLO: u8 = 1;
@@ -38,8 +40,8 @@ pub enum Message {
     Evidence {
         /// Which challenge.
         round: u32,
-        /// The quote.
-        quote: Vec<u8>,
+        /// The evidence.
+        shown: Shown,
     },
     /// A later challenge.
     Challenge {
@@ -53,11 +55,17 @@ pub enum Message {
 /// Why bytes are no message.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
 pub enum MessageError {
-    /// Longer than [`MAX_MESSAGE_LEN_BYTES`].
-    #[error("a message of {len_bytes} bytes")]
+    /// Longer than [`MAX_MESSAGE_LEN_BYTES`], or with a part that is longer than such parts are.
+    #[error("a message or a part of it of {len_bytes} bytes")]
     TooLong {
         /// Its length.
         len_bytes: usize,
+    },
+    /// More GPUs, or certificates of one, than anybody has.
+    #[error("{found} GPUs or certificates in a message")]
+    TooMany {
+        /// How many.
+        found: usize,
     },
     /// It ends too early.
     #[error("a message ends too early")]
@@ -103,11 +111,10 @@ impl Message {
                 out.extend_from_slice(&[HELLO, role.code(), u8::from(nonce.is_some())]);
                 out.extend_from_slice(nonce.as_ref().map_or(&[], |nonce| nonce));
             }
-            Self::Evidence { round, quote } => {
-                out.reserve(quote.len() + EVIDENCE_HEAD_LEN_BYTES);
+            Self::Evidence { round, shown } => {
                 out.push(EVIDENCE);
                 out.extend_from_slice(&round.to_be_bytes());
-                out.extend_from_slice(quote);
+                shown.encode_to(&mut out);
             }
             Self::Challenge { round, nonce } => {
                 out.push(CHALLENGE);
@@ -145,7 +152,7 @@ impl Message {
             }
             EVIDENCE => Self::Evidence {
                 round: u32::from_be_bytes(rest.take()?),
-                quote: std::mem::take(&mut rest.0).to_vec(),
+                shown: Shown::decode(std::mem::take(&mut rest.0))?,
             },
             CHALLENGE => {
                 let round = u32::from_be_bytes(rest.take()?);

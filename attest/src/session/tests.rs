@@ -1,6 +1,7 @@
 //! Two ends that talk, and everything that may stand between them.
 
 use super::*;
+use crate::gpu::bundle::GpuBundle;
 use crate::{
     AttestedPeer, Attester, Binding, CollateralStore, Identity, PeerPolicy, PeerReason, PeerVerifier, TdMeasurements,
     certificate::IdentityKey,
@@ -12,6 +13,8 @@ use crate::{
 };
 use proptest::prelude::*;
 use std::{collections::BTreeSet, sync::Arc};
+
+mod kinds;
 
 const MARKER: SimulationOnly = SimulationOnly::accept_no_security();
 const START: u64 = 1_790_000_000;
@@ -71,8 +74,12 @@ impl World {
     }
 
     fn verifier(&self) -> Arc<PeerVerifier> {
+        self.verifier_bound_to(Binding::Session(TIMING))
+    }
+
+    fn verifier_bound_to(&self, binding: Binding) -> Arc<PeerVerifier> {
         let policy = PeerPolicy::tdx(self.pki.anchors(MARKER), self.collateral.clone(), self.rules.clone());
-        Arc::new(PeerVerifier::new(policy).bound_to(Binding::Session(TIMING)))
+        Arc::new(PeerVerifier::new(policy).bound_to(binding))
     }
 
     fn attester(&self, node: Node) -> Arc<dyn Attester> {
@@ -161,8 +168,8 @@ fn honest_ends_accept_each_other() {
     assert_eq!(worker.peer().image_hash, TdMeasurements::of_image("proxy").image_hash());
     assert_eq!(proxy.peer().public_key, *IdentityKey::from_seed([2; 32]).public_key());
     assert_ne!(
-        worker.peer().evidence.unwrap().report.report_data,
-        World::new().by_certificate(PROXY).evidence.unwrap().report.report_data,
+        worker.peer().evidence.unwrap().report_data(),
+        World::new().by_certificate(PROXY).evidence.unwrap().report_data(),
         "what is known comes from the session's evidence"
     );
 }
@@ -231,7 +238,7 @@ fn evidence_of_the_certificate_is_refused() {
     let certificate = crate::certificate::check(world.identity(PROXY).certificate_der(), START).unwrap();
     let old = Message::Evidence {
         round: 0,
-        quote: certificate.evidence.unwrap().quote,
+        shown: Shown::guest(certificate.evidence.unwrap().quote),
     };
     assert_eq!(outcome(&mut worker, &greeting, &old.encode()), wrong_binding());
 }
@@ -304,7 +311,7 @@ fn an_answer_to_an_earlier_nonce_is_refused() {
     let ((mut worker, hello), (mut proxy, greeting)) = world.ends();
     let old = proxy.receive(&hello, at(0)).unwrap().reply.unwrap();
     assert!(outcome(&mut worker, &greeting, &old).is_ok());
-    let Message::Evidence { quote, .. } = Message::decode(&old).unwrap() else {
+    let Message::Evidence { shown, .. } = Message::decode(&old).unwrap() else {
         panic!("evidence was expected")
     };
     // The peer is asked again and shows what it showed before, under either number.
@@ -313,7 +320,7 @@ fn an_answer_to_an_earlier_nonce_is_refused() {
         worker.receive(&old, at(601)),
         Err(SessionReason::Round { expected: 1, found: 0 })
     );
-    let renamed = Message::Evidence { round: 1, quote };
+    let renamed = Message::Evidence { round: 1, shown };
     assert_eq!(worker.receive(&renamed.encode(), at(601)), wrong_binding());
 }
 
@@ -528,11 +535,21 @@ fn messages_have_one_encoding() {
         },
         Message::Evidence {
             round: 0,
-            quote: Vec::new(),
+            shown: Shown::default(),
         },
         Message::Evidence {
             round: u32::MAX,
-            quote: vec![7; crate::certificate::MAX_EVIDENCE_LEN_BYTES],
+            shown: Shown {
+                guest: vec![7; crate::certificate::MAX_EVIDENCE_LEN_BYTES],
+                event_log: vec![8; shown::MAX_EVENT_LOG_LEN_BYTES],
+                gpus: vec![
+                    GpuBundle {
+                        measurements: vec![9; shown::MAX_GPU_PART_LEN_BYTES],
+                        certificates: vec![vec![10; 3]; 8],
+                    };
+                    2
+                ],
+            },
         },
         Message::Challenge {
             round: 1,
@@ -542,14 +559,12 @@ fn messages_have_one_encoding() {
     for message in messages {
         let bytes = message.encode();
         assert_eq!(Message::decode(&bytes).as_ref(), Ok(&message));
-        if !matches!(message, Message::Evidence { .. }) {
-            assert_eq!(
-                Message::decode(&[&bytes[..], &[0]].concat()),
-                Err(MessageError::Trailing)
-            );
-            for len in 0..bytes.len() {
-                assert_eq!(Message::decode(&bytes[..len]), Err(MessageError::Short), "{message:?}");
-            }
+        assert_eq!(
+            Message::decode(&[&bytes[..], &[0]].concat()),
+            Err(MessageError::Trailing)
+        );
+        for len in (0..bytes.len()).step_by(1 + bytes.len() / 1_000) {
+            assert_eq!(Message::decode(&bytes[..len]), Err(MessageError::Short), "{message:?}");
         }
     }
     for (bytes, error) in [
@@ -559,6 +574,22 @@ fn messages_have_one_encoding() {
         (&[1, 1, 4, 0], MessageError::Role { code: 4 }),
         (&[1, 1, 1, 2], MessageError::Flag { value: 2 }),
         (&[1, 3, 0, 0, 0, 0], MessageError::RoundZero),
+        (
+            &[1, 2, 0, 0, 0, 0, 0, 0, 0x80, 1],
+            MessageError::TooLong { len_bytes: 32_769 },
+        ),
+        (
+            &[1, 2, 0, 0, 0, 0, 0, 0, 0, 0, 0, 1, 0, 1],
+            MessageError::TooLong { len_bytes: 65_537 },
+        ),
+        (
+            &[1, 2, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 17],
+            MessageError::TooMany { found: 17 },
+        ),
+        (
+            &[1, 2, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 1, 0, 0, 0, 0, 9],
+            MessageError::TooMany { found: 9 },
+        ),
     ] {
         assert_eq!(Message::decode(bytes), Err(error));
     }
@@ -590,7 +621,7 @@ proptest! {
             prop_oneof![
                 proptest::collection::vec(any::<u8>(), 0..80),
                 (any::<u32>(), proptest::collection::vec(any::<u8>(), 0..80))
-                    .prop_map(|(round, quote)| Message::Evidence { round: round % 3, quote }.encode()),
+                    .prop_map(|(round, guest)| Message::Evidence { round: round % 3, shown: Shown::guest(guest) }.encode()),
                 (1u32..5, any::<[u8; 32]>()).prop_map(|(round, nonce)| Message::Challenge { round, nonce }.encode()),
                 any::<[u8; 32]>().prop_map(|nonce| Message::Hello { role: Role::Proxy, nonce: Some(nonce) }.encode()),
             ],

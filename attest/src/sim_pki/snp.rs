@@ -283,6 +283,11 @@ impl SimSnpMachine {
         self.chip_id
     }
 
+    /// Which key signs its reports.
+    pub fn signing_key(&self) -> SigningKey {
+        self.form.signing_key
+    }
+
     /// A report of `guest` over `report_data`, reproducible byte for byte.
     ///
     /// # Errors

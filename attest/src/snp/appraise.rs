@@ -207,6 +207,17 @@ fn id_of(bytes: &[u8]) -> EvidenceId {
     EvidenceId::of_snp(&bytes[..SIGNED_LEN_BYTES.min(bytes.len())])
 }
 
+/// The family of processors whose trusted root a chain ends in. Nothing is verified.
+pub(crate) fn product_of(certificates: &[Vec<u8>], anchors: &SnpAnchors) -> Result<Product, SnpReason> {
+    let chain = chain::read(certificates, 3..=3)?;
+    chain
+        .last()
+        .and_then(|root| anchors.product_of(root))
+        .ok_or(SnpReason::UntrustedRoot {
+            trusted: anchors.kind(),
+        })
+}
+
 /// What holds of a report whatever a policy says of it.
 pub(crate) struct VerifiedReport {
     pub(crate) report: SnpReport,

@@ -163,15 +163,7 @@ impl<'a> Quote<'a> {
                 trusted: anchors.kind(),
             });
         }
-        // A log that is there counts whether or not it is demanded.
-        let event_log = event_log.map(EventLog::replay).transpose()?;
-        let replayed = event_log.iter().flat_map(|log| &log.registers);
-        let mut registers = replayed.zip(&self.report().measurements.rtmr);
-        if let Some(register) = registers.position(|(replayed, quoted)| replayed != quoted)
-            && !planted(Bug::TdxEventLog)
-        {
-            return Err(Reason::EventLogMismatch { register });
-        }
+        let event_log = replayed(event_log, self.report())?;
         Ok(VerifiedQuote { claims, event_log })
     }
 
@@ -343,6 +335,25 @@ fn check_tcb(claims: &QuoteClaims, rules: &AppraisalRules, now_unix_s: u64) -> R
         }),
         None => Ok(end),
     }
+}
+
+/// The log of a TD, which must give the registers that the TD reports. A log that is there counts whether or not it is
+/// demanded.
+fn replayed(log: Option<&[u8]>, report: &TdReport) -> Result<Option<EventLog>, Reason> {
+    let log = log.map(EventLog::replay).transpose()?;
+    let replayed = log.iter().flat_map(|log| &log.registers);
+    let mut registers = replayed.zip(&report.measurements.rtmr);
+    if let Some(register) = registers.position(|(replayed, reported)| replayed != reported)
+        && !planted(Bug::TdxEventLog)
+    {
+        return Err(Reason::EventLogMismatch { register });
+    }
+    Ok(log)
+}
+
+/// Judges the log of a TD whose quote is judged elsewhere.
+pub(crate) fn judge_event_log(log: Option<&[u8]>, report: &TdReport, rules: &AppraisalRules) -> Result<(), Reason> {
+    check_event_log(replayed(log, report)?.as_ref(), rules)
 }
 
 /// What the TD measured while it ran must be what the policy demands.

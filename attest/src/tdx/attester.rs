@@ -1,7 +1,9 @@
 //! Everything that turns report data into a quote.
 
 use super::{HEADER_LEN_BYTES, TdMeasurements};
-use crate::{hash::fingerprint, issue_cache::IssueCache, policy::SimulationOnly, sim_pki::SimPlatform};
+use crate::{
+    gpu::bundle::GpuBundle, hash::fingerprint, issue_cache::IssueCache, policy::SimulationOnly, sim_pki::SimPlatform,
+};
 use std::sync::Arc;
 
 /// A fake quote is the report data and nothing else (spec §3.7).
@@ -17,11 +19,26 @@ pub enum AttestError {
 
 /// A trusted execution environment that can have 64 bytes of its choice signed together with what it is.
 pub trait Attester: Send + Sync {
-    /// A quote over `report_data`.
+    /// Evidence over `report_data` in the form that certificates carry: the quote of a TD, or the report of an SNP guest
+    /// with its certificates ([`crate::snp::ExtendedReport`]).
     ///
     /// # Errors
     /// The platform made none.
     fn quote(&self, report_data: &[u8; 64]) -> Result<Vec<u8>, AttestError>;
+
+    /// Log of the events that the guest extended its registers with; empty if it keeps none.
+    fn event_log(&self) -> Vec<u8> {
+        Vec::new()
+    }
+
+    /// Evidence of the guest's GPUs over `nonce`; none if it has no GPUs.
+    ///
+    /// # Errors
+    /// One of them made none.
+    fn gpus(&self, nonce: &[u8; 32]) -> Result<Vec<GpuBundle>, AttestError> {
+        let _ = nonce;
+        Ok(Vec::new())
+    }
 }
 
 /// Layouts of a quote.

@@ -4,10 +4,13 @@
 //! share, which only saves time: whether a verdict counts as cached does not depend on it, so that a node of a simulated
 //! world says the same whatever other worlds did before.
 
-use super::{AttestedPeer, Origin};
+use super::{
+    AttestedPeer, Origin,
+    guest::{GuestVerdict, Used},
+};
 use crate::{
     certificate::PublicKey,
-    collateral::{CollateralId, Fmspc},
+    collateral::CollateralId,
     lru::Lru,
     tdx::appraise::{Stem, Verdict},
 };
@@ -53,7 +56,7 @@ impl VerdictCache {
 pub(super) struct Checked {
     pub(super) peer: AttestedPeer,
     pub(super) trusted_from_unix_s: u64,
-    pub(super) collateral: Option<(Fmspc, CollateralId)>,
+    pub(super) used: Option<Used>,
     /// The TD that its evidence is of.
     pub(super) stem: Option<Stem>,
     origin: Origin,
@@ -65,14 +68,14 @@ impl Checked {
     pub(super) fn new(
         peer: AttestedPeer,
         trusted_from_unix_s: u64,
-        collateral: Option<(Fmspc, CollateralId)>,
+        used: Option<Used>,
         stem: Option<Stem>,
         origin: Origin,
     ) -> Self {
         Self {
             peer,
             trusted_from_unix_s,
-            collateral,
+            used,
             stem,
             origin,
             is_told: AtomicBool::new(false),
@@ -84,7 +87,7 @@ impl Checked {
         Self::new(
             self.peer.clone(),
             self.trusted_from_unix_s,
-            self.collateral,
+            self.used,
             self.stem,
             Origin::Fresh,
         )
@@ -92,8 +95,12 @@ impl Checked {
 
     /// What is known of the TD behind it.
     pub(super) fn verdict(&self) -> Option<(Stem, RememberedVerdict)> {
-        let (_, collateral) = self.collateral?;
-        let verdict = self.peer.evidence.clone()?;
+        let (Some(Used::Collateral(_, collateral)), Some(GuestVerdict::Tdx(verdict))) =
+            (self.used, &self.peer.evidence)
+        else {
+            return None;
+        };
+        let verdict = verdict.clone();
         Some((self.stem?, RememberedVerdict { collateral, verdict }))
     }
 

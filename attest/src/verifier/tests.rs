@@ -2,8 +2,8 @@
 
 use super::*;
 use crate::{
-    certificate::{Identity, IdentityKey, VALIDITY_S, identity::Form, report_data_for},
-    collateral::{CollateralSource, CollateralStore},
+    certificate::{CertificateReason, Identity, IdentityKey, VALIDITY_S, identity::Form, report_data_for},
+    collateral::{CollateralSource, CollateralStore, Fmspc},
     policy::{AllowList, AppraisalRules, AttributeRule, SimulationOnly},
     sim_pki::{CollateralOptions, SimPki},
     tdx::appraise::AttributeFault,
@@ -93,7 +93,7 @@ fn a_certificate_is_checked_once() {
     assert_eq!(first.trusted_until_unix_s, START + VALIDITY_S);
     assert_eq!(first.public_key, *key(1).public_key());
     assert_eq!(first.image_hash, TdMeasurements::of_image("worker").image_hash());
-    assert_eq!(verdict.report.report_data, report_data_for(&first.public_key));
+    assert_eq!(*verdict.report_data(), report_data_for(&first.public_key));
 }
 
 #[test]

@@ -14,7 +14,7 @@ use crate::support::{
 };
 use chrysalis_attest::{
     Attester, Binding, Identity, TdMeasurements,
-    session::{Message, Now, Role, Session, SessionBinding, SessionParties, SessionTiming, Side},
+    session::{Message, Now, Role, Session, SessionBinding, SessionParties, SessionTiming, Shown, Side},
 };
 use chrysalis_env::Env;
 use chrysalis_settlement::model_hash;
@@ -77,7 +77,8 @@ async fn challenge(peer: &mut RawPeer) -> [u8; 32] {
 }
 
 async fn show(peer: &mut RawPeer, quote: Vec<u8>) {
-    peer.send_record(&Message::Evidence { round: 0, quote }.encode()).await;
+    let shown = Shown::guest(quote);
+    peer.send_record(&Message::Evidence { round: 0, shown }.encode()).await;
 }
 
 /// What a worker's evidence must cover on this connection.
@@ -191,10 +192,10 @@ fn the_proxys_own_evidence_comes_back_refused() {
         let mut peer = dial(&env, &forged("worker-1", WORKER_IMAGE, WORKER_MACHINE)).await;
         let nonce = challenge(&mut peer).await;
         peer.send_record(&hello(Role::Worker, Some(nonce))).await;
-        let Message::Evidence { round: 0, quote } = recv(&mut peer).await else {
+        let Message::Evidence { round: 0, shown } = recv(&mut peer).await else {
             panic!("the proxy answers challenges")
         };
-        show(&mut peer, quote).await;
+        show(&mut peer, shown.guest).await;
         assert!(outcome(&lab, &mut peer).await.unwrap_err().contains("report data"));
     });
 }
