@@ -81,6 +81,8 @@ pub struct AttestedPeer {
     pub evidence: Option<GuestVerdict>,
     /// Image hash of the evidence, 32 zero bytes without any (spec §3.5).
     pub image_hash: ImageHash,
+    /// Devices of its GPUs, by SHA-256 of the keys of their certificates; none where they are not asked for.
+    pub gpus: Vec<[u8; 32]>,
     /// Last second for which all of this was established. A connection that lives longer is to be judged again.
     pub trusted_until_unix_s: u64,
 }
@@ -384,6 +386,7 @@ impl PeerVerifier {
             public_key: certificate.public_key,
             image_hash: verdict.as_ref().map_or([0; 32], GuestVerdict::image_hash),
             evidence: verdict,
+            gpus: Vec::new(),
             trusted_until_unix_s: certificate.not_after_unix_s.min(until_unix_s),
         };
         let trusted_from_unix_s = certificate.not_before_unix_s.max(from_unix_s);

@@ -212,6 +212,7 @@ impl Session {
             None => self.parties.peer.clone(),
             Some(judged) => AttestedPeer {
                 evidence: Some(judged.verdict.guest.clone()),
+                gpus: judged.verdict.gpus.iter().map(|gpu| gpu.device).collect(),
                 trusted_until_unix_s: judged.verdict.trusted_until_unix_s,
                 ..self.parties.peer.clone()
             },

@@ -28,6 +28,7 @@ pub use canonical::MAX_QUOTE_LEN_BYTES;
 pub(crate) use canonical::pem_of;
 pub use reason::{AttributeFault, MeasuredField, Reason};
 pub(crate) use stem::Stem;
+pub(crate) use verdict::pseudonym;
 pub use verdict::{Endorsement, PlatformId, TcbStatus, TdxEndorsement, Verdict};
 
 use crate::{

@@ -3,8 +3,12 @@
 use crate::{
     anchors::AnchorKind,
     collateral::{CollateralId, Fmspc},
+    evidence::EvidenceKind,
     snp::{self, Product, SnpAppraised},
-    tdx::{ImageHash, appraise::Verdict},
+    tdx::{
+        ImageHash,
+        appraise::{Endorsement, TcbStatus, Verdict, pseudonym},
+    },
 };
 use std::sync::Arc;
 
@@ -56,6 +60,41 @@ impl GuestVerdict {
         match self {
             Self::Tdx(verdict) => verdict.anchor(),
             Self::Snp(verdict) => Some(verdict.anchor),
+        }
+    }
+
+    /// What kind of guest it is.
+    pub fn kind_name(&self) -> &'static str {
+        match self {
+            Self::Tdx(verdict) if verdict.endorsement == Endorsement::Fake => "fake-tdx",
+            Self::Tdx(_) => EvidenceKind::Tdx.name(),
+            Self::Snp(_) => EvidenceKind::Snp.name(),
+        }
+    }
+
+    /// State of the platform's trusted computing base, where the vendor publishes one.
+    pub fn tcb_status(&self) -> Option<TcbStatus> {
+        match self {
+            Self::Tdx(verdict) => match &verdict.endorsement {
+                Endorsement::Tdx(endorsement) => Some(endorsement.tcb_status),
+                Endorsement::Fake => None,
+            },
+            Self::Snp(_) => None,
+        }
+    }
+
+    /// A name of the machine for logs, which can be compared within one network and not across networks; none if the
+    /// evidence does not name one.
+    pub fn platform_pseudonym(&self, network_salt: &[u8]) -> Option<[u8; 16]> {
+        match self {
+            Self::Tdx(verdict) => match &verdict.endorsement {
+                Endorsement::Tdx(endorsement) => Some(pseudonym(network_salt, &endorsement.platform.ppid)),
+                Endorsement::Fake => None,
+            },
+            Self::Snp(verdict) => {
+                let chip = &verdict.report.chip_id;
+                (*chip != [0; 64]).then(|| pseudonym(network_salt, chip))
+            }
         }
     }
 

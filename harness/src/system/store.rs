@@ -13,7 +13,7 @@ use chrysalis_reports::{
 use chrysalis_settlement::onchain::opcodes;
 use chrysalis_world::{
     Outcome, RequestRecord,
-    plan::{Plan, RequestOutcome, TeeKind},
+    plan::{Plan, RequestOutcome},
     properties::{Class, Verdict},
     recorder::{ChainTransaction, End, Part, Payment},
 };
@@ -53,7 +53,7 @@ pub fn tables(plan: &Plan, outcome: &Outcome) -> Tables {
         packets: packets(plan, outcome),
         payments: payments(plan, outcome),
         transactions: transactions(outcome),
-        attestations: attestations(plan, outcome),
+        attestations: attestations(outcome),
         faults: rows
             .faults
             .iter()
@@ -412,17 +412,12 @@ fn transactions(outcome: &Outcome) -> Vec<TransactionRow> {
     outcome.rows.transactions.iter().map(row).collect()
 }
 
-fn attestations(plan: &Plan, outcome: &Outcome) -> Vec<AttestationRow> {
-    let evidence = match plan.attestation.tee {
-        TeeKind::SimulatedTdx => "simulated_tdx",
-        TeeKind::FakeTdx => "fake_tdx",
-        TeeKind::None => "none",
-    };
+fn attestations(outcome: &Outcome) -> Vec<AttestationRow> {
     let row = |peer: &chrysalis_world::recorder::Peer| AttestationRow {
         at_ns: peer.at_ns,
         verifier: peer.node.clone(),
         peer: peer.kind.clone(),
-        kind: if peer.kind == "client" { "none" } else { evidence }.to_owned(),
+        kind: peer.platform.evidence.clone(),
         verdict: if peer.accepted {
             AttestationVerdict::Accepted
         } else {
@@ -432,6 +427,11 @@ fn attestations(plan: &Plan, outcome: &Outcome) -> Vec<AttestationRow> {
         image_hash: hex::encode(peer.image_hash),
         cached: peer.cached,
         occasion: peer.occasion.clone(),
+        anchor: peer.platform.anchor.clone(),
+        tcb_status: peer.platform.tcb_status.clone(),
+        platform: hex::encode(&peer.platform.pseudonym),
+        gpus: peer.platform.gpus,
+        trusted_until_unix_s: Some(peer.platform.trusted_until_unix_s).filter(|until| *until > 0),
     };
     outcome.rows.peers.iter().map(row).collect()
 }

@@ -97,12 +97,14 @@ impl LiveSession {
     }
 
     fn report(&self, env: &Env, occasion: Occasion, origin: Option<Origin>, refusal: Option<&str>) {
+        let peer = self.session.peer();
+        let salt = self.allowed.as_ref().map(AllowedImages::network_salt);
         let decision = Decision {
             peer_kind: self.peer_kind,
             occasion,
             origin,
             refusal,
-            image_hash: &self.session.peer().image_hash,
+            peer: Some((&peer, salt.as_ref().map_or(&[], |salt| salt))),
         };
         telemetry::peer(env, self.role, &decision);
         self.trust.report_mismatches(env, self.role);

@@ -1,7 +1,7 @@
 //! What roles report about requests, payments and peers. Identifiers, sizes and codes only: never a prompt, never an
 //! answer. One function a kind, so that every observer (run store, metrics, log) finds the same fields.
 
-use chrysalis_attest::{Origin, session};
+use chrysalis_attest::{AttestedPeer, GuestVerdict, Origin, anchors::AnchorKind, session};
 use chrysalis_env::{Env, Value};
 
 /// Which role speaks.
@@ -131,12 +131,27 @@ pub(crate) struct Decision<'a> {
     pub(crate) origin: Option<Origin>,
     /// Why the peer was refused; none if it was accepted.
     pub(crate) refusal: Option<&'a str>,
-    /// Image hash of the evidence, zero without.
-    pub(crate) image_hash: &'a [u8; 32],
+    /// The peer and the salt of names in this network, as far as the peer is known.
+    pub(crate) peer: Option<(&'a AttestedPeer, &'a [u8])>,
 }
 
 /// A peer was accepted or refused: kind `peer`.
+///
+/// What evidence says of platforms stands beside the verdict on it: evidence can be valid and its platform opened.
+/// Platforms are named by pseudonyms, because their ids name operators.
 pub(crate) fn peer(env: &Env, role: Role, decision: &Decision<'_>) {
+    let peer = decision.peer.map(|(peer, _)| peer);
+    let guest = peer.and_then(|peer| peer.evidence.as_ref());
+    let anchor = guest.and_then(GuestVerdict::anchor).map_or("", |anchor| match anchor {
+        AnchorKind::Vendor => "vendor",
+        AnchorKind::Simulation => "simulation",
+    });
+    let tcb_status = guest
+        .and_then(GuestVerdict::tcb_status)
+        .map_or(String::new(), |status| format!("{status:?}"));
+    let platform = decision
+        .peer
+        .and_then(|(peer, salt)| peer.evidence.as_ref()?.platform_pseudonym(salt));
     env.observe(
         "peer",
         &[
@@ -144,9 +159,18 @@ pub(crate) fn peer(env: &Env, role: Role, decision: &Decision<'_>) {
             ("peer_kind", decision.peer_kind.into()),
             ("accepted", decision.refusal.is_none().into()),
             ("reason", Value::Text(decision.refusal.unwrap_or(""))),
-            ("image_hash", decision.image_hash.into()),
+            ("image_hash", peer.map_or(&[0; 32], |peer| &peer.image_hash).into()),
             ("occasion", decision.occasion.name().into()),
             ("cached", (decision.origin == Some(Origin::Cached)).into()),
+            ("evidence", guest.map_or("", GuestVerdict::kind_name).into()),
+            ("anchor", anchor.into()),
+            ("tcb_status", Value::Text(&tcb_status)),
+            ("platform", Value::Bytes(platform.as_ref().map_or(&[], |name| name))),
+            ("gpus", (peer.map_or(0, |peer| peer.gpus.len()) as u64).into()),
+            (
+                "trusted_until_unix_s",
+                peer.map_or(0, |peer| peer.trusted_until_unix_s).into(),
+            ),
         ],
     );
 }

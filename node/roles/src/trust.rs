@@ -85,6 +85,11 @@ impl AllowedImages {
     fn contain(&self, image_hash: &Hash256) -> bool {
         (self.of)(&self.root.current()).contains(image_hash)
     }
+
+    /// What pseudonyms of machines are salted with: the network, by its root contract.
+    pub(crate) fn network_salt(&self) -> Hash256 {
+        *self.root.current().root_address.hash()
+    }
 }
 
 /// What a refusal says when the root contract does not name the peer's image.
@@ -144,7 +149,7 @@ impl Trust {
             occasion: self.occasion(),
             origin: secured.origin,
             refusal,
-            image_hash: &secured.peer.image_hash,
+            peer: Some((&secured.peer, &allowed.network_salt())),
         };
         telemetry::peer(env, role, &decision);
         self.report_mismatches(env, role);
@@ -158,7 +163,7 @@ impl Trust {
             occasion: self.occasion(),
             origin: None,
             refusal: Some(reason),
-            image_hash: &[0; 32],
+            peer: None,
         };
         telemetry::peer(env, role, &decision);
         self.report_mismatches(env, role);

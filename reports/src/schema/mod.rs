@@ -21,7 +21,7 @@ pub use tables::{
 };
 
 /// Version of the schema: of the set of tables, their columns and their meaning. A store of another version is refused.
-pub const SCHEMA_VERSION: u32 = 4;
+pub const SCHEMA_VERSION: u32 = 5;
 
 /// A row of a table, and with it the table's definition.
 pub trait Row: Sized {

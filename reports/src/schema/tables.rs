@@ -295,7 +295,7 @@ table! {
         verifier: String,
         /// Name of the peer it decided about.
         peer: String,
-        /// Kind of evidence, for example `tdx` or `snp`.
+        /// Kind of evidence that was read: `tdx`, `snp` or `fake-tdx`; empty without.
         kind: String,
         /// Decision.
         verdict: AttestationVerdict,
@@ -308,6 +308,17 @@ table! {
         /// What was decided: `certificate` or `session` when a connection began, `renewal` when new evidence of a live
         /// session was asked for, `recheck` when what it had shown was judged again.
         occasion: String,
+        /// Whose root the evidence chains to: `vendor` or `simulation`; empty if nobody vouches for it.
+        anchor: String,
+        /// The vendor's word for the state of the platform's trusted computing base; empty where there is none. It says
+        /// nothing about who had the machine in hand.
+        tcb_status: String,
+        /// Pseudonym of the peer's machine, hexadecimal, the same in all runs of one network; empty if it is not named.
+        platform: String,
+        /// GPUs that were shown and accepted with it.
+        gpus: u64,
+        /// Last second for which the verdict holds; absent without evidence.
+        trusted_until_unix_s: Option<u64>,
     }
 }
 

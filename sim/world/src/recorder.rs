@@ -111,6 +111,25 @@ pub struct Peer {
     pub occasion: String,
     /// Whether an earlier verdict was used again.
     pub cached: bool,
+    /// What its evidence says of the platform.
+    pub platform: PlatformTrust,
+}
+
+/// What accepted evidence says of the platform behind a peer. Whether that platform was opened it does not say.
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
+pub struct PlatformTrust {
+    /// Kind of evidence: `tdx`, `snp`, `fake-tdx`; empty without.
+    pub evidence: String,
+    /// Whose root: `vendor` or `simulation`; empty if nobody vouches for it.
+    pub anchor: String,
+    /// The vendor's word for the state of its trusted computing base; empty where there is none.
+    pub tcb_status: String,
+    /// Pseudonym of the machine; empty if it is not named.
+    pub pseudonym: Vec<u8>,
+    /// GPUs that were shown and judged.
+    pub gpus: u64,
+    /// Last second for which the verdict holds; 0 without evidence.
+    pub trusted_until_unix_s: u64,
 }
 
 /// A packet on the network.
@@ -343,6 +362,14 @@ impl Recorder {
                     image_hash,
                     occasion: text("occasion"),
                     cached: matches!(observation.field("cached"), Some(Value::Bool(true))),
+                    platform: PlatformTrust {
+                        evidence: text("evidence"),
+                        anchor: text("anchor"),
+                        tcb_status: text("tcb_status"),
+                        pseudonym: observation.bytes("platform").unwrap_or_default().to_vec(),
+                        gpus: number("gpus"),
+                        trusted_until_unix_s: number("trusted_until_unix_s"),
+                    },
                 };
                 self.rows().peers.push(row);
             }

@@ -83,19 +83,17 @@ pub struct PlatformId {
     pub fmspc: Fmspc,
 }
 
-impl PlatformId {
-    /// A name for logs that can be compared within one network and not across networks.
-    pub fn pseudonym(&self, network_salt: &[u8]) -> [u8; 16] {
-        let digest = sha256(&[
-            b"chrysalis platform pseudonym v1",
-            &(network_salt.len() as u64).to_be_bytes(),
-            network_salt,
-            &self.ppid,
-        ]);
-        let mut name = [0; 16];
-        name.copy_from_slice(&digest[..16]);
-        name
-    }
+/// A name for the machine with this identity, for logs: it can be compared within one network and not across networks.
+pub(crate) fn pseudonym(network_salt: &[u8], identity: &[u8]) -> [u8; 16] {
+    let digest = sha256(&[
+        b"chrysalis platform pseudonym v1",
+        &(network_salt.len() as u64).to_be_bytes(),
+        network_salt,
+        identity,
+    ]);
+    let mut name = [0; 16];
+    name.copy_from_slice(&digest[..16]);
+    name
 }
 
 impl fmt::Debug for PlatformId {

@@ -275,6 +275,11 @@ fn attestations(tables: &mut Tables) {
             image_hash: "9a41".repeat(16),
             cached,
             occasion: "session".to_owned(),
+            anchor: "simulation".to_owned(),
+            tcb_status: "UpToDate".to_owned(),
+            platform: "5ce1".repeat(8),
+            gpus: 1,
+            trusted_until_unix_s: Some(1_790_000_000),
         });
     }
 }
@@ -556,12 +561,17 @@ pub(crate) fn hostile(mut tables: Tables) -> Tables {
         reason,
         image_hash,
         occasion,
+        anchor,
+        tcb_status,
+        platform,
         ..
     } in &mut tables.attestations
     {
-        [verifier, peer, kind, reason, image_hash, occasion]
-            .into_iter()
-            .for_each(taint);
+        [
+            verifier, peer, kind, reason, image_hash, occasion, anchor, tcb_status, platform,
+        ]
+        .into_iter()
+        .for_each(taint);
     }
     for FaultRow {
         kind, target, detail, ..

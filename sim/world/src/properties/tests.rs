@@ -151,6 +151,7 @@ fn peer(kind: &str, image_hash: [u8; 32]) -> Peer {
         image_hash,
         occasion: "session".into(),
         cached: false,
+        platform: PlatformTrust::default(),
     }
 }
 
