@@ -8,7 +8,7 @@
 //! | [`schema`] | the tables, each defined once: rows, columns, reference page |
 //! | [`store`] | run stores on disk: writing all or nothing, reading untrusted ones |
 //! | [`stats`] | exact percentiles with confidence intervals, proportions, histograms |
-//! | [`analyses`] | latency, cost, observer view, timeline, verdicts, payments |
+//! | [`analyses`] | latency, cost, observer view, timeline, verdicts, payments, threats |
 //! | [`html`] | one self-contained HTML file from run stores |
 //! | [`text`] | flows of coins and costs of operations as plain text |
 
@@ -22,4 +22,6 @@ pub mod text;
 
 pub use html::{ReportOptions, render};
 pub use schema::{SCHEMA_VERSION, Tables};
-pub use store::{Manifest, RunDescription, RunStore, RunStoreWriter, RunVerdict, StoreError};
+pub use store::{
+    Manifest, NamedThreat, RunDescription, RunStore, RunStoreWriter, RunVerdict, StoreError, ThreatDescription,
+};

@@ -4,9 +4,9 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use chrysalis_reports::{
     schema::{
-        AssertionClass, AssertionRow, AssertionVerdict, AttestationRow, AttestationVerdict, Direction, FaultRow,
-        Observer, PacketRow, PartRow, PaymentRow, PriceRow, RequestRow, RequestStatus, Role, SpanRow, Tables,
-        TransactionRow,
+        AssertionClass, AssertionRow, AssertionVerdict, AttackOutcome, AttackRow, AttestationRow, AttestationVerdict,
+        Direction, FaultRow, Observer, PacketRow, PartRow, PaymentRow, PriceRow, RequestRow, RequestStatus, Role,
+        SpanRow, Tables, TransactionRow,
     },
     store::{RunDescription, RunVerdict},
 };
@@ -65,6 +65,7 @@ pub fn tables(plan: &Plan, outcome: &Outcome) -> Tables {
             })
             .collect(),
         assertions: assertions(outcome),
+        attacks: attacks(outcome),
         prices: vec![
             PriceRow {
                 at_ns: 0,
@@ -434,6 +435,20 @@ fn attestations(outcome: &Outcome) -> Vec<AttestationRow> {
         trusted_until_unix_s: Some(peer.platform.trusted_until_unix_s).filter(|until| *until > 0),
     };
     outcome.rows.peers.iter().map(row).collect()
+}
+
+fn attacks(outcome: &Outcome) -> Vec<AttackRow> {
+    let row = |attack: &chrysalis_world::recorder::Attack| AttackRow {
+        at_ns: Some(attack.at_ns),
+        attack: attack.threat.to_string(),
+        outcome: match attack.worked {
+            Some(true) => AttackOutcome::Worked,
+            Some(false) => AttackOutcome::Stopped,
+            None => AttackOutcome::NotCarriedOut,
+        },
+        detail: attack.detail.clone(),
+    };
+    outcome.rows.attacks.iter().map(row).collect()
 }
 
 fn assertions(outcome: &Outcome) -> Vec<AssertionRow> {

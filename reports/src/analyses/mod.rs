@@ -9,6 +9,7 @@ mod latency;
 mod observer;
 mod payments;
 mod runs;
+mod security;
 mod settlement;
 mod timeline;
 mod verdicts;
@@ -19,6 +20,9 @@ pub use latency::{Latency, LatencyMetric, MetricSummary, latency};
 pub use observer::{DirectionView, ObserverView, observer_view};
 pub use payments::{PaymentSummary, Unsigned, payments, unsigned};
 pub use runs::{RunSummary, runs};
+pub use security::{
+    EvidenceEvent, EvidenceTimeline, Measured, PlatformSummary, ThreatSummary, evidence_timeline, platforms, threats,
+};
 pub use settlement::{Flow, OperationSummary, flows, operations};
 pub use timeline::{Choice, Lane, Timeline, TimelineEvent, choose_request, timeline};
 pub use verdicts::{PropertySummary, SuiteVerdict, VerdictSummary, verdicts};

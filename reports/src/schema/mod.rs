@@ -16,8 +16,9 @@ pub use column::{Column, ColumnData, ColumnType, Table};
 pub use reference::reference_page;
 pub(crate) use tables::for_each_table;
 pub use tables::{
-    AssertionClass, AssertionRow, AssertionVerdict, AttestationRow, AttestationVerdict, Direction, FaultRow, Observer,
-    PacketRow, PartRow, PaymentRow, PriceRow, RequestRow, RequestStatus, Role, SpanRow, Tables, TransactionRow,
+    AssertionClass, AssertionRow, AssertionVerdict, AttackOutcome, AttackRow, AttestationRow, AttestationVerdict,
+    Direction, FaultRow, Observer, PacketRow, PartRow, PaymentRow, PriceRow, RequestRow, RequestStatus, Role, SpanRow,
+    Tables, TransactionRow,
 };
 
 /// Version of the schema: of the set of tables, their columns and their meaning. A store of another version is refused.

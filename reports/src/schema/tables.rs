@@ -59,6 +59,16 @@ codes! {
         Rejected = "rejected",
     }
 
+    /// Outcome of an attack.
+    pub enum AttackOutcome {
+        /// The attacker got what it was after.
+        Worked = "worked",
+        /// It did not.
+        Stopped = "stopped",
+        /// The attack could not be carried out, or was not over when the run ended: nothing is known.
+        NotCarriedOut = "not_carried_out",
+    }
+
     /// Kind of a property.
     pub enum AssertionClass {
         /// Safety: holds at every moment, as far as everything that nodes and network reported shows.
@@ -353,6 +363,20 @@ table! {
 }
 
 table! {
+    /// Attacks that the plan put in, one row each.
+    pub struct AttackRow in "attacks" {
+        /// When it was over; absent if it was not.
+        at_ns: Option<u64>,
+        /// Name of the attack, for example `leaked-key`.
+        attack: String,
+        /// What came of it.
+        outcome: AttackOutcome,
+        /// What was seen, as text.
+        detail: String,
+    }
+}
+
+table! {
     /// Prices in force, one row for each change, the first ones at the start of the run.
     pub struct PriceRow in "prices" {
         /// From when.
@@ -377,6 +401,7 @@ macro_rules! for_each_table {
             attestations: AttestationRow,
             faults: FaultRow,
             assertions: AssertionRow,
+            attacks: AttackRow,
             prices: PriceRow,
         }
     };

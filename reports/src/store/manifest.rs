@@ -49,6 +49,37 @@ pub struct RunDescription {
     pub application_digest: String,
     /// Outcome.
     pub verdict: RunVerdict,
+    /// What threat the scenario is about, if it is about one.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub threat: Option<ThreatDescription>,
+}
+
+/// How a threat is classified.
+#[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct ThreatDescription {
+    /// Rows of the project's own catalogue.
+    pub catalogue: Vec<NamedThreat>,
+    /// Categories of STRIDE.
+    pub stride: Vec<String>,
+    /// Categories of LINDDUN.
+    pub linddun: Vec<String>,
+    /// Techniques of MITRE ATT&CK.
+    pub attack: Vec<NamedThreat>,
+    /// Techniques of MITRE ATLAS.
+    pub atlas: Vec<NamedThreat>,
+    /// Risks of OWASP's Top 10 for LLM applications.
+    pub owasp: Vec<NamedThreat>,
+}
+
+/// An entry of a public list.
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct NamedThreat {
+    /// Its identifier there.
+    pub id: String,
+    /// Its name there.
+    pub name: String,
 }
 
 /// Size and digest of a table's file.

@@ -11,7 +11,7 @@ mod reader;
 mod writer;
 
 pub use error::StoreError;
-pub use manifest::{FORMAT, Manifest, RunDescription, RunVerdict, TableRecord};
+pub use manifest::{FORMAT, Manifest, NamedThreat, RunDescription, RunVerdict, TableRecord, ThreatDescription};
 pub(crate) use reader::inputs_digest;
 pub use reader::{RunStore, read_manifest, verify};
 pub use writer::RunStoreWriter;

@@ -8,6 +8,7 @@
 mod analyses;
 mod report;
 mod schema;
+mod security;
 mod statistics;
 mod store;
 mod support;

@@ -8,6 +8,7 @@ mod method;
 mod observer;
 mod payments;
 mod runs;
+mod security;
 mod settlement;
 mod timeline;
 mod verdicts;
@@ -36,6 +37,9 @@ pub(super) struct Findings {
     pub(super) operations: Vec<analyses::OperationSummary>,
     pub(super) observer: ObserverView,
     pub(super) attestations: BTreeMap<String, AttestationSummary>,
+    pub(super) threats: Vec<analyses::ThreatSummary>,
+    pub(super) platforms: Vec<analyses::PlatformSummary>,
+    pub(super) evidence: Option<analyses::EvidenceTimeline>,
     pub(super) faults: BTreeMap<String, FaultSummary>,
     pub(super) runs: Vec<RunSummary>,
 }
@@ -52,6 +56,9 @@ impl Findings {
             operations: analyses::operations(runs),
             observer: analyses::observer_view(runs),
             attestations: analyses::attestations(runs),
+            threats: analyses::threats(runs),
+            platforms: analyses::platforms(runs),
+            evidence: analyses::evidence_timeline(runs),
             faults: analyses::faults(runs),
             runs: analyses::runs(runs),
         }
@@ -130,7 +137,10 @@ pub(super) fn all(context: &Context<'_>) -> Vec<Section> {
         settlement::body(context).map(|body| section("settlement", "Coins on the chain", body)),
         timeline::body(context).map(|body| section("timeline", "One request across the network", body)),
         observer::body(context).map(|body| section("observer", "What the network saw", body)),
+        security::threats(context).map(|body| section("threats", "Threats and what stops them", body)),
         events::attestations(context).map(|body| section("attestation", "Attestation", body)),
+        security::timeline(context).map(|body| section("evidence", "Evidence in one run", body)),
+        security::platforms(context).map(|body| section("platforms", "Platforms behind the evidence", body)),
         events::faults(context).map(|body| section("faults", "Faults put in", body)),
         Some(section("runs", "Runs and how to repeat them", runs::body(context))),
         Some(section(

@@ -7,10 +7,11 @@ pub(crate) mod html;
 use std::collections::BTreeMap;
 
 use chrysalis_reports::schema::{
-    AssertionClass, AssertionRow, AssertionVerdict, AttestationRow, AttestationVerdict, Direction, FaultRow, Observer,
-    PacketRow, PartRow, PaymentRow, PriceRow, RequestRow, RequestStatus, Role, SpanRow, Tables, TransactionRow,
+    AssertionClass, AssertionRow, AssertionVerdict, AttackOutcome, AttackRow, AttestationRow, AttestationVerdict,
+    Direction, FaultRow, Observer, PacketRow, PartRow, PaymentRow, PriceRow, RequestRow, RequestStatus, Role, SpanRow,
+    Tables, TransactionRow,
 };
-use chrysalis_reports::{RunDescription, RunVerdict};
+use chrysalis_reports::{NamedThreat, RunDescription, RunVerdict, ThreatDescription};
 
 const MS: u64 = 1_000_000;
 const SECOND: u64 = 1_000 * MS;
@@ -62,6 +63,35 @@ pub(crate) fn description(seed: u64, verdict: RunVerdict) -> RunDescription {
         ),
         application_digest: format!("{:064x}", Random(seed ^ 7).next()),
         verdict,
+        threat: None,
+    }
+}
+
+/// How a threat is classified.
+pub(crate) fn threat(catalogue: &str) -> ThreatDescription {
+    let named = |id: &str, name: &str| {
+        vec![NamedThreat {
+            id: id.to_owned(),
+            name: name.to_owned(),
+        }]
+    };
+    ThreatDescription {
+        catalogue: named(catalogue, "leaked key with old evidence"),
+        stride: vec!["spoofing".to_owned()],
+        linddun: vec!["data_disclosure".to_owned()],
+        attack: named("T1550", "Use Alternate Authentication Material"),
+        atlas: named("AML.T0057", "LLM Data Leakage"),
+        owasp: named("LLM02", "Sensitive Information Disclosure"),
+    }
+}
+
+/// One attack and what came of it.
+pub(crate) fn attack(outcome: AttackOutcome) -> AttackRow {
+    AttackRow {
+        at_ns: Some(45 * MS),
+        attack: "leaked-key".to_owned(),
+        outcome,
+        detail: "the proxy said: report data are not the expected ones".to_owned(),
     }
 }
 
@@ -573,6 +603,10 @@ pub(crate) fn hostile(mut tables: Tables) -> Tables {
         .into_iter()
         .for_each(taint);
     }
+    tables.attacks.push(attack(AttackOutcome::Stopped));
+    for AttackRow { attack, detail, .. } in &mut tables.attacks {
+        [attack, detail].into_iter().for_each(taint);
+    }
     for FaultRow {
         kind, target, detail, ..
     } in &mut tables.faults
@@ -596,7 +630,16 @@ pub(crate) fn hostile_description() -> RunDescription {
         engine: text.clone(),
         versions: BTreeMap::from([(text.clone(), text.clone())]),
         world_digest: text.clone(),
-        application_digest: text,
+        application_digest: text.clone(),
+        threat: Some(ThreatDescription {
+            catalogue: vec![NamedThreat {
+                id: text.clone(),
+                name: text.clone(),
+            }],
+            stride: vec![text.clone()],
+            linddun: vec![text.clone()],
+            ..ThreatDescription::default()
+        }),
         ..description(3, RunVerdict::Fail)
     }
 }
