@@ -179,6 +179,57 @@ fn verdicts_for_people() {
 }
 
 #[test]
+fn a_policy_in_rego_must_accept_as_well() {
+    let lab = Lab::passing();
+    for tee in ["tdx", "snp", "gpu"] {
+        let verify = issued(&lab, &format!("--tee {tee}"));
+        let done = lab.go(&format!("{verify} --second-opinion"));
+        assert_eq!(done.exit, Exit::Pass, "{}{}", done.out, done.err);
+        assert!(done.out.ends_with("the policy in Rego accepts it\n"), "{}", done.out);
+    }
+    let tdx = issued(&lab, "--tee tdx");
+    // What is known before any policy is judged refuses for both.
+    let late = lab.go(&format!("{} --second-opinion", tdx.replace("2026-01-01", "2026-02-01")));
+    refused(&late, "the policy in Rego refuses it too");
+
+    let policy = |name: &str, body: &str| {
+        lab.write(name, &format!("package chrysalis.appraisal\n{body}\n"));
+        format!("{tdx} --rego {name}")
+    };
+    let never = lab.go(&policy(
+        "never.rego",
+        "reasons contains \"not on a \\u001b Monday\" if true",
+    ));
+    refused(&never, "not on a");
+    assert!(
+        never.out.contains("by the typed rules alone it is accepted"),
+        "{}",
+        never.out
+    );
+    assert!(!never.out.contains('\u{1b}'), "{}", never.out);
+    let json = lab.go(&format!(
+        "{} --json",
+        policy("never.rego", "reasons contains \"no\" if true")
+    ));
+    assert_eq!((json.exit, &json.json()["verdict"]), (Exit::Refused, &"refused".into()));
+    assert_eq!(json.json()["reasons"][0], "rego: no");
+    // It may look at anything that is printed as claims.
+    let by_claims = "reasons contains \"wrong kind\" if input.claims.kind != \"tdx\"\nreasons contains \"x\" if false";
+    assert_eq!(lab.go(&policy("kind.rego", by_claims)).exit, Exit::Pass);
+    let claims = lab.go(&format!("{tdx} --claims")).json();
+    assert_eq!(claims["claims"]["kind"], "tdx");
+
+    for (body, problem) in [("reasons contains if", "not Rego"), ("other := 1", "no set of texts")] {
+        let done = lab.go(&policy("broken.rego", body));
+        if problem == "not Rego" {
+            unreadable(&done, problem);
+        } else {
+            refused(&done, problem);
+        }
+    }
+}
+
+#[test]
 fn every_field_for_people() {
     let lab = Lab::passing();
     for tee in ["tdx", "snp", "gpu"] {

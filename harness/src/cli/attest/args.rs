@@ -31,6 +31,17 @@ pub struct Verify {
     /// What else the verdict depends on.
     #[command(flatten)]
     pub judgement: Judgement,
+    /// A policy in Rego that must accept the evidence as well: the set `data.chrysalis.appraisal.reasons` of texts, empty to
+    /// accept. Its input is what `--claims` prints.
+    #[arg(long, value_name = "F", value_hint = ValueHint::FilePath)]
+    pub rego: Option<PathBuf>,
+    /// Judge by the policy twice: by the typed rules and by the same rules in Rego. Where the two differ the evidence is
+    /// refused.
+    #[arg(long, conflicts_with = "rego")]
+    pub second_opinion: bool,
+    /// Print what a policy in Rego is asked about, as JSON, in place of the verdict.
+    #[arg(long)]
+    pub claims: bool,
 }
 
 /// Everything besides evidence that a verdict depends on.

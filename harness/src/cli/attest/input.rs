@@ -1,15 +1,17 @@
 //! Files, read as what they must be.
 
+use std::collections::BTreeSet;
 use std::io::Read as _;
 use std::path::{Path, PathBuf};
 
 use chrysalis_attest::anchors::{SimulationOnly, TrustStore};
-use chrysalis_attest::appraise::{Appraisal, Context, Endorsements, Policy, appraise};
+use chrysalis_attest::appraise::{Appraisal, Context, Endorsements, Policy, Reason, appraise};
 use chrysalis_attest::evidence::{Evidence, EvidenceKind};
 use chrysalis_attest::files::{self, FoundEndorsement, FoundEvidence};
 use chrysalis_attest::freshness::Expected;
 use chrysalis_attest::gpu::ManifestMemo;
 use chrysalis_attest::inspect::Unreadable;
+use chrysalis_attest::rego::{self, RegoPolicy};
 use chrysalis_attest::{Collateral, tdx};
 
 use super::args::Judgement;
@@ -138,7 +140,26 @@ impl Judge {
 
     /// Appraises evidence.
     pub fn appraise(&self, evidence: &FoundEvidence) -> Appraisal {
-        appraise(
+        self.with(evidence, appraise)
+    }
+
+    /// Why the policy in Rego refuses this evidence; empty if it accepts.
+    pub(super) fn rego(&self, policy: &RegoPolicy, evidence: &FoundEvidence) -> BTreeSet<String> {
+        self.with(evidence, |evidence, context| policy.appraise(evidence, context))
+            .unwrap_or_else(|refusal| BTreeSet::from([refusal.to_string()]))
+    }
+
+    /// What a policy in Rego is asked about.
+    ///
+    /// # Errors
+    /// Why every policy must refuse the evidence.
+    pub(super) fn claims(&self, evidence: &FoundEvidence) -> Result<serde_json::Value, Reason> {
+        self.with(evidence, rego::input)
+    }
+
+    /// Calls a judge with evidence and all that is known besides.
+    fn with<T>(&self, evidence: &FoundEvidence, judge: impl FnOnce(&Evidence<'_>, &Context<'_>) -> T) -> T {
+        judge(
             &Evidence {
                 bytes: &evidence.bytes,
                 certificates: self.certificates_for(evidence),
@@ -181,6 +202,20 @@ impl Judge {
         }
         notes
     }
+}
+
+/// Reads a policy in Rego.
+///
+/// # Errors
+/// It cannot be read, or is not Rego.
+pub(super) fn rego_policy(host: &Host<'_>, path: &Path) -> Result<RegoPolicy, CommandError> {
+    let unreadable = |problem: String| CommandError::Unreadable {
+        path: path.to_owned(),
+        problem,
+    };
+    let bytes = read(host, path, rego::MAX_POLICY_LEN_BYTES)?;
+    let text = String::from_utf8(bytes).map_err(|error| unreadable(error.to_string()))?;
+    RegoPolicy::read(&path.display().to_string(), &text).map_err(|error| unreadable(error.to_string()))
 }
 
 fn roots(host: &Host<'_>, paths: &[PathBuf]) -> Result<TrustStore, CommandError> {

@@ -1,16 +1,18 @@
 //! attest verify.
 
+use std::collections::BTreeSet;
 use std::fmt::Write as _;
 
 use chrysalis_attest::anchors::AnchorKind;
 use chrysalis_attest::appraise::{Accepted, Appraisal};
 use chrysalis_attest::calendar::rfc3339;
 use chrysalis_attest::files;
+use chrysalis_attest::rego::RegoPolicy;
 use chrysalis_attest::tdx::appraise::Endorsement;
 use serde_json::json;
 
 use super::args::Verify;
-use super::input::{Judge, read_as};
+use super::input::{Judge, read_as, rego_policy};
 use super::{columns, line};
 use crate::cli::args::Global;
 use crate::cli::problem::CommandError;
@@ -40,21 +42,33 @@ pub fn verify(host: &mut Host<'_>, global: &Global, command: &Verify) -> Result<
 fn judged(host: &mut Host<'_>, global: &Global, command: &Verify) -> Result<Exit, CommandError> {
     let evidence = read_as(host, &command.evidence, files::evidence)?;
     let judge = Judge::read(host, &command.judgement)?;
+    let rego = match &command.rego {
+        Some(path) => Some(rego_policy(host, path)?),
+        None if command.second_opinion => Some(second_opinion()),
+        None => None,
+    };
     let mut exit = Exit::Pass;
     for (n, one) in evidence.iter().enumerate() {
         let appraisal = judge.appraise(one);
-        if !appraisal.is_accepted() {
+        let rego = rego.as_ref().map(|policy| judge.rego(policy, one));
+        let is_accepted = appraisal.is_accepted() && rego.as_ref().is_none_or(BTreeSet::is_empty);
+        if !is_accepted {
             exit = Exit::Refused;
         }
-        if global.json {
-            host.data(&machine(&appraisal));
+        if command.claims {
+            host.data(&match judge.claims(one) {
+                Ok(claims) => format!("{claims:#}"),
+                Err(reason) => json!({ "refused": line(&reason.to_string()) }).to_string(),
+            });
+        } else if global.json {
+            host.data(&machine(&appraisal, rego.as_ref()));
         } else {
             let which = if evidence.len() > 1 {
                 format!("{n}: ")
             } else {
                 String::new()
             };
-            host.data(&format!("{which}{}", people(&appraisal)));
+            host.data(&format!("{which}{}", judged_twice(&appraisal, rego.as_ref())));
         }
         if !global.quiet && n == 0 {
             for note in judge.notes(appraisal.kind) {
@@ -66,12 +80,41 @@ fn judged(host: &mut Host<'_>, global: &Global, command: &Verify) -> Result<Exit
 }
 
 /// One JSON object: the contract of `--json`.
-fn machine(appraisal: &Appraisal) -> String {
+fn machine(appraisal: &Appraisal, rego: Option<&BTreeSet<String>>) -> String {
     let mut report = appraisal.report();
+    report
+        .reasons
+        .extend(rego.into_iter().flatten().map(|reason| format!("rego: {reason}")));
+    if !report.reasons.is_empty() {
+        report.verdict = "refused";
+    }
     for reason in &mut report.reasons {
         *reason = line(reason);
     }
     json!(report).to_string()
+}
+
+/// The verdict for people, and what the policy in Rego says of it.
+fn judged_twice(appraisal: &Appraisal, rego: Option<&BTreeSet<String>>) -> String {
+    let of_types = people(appraisal);
+    let Some(reasons) = rego else {
+        return of_types;
+    };
+    let rows: Vec<_> = reasons.iter().map(|reason| ("reason", reason.clone())).collect();
+    let rows = columns(&rows);
+    match (appraisal.is_accepted(), reasons.is_empty()) {
+        (true, false) => {
+            let kind = appraisal.kind.map_or("evidence", |kind| kind.name());
+            format!("refused: {kind}, by the policy in Rego\n{rows}by the typed rules alone it is {of_types}")
+        }
+        (_, true) => format!("{of_types}the policy in Rego accepts it\n"),
+        (false, false) => format!("{of_types}the policy in Rego refuses it too\n{rows}"),
+    }
+}
+
+fn second_opinion() -> RegoPolicy {
+    #[expect(clippy::expect_used, reason = "a constant of this program, which its tests read")]
+    RegoPolicy::second_opinion().expect("the embedded policy is Rego")
 }
 
 /// The verdict for people.
