@@ -144,14 +144,17 @@ fn schema() -> Outcome {
 
 fn lint() -> Outcome {
     cargo(&["fmt", "--all", "--check"])?;
+    // The same features for both, so that libraries are looked at once.
+    let features = "chrysalis-world/toncenter,chrysalis-attest/hw-sev-guest,chrysalis-attest/hw-nvidia";
+    cargo(&["clippy", "--workspace", "--all-targets", "--features", features])?;
     cargo(&[
-        "clippy",
+        "doc",
         "--workspace",
-        "--all-targets",
+        "--no-deps",
+        "--document-private-items",
         "--features",
-        "chrysalis-world/toncenter,chrysalis-attest/hw-sev-guest,chrysalis-attest/hw-nvidia",
+        features,
     ])?;
-    cargo(&["doc", "--workspace", "--no-deps", "--document-private-items"])?;
     fuzz_targets_compile()
 }
 

@@ -193,7 +193,7 @@ fn a_policy_in_rego_must_accept_as_well() {
     refused(&late, "the policy in Rego refuses it too");
 
     let policy = |name: &str, body: &str| {
-        lab.write(name, &format!("package chrysalis.appraisal\n{body}\n"));
+        std::fs::write(lab.path(name), format!("package chrysalis.appraisal\n{body}\n")).unwrap();
         format!("{tdx} --rego {name}")
     };
     let never = lab.go(&policy(
