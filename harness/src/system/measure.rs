@@ -5,9 +5,9 @@ use std::sync::Arc;
 use std::sync::atomic::AtomicUsize;
 
 use chrysalis_bench_sim::{
-    AttestOptions, ChainOptions, Options, Series, per_cpu_second, run, run_attest, run_chain, run_gate,
+    AttestOptions, ChainOptions, Options, Series, cpu_seconds, per_cpu_second, run, run_attest, run_chain, run_gate,
 };
-use chrysalis_world::{Detail, MADSIM_AVAILABLE};
+use chrysalis_world::{Detail, MADSIM_AVAILABLE, Workshop};
 
 use super::System;
 use crate::diagnostic::source::printable;
@@ -19,6 +19,10 @@ use crate::services::{AttestBenchOptions, BenchOptions, BenchReport, Engine, Mea
 const HELLO: &[u8] = include_bytes!("../../../scenarios/basics/hello.yaml");
 /// Three regions, 20 clients, 2 proxies, 10 workers, 50 requests a second, answers of 200 parts.
 const LOAD: &[u8] = include_bytes!("load.yaml");
+/// A thousand workers that shake hands ten times with a proxy.
+const FLEET: &[u8] = include_bytes!("fleet.yaml");
+/// Evidence that is accepted in a run of it: in both directions each time.
+const FLEET_ACCEPTANCES: usize = 20_000;
 /// Lines about the gate of mutations come at most this often.
 const GATE_LINE_EVERY_S: f64 = 5.0;
 /// Seeds of a run of `hello`, at full work.
@@ -78,7 +82,15 @@ impl Measure for System {
             runs: options.runs,
             work_percent: if options.is_quick { 10 } else { 100 },
         };
-        let speeds = run_attest(&bench, &mut |step| {
+        let fleets = if options.is_quick {
+            Vec::new()
+        } else {
+            vec![
+                fleet("fleet/cached", System::default())?,
+                fleet("fleet/uncached", System::sharing(Workshop::without_verdicts()))?,
+            ]
+        };
+        let speeds = run_attest(&bench, fleets, &mut |step| {
             progress(&format!("{} of {}  {}", step.done + 1, step.total, step.name));
         });
         let mut report = rendered(&speeds)?;
@@ -148,5 +160,24 @@ fn load(engine: Engine) -> Result<Series, ServiceError> {
     let name = format!("scenarios/load/{}", engine.name());
     Ok(Series::new(name, "virtual seconds per CPU-second", move || {
         per_cpu_second(|| virtual_s(&system, &scenario, 0, engine).unwrap_or(0.0))
+    }))
+}
+
+/// CPU-seconds of a run of [`FLEET`]. Its hand-shakes are counted: a run with fewer counts as failed.
+fn fleet(name: &str, system: System) -> Result<Series, ServiceError> {
+    let scenario = embedded("fleet", FLEET)?;
+    let plan = Arc::new(plan(&scenario, 0));
+    Ok(Series::new(name.to_owned(), "CPU s", move || {
+        cpu_seconds(|| {
+            let outcome = system.outcome(&plan, Engine::Native, Detail::Verdicts, false);
+            outcome.is_ok_and(|outcome| {
+                let accepted = outcome
+                    .rows
+                    .peers
+                    .iter()
+                    .filter(|peer| peer.accepted && peer.kind != "client");
+                outcome.passed() && accepted.count() >= FLEET_ACCEPTANCES
+            })
+        })
     }))
 }

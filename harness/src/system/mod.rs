@@ -33,6 +33,14 @@ pub struct System {
 }
 
 impl System {
+    /// A system whose runs share this.
+    pub(crate) fn sharing(workshop: Workshop) -> Self {
+        Self {
+            workshop,
+            ..Self::default()
+        }
+    }
+
     /// This system as the command line's services.
     #[must_use]
     pub fn services(&self) -> Services<'_> {

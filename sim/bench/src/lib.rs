@@ -31,7 +31,7 @@ mod tls;
 
 pub use attest::{AttestOptions, GateOptions, GateOutcome, run_attest, run_gate};
 pub use chain::{ChainOptions, run_chain};
-pub use measure::per_cpu_second;
+pub use measure::{cpu_seconds, per_cpu_second};
 pub use report::{Bound, Measurement, Report, Target, Verdict};
 
 use chrysalis_sim::{CryptoMode, EngineKind, MADSIM_AVAILABLE};

@@ -47,6 +47,12 @@ pub fn per_cpu_second(run: impl FnOnce() -> f64) -> f64 {
     amount / (cpu_s() - start)
 }
 
+/// CPU-seconds that `run` takes, 0 if it failed.
+pub fn cpu_seconds(run: impl FnOnce() -> bool) -> f64 {
+    let start = cpu_s();
+    if run() { cpu_s() - start } else { 0.0 }
+}
+
 /// Things per CPU-second that `run` does; it returns their number, 0 if it failed.
 pub(crate) fn rate(run: impl FnOnce() -> u64) -> f64 {
     per_cpu_second(|| run() as f64)

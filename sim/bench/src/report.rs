@@ -99,11 +99,13 @@ pub(crate) const CHAIN_TARGETS: [Goal; 6] = [
 
 /// Of attestation.
 #[rustfmt::skip] // A target a line.
-pub(crate) const ATTEST_TARGETS: [Goal; 4] = [
+pub(crate) const ATTEST_TARGETS: [Goal; 6] = [
     ("TDX quote issued, CPU ms", "issue/tdx-v4", None, AtMost, 0.35),
     ("TDX quote verified, CPU ms", "verify/tdx-v4", None, AtMost, 1.5),
     ("SNP report verified, full chain, CPU ms", "verify/snp-genoa", None, AtMost, 5.0),
     ("GPU verified, full chain, manifests known, CPU ms", "verify/gpu-hopper", None, AtMost, 8.0),
+    ("1,000 workers, 10 hand-shakes each, nothing remembered, CPU s", "fleet/uncached", None, AtMost, 30.0),
+    ("1,000 workers, 10 hand-shakes each, verdicts remembered, CPU s", "fleet/cached", None, AtMost, 8.0),
 ];
 
 /// Of the simulated world.

@@ -113,6 +113,15 @@ impl Default for Workshop {
 }
 
 impl Workshop {
+    /// Shares everything but verdicts: each node judges evidence as if it were the only one.
+    #[must_use]
+    pub fn without_verdicts() -> Self {
+        Self {
+            verdicts: Arc::new(VerdictCache::new(0)),
+            ..Self::default()
+        }
+    }
+
     /// The embedded model of a size.
     pub(crate) fn model(&self, size: TinySize) -> Arc<TinyModel> {
         let mut models = self.models.lock().unwrap_or_else(PoisonError::into_inner);

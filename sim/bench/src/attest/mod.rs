@@ -34,10 +34,11 @@ pub struct AttestOptions {
     pub work_percent: usize,
 }
 
-/// Measures issue and verification.
-pub fn run_attest(options: &AttestOptions, progress: &mut dyn FnMut(Progress<'_>)) -> Report {
+/// Measures issue and verification, and what the caller brings: whole networks.
+pub fn run_attest(options: &AttestOptions, networks: Vec<Series>, progress: &mut dyn FnMut(Progress<'_>)) -> Report {
     let rounds = (ROUNDS * options.work_percent / 100).max(2);
     let mut series = issue_series(rounds);
+    series.extend(networks);
     series.extend(Subject::ALL.map(|subject| verify_series(subject, rounds, false)));
     series.push(verify_series(Subject::Gpu(Architecture::Hopper), rounds, true));
     Report::with_targets(in_turns(&series, options.runs, progress), &ATTEST_TARGETS)
