@@ -326,7 +326,7 @@ fn check(name: &str, code: Code, place: &str, bytes: &[u8]) -> Result<(), String
     if left != [std::ffi::OsString::from(&file)] {
         return Err(format!("{name}: files were created: {left:?}"));
     }
-    insta::with_settings!({ snapshot_path => "bad", prepend_module_to_snapshot => false, omit_expression => true }, {
+    insta::with_settings!({ snapshot_path => "../bad", prepend_module_to_snapshot => false, omit_expression => true }, {
         insta::assert_snapshot!(name, shown);
     });
     Ok(())

@@ -82,7 +82,7 @@ fn child() {
 
 fn in_a_child(path: &Path, engine: Engine) -> String {
     let output = Command::new(std::env::current_exe().unwrap())
-        .args(["child", "--exact", "--nocapture"])
+        .args(["determinism::child", "--exact", "--nocapture"])
         .env(CHILD_VARIABLE, format!("{} {}", engine.name(), path.display()))
         .output()
         .unwrap();
