@@ -39,6 +39,7 @@ pub fn description(plan: &Plan, outcome: &Outcome, scenario_source: &str, engine
         } else {
             RunVerdict::Fail
         },
+        threat: None,
     }
 }
 
