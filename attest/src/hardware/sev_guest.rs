@@ -1,7 +1,10 @@
 //! `/dev/sev-guest`, for kernels before configfs-tsm, by the `sev` crate (whose verifier is not used, see [`crate::snp`]).
 
-use crate::tdx::{AttestError, Attester};
-use sev::firmware::guest::Firmware;
+use crate::{
+    snp::ExtendedReport,
+    tdx::{AttestError, Attester},
+};
+use sev::firmware::{guest::Firmware, host::CertTableEntry};
 use std::sync::{Mutex, PoisonError};
 
 /// The device of an SNP guest.
@@ -27,9 +30,13 @@ impl SevGuestAttester {
 impl Attester for SevGuestAttester {
     fn quote(&self, report_data: &[u8; 64]) -> Result<Vec<u8>, AttestError> {
         let mut device = self.device.lock().unwrap_or_else(PoisonError::into_inner);
-        device
-            .get_report(None, Some(*report_data), Some(self.vmpl))
-            .map_err(|error| AttestError::Platform(format!("/dev/sev-guest: {error}")))
+        let failed = |error: &dyn std::fmt::Display| AttestError::Platform(format!("/dev/sev-guest: {error}"));
+        let (report, certificates) = device
+            .get_ext_report(None, Some(*report_data), Some(self.vmpl))
+            .map_err(|error| failed(&error))?;
+        let table = CertTableEntry::cert_table_to_vec_bytes(&certificates.unwrap_or_default())
+            .map_err(|error| failed(&error))?;
+        ExtendedReport::of_host(report, &table).map_err(|fault| failed(&format!("certificates of the host: {fault}")))
     }
 }
 

@@ -4,7 +4,10 @@
 //! Another process with the rights to the same folder could write between our writing and our reading. The kernel counts
 //! writes in `generation`: unless it grew by exactly the writes made here, the evidence is thrown away.
 
-use crate::tdx::{AttestError, Attester};
+use crate::{
+    snp::ExtendedReport,
+    tdx::{AttestError, Attester},
+};
 use std::{
     io,
     path::{Path, PathBuf},
@@ -172,7 +175,13 @@ impl TsmAttester {
 
 impl Attester for TsmAttester {
     fn quote(&self, report_data: &[u8; 64]) -> Result<Vec<u8>, AttestError> {
-        self.report(report_data).map(|report| report.evidence)
+        let TsmReport { evidence, auxiliary } = self.report(report_data)?;
+        match self.provider {
+            Provider::Tdx => Ok(evidence),
+            // Peers want the certificates of the signing key beside the report; the host has them, or nobody.
+            Provider::Snp => ExtendedReport::of_host(evidence, &auxiliary)
+                .map_err(|fault| AttestError::Platform(format!("certificates of the host: {fault}"))),
+        }
     }
 }
 

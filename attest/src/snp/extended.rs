@@ -81,6 +81,16 @@ impl ExtendedReport {
         [&self.report[..], &table, &self.certificates.concat()].concat()
     }
 
+    /// What a guest shows, of its report and the table that the host handed out.
+    ///
+    /// # Errors
+    /// Either is malformed, or the table lacks a certificate.
+    pub fn of_host(report: Vec<u8>, table: &[u8]) -> Result<Vec<u8>, ExtendedReportFault> {
+        let signing_key = signing_key_of(&report)?;
+        let certificates = read_table(table)?;
+        Ok(Self { report, certificates }.encode(signing_key))
+    }
+
     /// Reads what a peer shows.
     ///
     /// # Errors
@@ -89,10 +99,7 @@ impl ExtendedReport {
         let Some((report, table)) = blob.split_at_checked(REPORT_LEN_BYTES) else {
             return Err(ExtendedReportFault::Short { len_bytes: blob.len() });
         };
-        let signing_key = match SnpReport::parse(report)?.key_info.signing_key {
-            1 => SigningKey::Vlek,
-            _ => SigningKey::Vcek,
-        };
+        let signing_key = signing_key_of(report)?;
         let extended = Self {
             report: report.to_vec(),
             certificates: read_table(table)?,
@@ -103,6 +110,14 @@ impl ExtendedReport {
             Err(ExtendedReportFault::NotCanonical)
         }
     }
+}
+
+/// The kind of key that a report names.
+fn signing_key_of(report: &[u8]) -> Result<SigningKey, ReportFault> {
+    Ok(match SnpReport::parse(report)?.key_info.signing_key {
+        1 => SigningKey::Vlek,
+        _ => SigningKey::Vcek,
+    })
 }
 
 /// Signing key, intermediate and root out of a table as a host hands it out, whatever else is in it.
@@ -220,6 +235,10 @@ mod tests {
         hosts.extend_from_slice(&table[entries + ENTRY_LEN_BYTES..]);
         hosts.extend_from_slice(&[0; 100]);
         assert_eq!(read_table(&hosts), Ok(extended.certificates.clone()));
+        assert_eq!(
+            ExtendedReport::of_host(extended.report.clone(), &hosts),
+            Ok(blob.clone())
+        );
         let twice = ExtendedReport {
             certificates: vec![vec![1], vec![2], vec![3]],
             ..extended

@@ -400,6 +400,46 @@ fn evidence_of_another_vendor_is_refused() {
 }
 
 #[test]
+fn hardware_evidence_is_the_machines_own_or_the_node_says_that_there_is_none() {
+    runtime().block_on(async {
+        let backend = inference_server::start(&user_env(), Duration::from_millis(1)).await;
+        let network = Network::start(backend).await;
+        let mut settings = network.folder.settings("worker");
+        settings["forward_requests_to"] = format!("http://{backend}").into();
+        settings["identity"] =
+            serde_json::json!({ "key_seed_file": "hardware.seed", "evidence": { "hardware": "tdx" } });
+        let config = network.folder.write("hardware.json", &settings.to_string());
+        let (code, stderr) = run(&["worker", "--config", config.to_str().unwrap()]);
+        // A genuine TD would be refused by the policy for simulated ones.
+        assert_eq!(code, 3, "{stderr}");
+        assert!(stderr.contains("`[identity] evidence`"), "{stderr}");
+        assert!(
+            stderr.contains("the platform made no quote") || stderr.contains("fails this node's own `[trust]`"),
+            "{stderr}"
+        );
+    });
+}
+
+#[test]
+fn rules_for_peers_are_those_of_policies() {
+    runtime().block_on(async {
+        let backend = inference_server::start(&user_env(), Duration::from_millis(1)).await;
+        let network = Network::start(backend).await;
+        let mut settings = network.folder.settings("worker");
+        settings["forward_requests_to"] = format!("http://{backend}").into();
+        settings["identity"]["key_seed_file"] = "rules.seed".into();
+        settings["trust"]["rules"] = serde_json::json!({ "min-tcb-evaluation-number": 4_000_000_000_u32 });
+        let config = network.folder.write("rules.json", &settings.to_string());
+        let (code, stderr) = run(&["worker", "--config", config.to_str().unwrap()]);
+        assert_eq!(code, 3, "{stderr}");
+        assert!(
+            stderr.contains("fails this node's own `[trust]`") && stderr.contains("TCB"),
+            "{stderr}"
+        );
+    });
+}
+
+#[test]
 fn the_examples_work() {
     let examples = Path::new(env!("CARGO_MANIFEST_DIR")).join("examples");
     let folder = Folder::new();

@@ -31,7 +31,7 @@ type Make = Box<dyn Fn(&[u8; 64]) -> Vec<u8> + Send + Sync>;
 struct Mimic {
     provider: &'static str,
     fault: Fault,
-    has_auxiliary: bool,
+    auxiliary: Option<Vec<u8>>,
     make: Make,
 }
 
@@ -75,8 +75,8 @@ impl Tree for Mimic {
                 _ => {}
             }
             fs::write(folder.join("outblob"), evidence)?;
-            if self.has_auxiliary {
-                fs::write(folder.join("auxblob"), b"table")?;
+            if let Some(table) = &self.auxiliary {
+                fs::write(folder.join("auxblob"), table)?;
             }
         }
         Ok(())
@@ -91,6 +91,15 @@ impl Tree for Mimic {
 struct Machine {
     folder: PathBuf,
     attester: TsmAttester,
+}
+
+/// Report and certificates of an SNP guest.
+fn guests() -> ExtendedReport {
+    let genuine = Lab::new(Subject::Snp(Product::Genoa), 7).genuine();
+    ExtendedReport {
+        report: genuine.evidence,
+        certificates: genuine.certificates,
+    }
 }
 
 impl Drop for Machine {
@@ -115,18 +124,18 @@ impl Machine {
         let mimic = Mimic {
             provider: "tdx_guest",
             fault,
-            has_auxiliary: false,
+            auxiliary: None,
             make: Box::new(move |data| sim.quote(data).unwrap()),
         };
         Self::new(name, Provider::Tdx, mimic)
     }
 
-    fn guest(name: &str, has_auxiliary: bool) -> Self {
-        let report = Lab::new(Subject::Snp(Product::Genoa), 7).genuine().evidence;
+    fn guest(name: &str, auxiliary: Option<Vec<u8>>) -> Self {
+        let report = guests().report;
         let mimic = Mimic {
             provider: "sev_guest",
             fault: Fault::Nothing,
-            has_auxiliary,
+            auxiliary,
             make: Box::new(move |_| report.clone()),
         };
         Self::new(name, Provider::Snp, mimic)
@@ -150,12 +159,12 @@ fn a_td_gets_a_quote_over_its_report_data_and_leaves_nothing_behind() {
 
 #[test]
 fn an_snp_guest_gets_report_and_certificates_at_its_level() {
-    let mut machine = Machine::guest("guest", true);
+    let peers_see = guests().encode(SigningKey::Vcek);
+    let table = peers_see[1_184..].to_vec();
+    let mut machine = Machine::guest("guest", Some(table.clone()));
     let report = machine.attester.report(&[1; 64]).unwrap();
-    assert_eq!(
-        (report.evidence.len(), report.auxiliary.as_slice()),
-        (1_184, &b"table"[..])
-    );
+    assert_eq!((report.evidence.len(), report.auxiliary), (1_184, table));
+    assert_eq!(machine.attester.quote(&[1; 64]), Ok(peers_see));
     machine.attester.privilege_level = Some(2);
     assert!(
         machine.attester.report(&[1; 64]).is_ok(),
@@ -163,9 +172,12 @@ fn an_snp_guest_gets_report_and_certificates_at_its_level() {
     );
     assert!(machine.is_clean());
 
-    let without = Machine::guest("no-table", false);
+    let without = Machine::guest("no-table", None);
     let error = without.attester.report(&[1; 64]).unwrap_err();
     assert!(error.to_string().contains("auxblob"), "{error}");
+    let empty = Machine::guest("empty-table", Some(Vec::new()));
+    let error = empty.attester.quote(&[1; 64]).unwrap_err();
+    assert!(error.to_string().contains("certificates of the host"), "{error}");
 }
 
 #[test]

@@ -3,6 +3,7 @@
 
 use super::{document::from_text, log::LogLevel};
 use crate::management::LoopbackAddress;
+use chrysalis_attest::policy::AppraisalRules;
 use chrysalis_inference::http::BaseUrl;
 use chrysalis_settlement::Address;
 use serde::{Deserialize, Deserializer, de};
@@ -220,10 +221,20 @@ pub enum EvidenceSetting {
     /// Nothing: only clients are accepted so.
     #[default]
     None,
-    /// A TDX quote over the key, made by the platform.
+    /// A TDX quote over the key, made by the platform. It answers no challenges: only clients may have one.
     QuoteFile(PathBuf),
+    /// Quotes of the machine that this runs on, made when peers ask.
+    Hardware(HardwareTee),
     /// A quote of a simulated platform; only with `is_test`.
     Simulated(SimulatedPlatform),
+}
+
+/// Kinds of machines whose kernel makes quotes.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum HardwareTee {
+    /// Intel TDX, by the kernel's configfs-tsm.
+    Tdx,
 }
 
 /// A simulated machine and what runs on it.
@@ -249,6 +260,9 @@ pub struct TrustSection {
     /// Files with the vendor's collateral, one for each family of platforms; read again every few minutes.
     #[serde(default)]
     pub collateral_files: Vec<PathBuf>,
+    /// What a peer's evidence must be like beyond genuine: the section `tdx` of policies (docs/attestation.md).
+    #[serde(default)]
+    pub rules: AppraisalRules,
     /// Leading zero bits that a proxy asks of whoever connects; 20 by default.
     #[serde(default)]
     pub proof_of_work_bits: Option<u8>,

@@ -6,7 +6,7 @@
 
 use super::{
     DaemonError,
-    config::{AnchorSetting, EvidenceSetting, IdentitySection, SimulatedPlatform, TrustSection},
+    config::{AnchorSetting, EvidenceSetting, HardwareTee, IdentitySection, SimulatedPlatform, TrustSection},
     secret_file,
 };
 use crate::{
@@ -18,7 +18,7 @@ use chrysalis_attest::{
     SimTdxAttester, SimulationOnly, TdMeasurements, TrustAnchors,
     certificate::{IdentityKey, IssueError},
     collateral::{Fmspc, MAX_COLLATERAL_LEN_BYTES},
-    policy::AppraisalRules,
+    hardware::tsm::{Provider, TsmAttester},
     session::SessionTiming,
     sim_pki::{SIM_FMSPC, SimPki},
 };
@@ -138,6 +138,7 @@ pub(super) fn establish(
             warnings.push("this node shows simulated evidence: it proves nothing".to_owned());
             Some(Arc::new(simulated_attester(platform)))
         }
+        EvidenceSetting::Hardware(HardwareTee::Tdx) => Some(Arc::new(TsmAttester::new(Provider::Tdx))),
         EvidenceSetting::None | EvidenceSetting::QuoteFile(_) => None,
     };
     let evidence = |error: IssueError| invalid(format!("`[identity] evidence`: {error}"));
@@ -227,7 +228,7 @@ fn policy(
             )
         }
     };
-    Ok(PeerPolicy::tdx(anchors, collateral, AppraisalRules::default()))
+    Ok(PeerPolicy::tdx(anchors, collateral, trust.rules.clone()))
 }
 
 fn simulated_attester(platform: &SimulatedPlatform) -> SimTdxAttester {
