@@ -4,7 +4,7 @@ use super::*;
 use crate::{
     mutate::{Lab, lab::Subject},
     sim_pki::SimPki,
-    snp::Product,
+    snp::{Product, SigningKey},
     tdx::{SimTdxAttester, TdMeasurements},
 };
 use std::{fs, sync::Arc};
