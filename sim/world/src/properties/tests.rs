@@ -4,7 +4,7 @@ use super::*;
 use crate::{
     deployment::{Account, AccountKind},
     plan::*,
-    recorder::{End, Fault, Payment, Peer},
+    recorder::{End, Fault, Payment, Peer, PlatformTrust},
 };
 
 /// One client, one proxy, one worker with an embedded model, one request.
