@@ -219,7 +219,11 @@ fn a_policy_in_rego_must_accept_as_well() {
     let claims = lab.go(&format!("{tdx} --claims")).json();
     assert_eq!(claims["claims"]["kind"], "tdx");
 
-    for (body, problem) in [("reasons contains if", "not Rego"), ("other := 1", "no set of texts")] {
+    for (body, problem) in [
+        ("reasons contains if", "not Rego"),
+        ("other := 1", "cannot be evaluated"),
+        ("reasons := 1", "no set of texts"),
+    ] {
         let done = lab.go(&policy("broken.rego", body));
         if problem == "not Rego" {
             unreadable(&done, problem);

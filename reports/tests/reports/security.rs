@@ -10,6 +10,7 @@ fn run(profile: &str, scenario: &str, catalogue: &str, seed: u64, change: impl F
     let mut tables = support::tables(seed, 4, false);
     tables.faults.clear();
     tables.assertions.clear();
+    tables.attacks.clear();
     change(&mut tables);
     let mut description = support::description(seed, RunVerdict::Pass);
     description.profile = profile.to_owned();

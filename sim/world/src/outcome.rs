@@ -91,8 +91,11 @@ fn application_digest(requests: &[RequestRecord]) -> [u8; 32] {
             RequestOutcome::Cancelled => 2,
             RequestOutcome::Lost => 3,
         }]);
-        digest.update(request.http_status.unwrap_or(0).to_le_bytes());
-        // What a user got before hanging up is a matter of time.
+        // What a user got before hanging up, the head of the answer included, is a matter of time.
+        let status = request
+            .http_status
+            .filter(|_| request.outcome != RequestOutcome::Cancelled);
+        digest.update(status.unwrap_or(0).to_le_bytes());
         if request.outcome == RequestOutcome::Succeeded {
             let text = crate::users::answer_text(&request.body).unwrap_or_default();
             digest.update((text.len() as u64).to_le_bytes());

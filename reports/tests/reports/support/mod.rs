@@ -239,6 +239,11 @@ fn chain(tables: &mut Tables) {
 }
 
 fn attestations(tables: &mut Tables) {
+    tables.attacks.push(AttackRow {
+        at_ns: None,
+        outcome: AttackOutcome::NotCarriedOut,
+        ..attack(AttackOutcome::Stopped)
+    });
     for (at_ns, verifier, peer, kind, verdict, reason, cached) in [
         (
             5 * MS,
@@ -603,7 +608,6 @@ pub(crate) fn hostile(mut tables: Tables) -> Tables {
         .into_iter()
         .for_each(taint);
     }
-    tables.attacks.push(attack(AttackOutcome::Stopped));
     for AttackRow { attack, detail, .. } in &mut tables.attacks {
         [attack, detail].into_iter().for_each(taint);
     }

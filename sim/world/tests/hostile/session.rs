@@ -277,6 +277,14 @@ fn garbage_costs_the_connection() {
             ),
             (
                 [record(&hello(Role::Worker, None)), record(&[1, 2, 0, 0, 0, 0, 1, 2, 3])].concat(),
+                "too early",
+            ),
+            (
+                [
+                    record(&hello(Role::Worker, None)),
+                    record(&[1, 2, 0, 0, 0, 0, 0, 0, 0, 3, 1, 2, 3, 0, 0, 0, 0, 0]),
+                ]
+                .concat(),
                 "malformed quote",
             ),
             (
