@@ -373,7 +373,10 @@ fn needs_no_simulation(selection: &Selection, engine: Engine) -> Result<(), Comm
     let faulty = selection
         .valid
         .iter()
-        .filter(|selected| !selected.scenario.faults.is_empty() || selected.scenario.settlement.is_some());
+        .filter(|selected| {
+            let scenario = &selected.scenario;
+            !scenario.faults.is_empty() || scenario.settlement.is_some() || !scenario.evidence_attacks.is_empty()
+        });
     let names: Vec<&str> = faulty.map(|selected| selected.scenario.name.as_str()).collect();
     if engine.is_deterministic() || names.is_empty() {
         return Ok(());

@@ -54,36 +54,23 @@ fn forged(name: &str, image: &str, machine: u64) -> Arc<Identity> {
 
 /// A raw worker on TLS with the key of `worker-1`.
 async fn dial(env: &Env, identity: &Identity) -> RawPeer {
-    RawPeer::dial(env, FOR_WORKERS, own_tls(env, identity)).await.unwrap()
+    let tls = own_tls(env, identity).unwrap();
+    RawPeer::dial(env, FOR_WORKERS, tls).await.unwrap()
 }
 
 fn hello(role: Role, nonce: Option<[u8; 32]>) -> Vec<u8> {
     Message::Hello { role, nonce }.encode()
 }
 
-async fn recv(peer: &mut RawPeer) -> Message {
-    Message::decode(&peer.recv_record().await.unwrap()).unwrap()
-}
-
 /// The nonce that the proxy sends first.
 async fn challenge(peer: &mut RawPeer) -> [u8; 32] {
-    match recv(peer).await {
-        Message::Hello {
-            role: Role::Proxy,
-            nonce: Some(nonce),
-        } => nonce,
-        other => panic!("{other:?} is no challenge"),
-    }
-}
-
-async fn show(peer: &mut RawPeer, quote: Vec<u8>) {
-    peer.send_record(&Message::Evidence { round: 0, quote }.encode()).await;
+    peer.challenge(Role::Proxy).await.unwrap()
 }
 
 /// What a worker's evidence must cover on this connection.
 fn binding_of_worker(peer: &RawPeer, nonce: &[u8; 32]) -> [u8; 64] {
     SessionBinding {
-        exporter: &peer.exporter(),
+        exporter: &peer.exporter().unwrap(),
         nonce,
         round: 0,
         prover_key: key_of("worker-1").public_key(),
@@ -130,10 +117,10 @@ fn an_honest_raw_worker_gets_in() {
         let env = proxy_and_worker(&lab).await;
         let identity = forged("worker-1", WORKER_IMAGE, WORKER_MACHINE);
         let mut peer = dial(&env, &identity).await;
-        peer.send_record(&hello(Role::Worker, None)).await;
+        peer.say_hello(Role::Worker, None).await;
         let nonce = challenge(&mut peer).await;
         let quote = worker_td(&lab).quote(&binding_of_worker(&peer, &nonce)).unwrap();
-        show(&mut peer, quote).await;
+        peer.show(quote).await;
         assert_eq!(outcome(&lab, &mut peer).await, Ok(()));
     });
 }
@@ -150,9 +137,9 @@ fn a_leaked_key_with_an_old_quote_passes_by_certificate_and_not_by_session() {
         let env = proxy_and_worker(&lab).await;
         let identity = forged("worker-1", WORKER_IMAGE, WORKER_MACHINE);
         let mut peer = dial(&env, &identity).await;
-        peer.send_record(&hello(Role::Worker, None)).await;
+        peer.say_hello(Role::Worker, None).await;
         challenge(&mut peer).await;
-        show(&mut peer, quote_for("worker-1", WORKER_IMAGE, WORKER_MACHINE)).await;
+        peer.show(quote_for("worker-1", WORKER_IMAGE, WORKER_MACHINE)).await;
         let reason = outcome(&lab, &mut peer).await.unwrap_err();
         assert!(reason.contains("report data are not the expected ones"), "{reason}");
     });
@@ -164,22 +151,22 @@ fn evidence_of_an_earlier_session_and_nonce_is_refused() {
         let env = proxy_and_worker(&lab).await;
         let identity = forged("worker-1", WORKER_IMAGE, WORKER_MACHINE);
         let mut first = dial(&env, &identity).await;
-        first.send_record(&hello(Role::Worker, None)).await;
+        first.say_hello(Role::Worker, None).await;
         let nonce = challenge(&mut first).await;
         let quote = worker_td(&lab).quote(&binding_of_worker(&first, &nonce)).unwrap();
-        show(&mut first, quote.clone()).await;
+        first.show(quote.clone()).await;
         assert_eq!(outcome(&lab, &mut first).await, Ok(()));
         let mut second = dial(&env, &identity).await;
-        second.send_record(&hello(Role::Worker, None)).await;
+        second.say_hello(Role::Worker, None).await;
         assert_ne!(challenge(&mut second).await, nonce);
-        show(&mut second, quote).await;
+        second.show(quote).await;
         assert!(outcome(&lab, &mut second).await.unwrap_err().contains("report data"));
         // This session, an old nonce.
         let mut third = dial(&env, &identity).await;
-        third.send_record(&hello(Role::Worker, None)).await;
+        third.say_hello(Role::Worker, None).await;
         challenge(&mut third).await;
         let quote = worker_td(&lab).quote(&binding_of_worker(&third, &nonce)).unwrap();
-        show(&mut third, quote).await;
+        third.show(quote).await;
         assert!(outcome(&lab, &mut third).await.unwrap_err().contains("report data"));
     });
 }
@@ -190,11 +177,11 @@ fn the_proxys_own_evidence_comes_back_refused() {
         let env = proxy_and_worker(&lab).await;
         let mut peer = dial(&env, &forged("worker-1", WORKER_IMAGE, WORKER_MACHINE)).await;
         let nonce = challenge(&mut peer).await;
-        peer.send_record(&hello(Role::Worker, Some(nonce))).await;
-        let Message::Evidence { round: 0, quote } = recv(&mut peer).await else {
+        peer.say_hello(Role::Worker, Some(nonce)).await;
+        let Message::Evidence { round: 0, quote } = peer.recv_evidence().await.unwrap() else {
             panic!("the proxy answers challenges")
         };
-        show(&mut peer, quote).await;
+        peer.show(quote).await;
         assert!(outcome(&lab, &mut peer).await.unwrap_err().contains("report data"));
     });
 }
@@ -205,15 +192,15 @@ fn evidence_in_another_role_is_refused() {
         let env = proxy_and_worker(&lab).await;
         let identity = forged("worker-1", WORKER_IMAGE, WORKER_MACHINE);
         let mut peer = dial(&env, &identity).await;
-        peer.send_record(&hello(Role::Client, None)).await;
+        peer.say_hello(Role::Client, None).await;
         challenge(&mut peer).await;
         let reason = outcome(&lab, &mut peer).await.unwrap_err();
         assert!(reason.contains("is a client and should be a worker"), "{reason}");
         // It says that it is a worker, and its TD says otherwise.
         let mut peer = dial(&env, &identity).await;
-        peer.send_record(&hello(Role::Worker, None)).await;
+        peer.say_hello(Role::Worker, None).await;
         let nonce = challenge(&mut peer).await;
-        let exporter = peer.exporter();
+        let exporter = peer.exporter().unwrap();
         let (worker, proxy) = (key_of("worker-1"), key_of("proxy"));
         let as_proxy = SessionBinding {
             exporter: &exporter,
@@ -225,7 +212,7 @@ fn evidence_in_another_role_is_refused() {
             verifier_role: Role::Proxy,
             prover_side: Side::Dialer,
         };
-        show(&mut peer, worker_td(&lab).quote(&as_proxy.report_data()).unwrap()).await;
+        peer.show(worker_td(&lab).quote(&as_proxy.report_data()).unwrap()).await;
         assert!(outcome(&lab, &mut peer).await.unwrap_err().contains("report data"));
     });
 }
@@ -246,11 +233,11 @@ fn silence_and_lateness_cost_the_connection() {
 
         for (wait_s, is_in) in [(15, true), (21, false)] {
             let mut peer = dial(&env, &identity).await;
-            peer.send_record(&hello(Role::Worker, None)).await;
+            peer.say_hello(Role::Worker, None).await;
             let nonce = challenge(&mut peer).await;
             let quote = worker_td(&lab).quote(&binding_of_worker(&peer, &nonce)).unwrap();
             env.sleep(seconds(wait_s)).await;
-            show(&mut peer, quote).await;
+            peer.show(quote).await;
             let outcome = outcome(&lab, &mut peer).await;
             assert_eq!(outcome.is_ok(), is_in, "{wait_s} s: {outcome:?}");
         }
@@ -483,10 +470,10 @@ fn evidence_is_renewed_and_who_stops_to_answer_is_cut_off() {
         lab.env().sleep(seconds(2)).await;
         let identity = forged("worker-1", WORKER_IMAGE, WORKER_MACHINE);
         let mut peer = dial(&env, &identity).await;
-        peer.send_record(&hello(Role::Worker, None)).await;
+        peer.say_hello(Role::Worker, None).await;
         let nonce = challenge(&mut peer).await;
         let quote = worker_td(&lab).quote(&binding_of_worker(&peer, &nonce)).unwrap();
-        show(&mut peer, quote).await;
+        peer.show(quote).await;
         peer.greet().await.unwrap();
         let connect: WorkerConnectToProxy = handshakes::worker_connect(&worker_owner("worker-1"), 4);
         peer.query(&connect).await.unwrap();
