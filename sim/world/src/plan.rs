@@ -4,7 +4,7 @@
 //! starts, never inside it. Deleting a line of a plan therefore disturbs nothing else, which is what makes a failing
 //! run shrinkable (design §4).
 
-pub(crate) mod attestation;
+mod attestation;
 mod settlement;
 
 pub use attestation::{

@@ -14,7 +14,7 @@ use crate::{
 use chrysalis_attest::{
     Attester, Binding, Identity,
     certificate::{IdentityKey, PublicKey},
-    session::{Message, Role, SessionBinding, Side},
+    session::{Exporter, Message, Role, SessionBinding, Side},
 };
 use chrysalis_env::{Env, Listener};
 use chrysalis_wire::objects::ClientConnectToProxy;
@@ -87,6 +87,10 @@ pub(super) const fn role_of(pose: Pose) -> Role {
         Pose::Worker => Role::Worker,
         Pose::Proxy => Role::Proxy,
     }
+}
+
+fn exporter_of(peer: &RawPeer) -> Result<Exporter, Gone> {
+    peer.exporter().map_err(|error| Gone::Unsaid(error.to_string()))
 }
 
 impl Stage {
@@ -223,7 +227,7 @@ impl Stage {
         Ok((name, listener))
     }
 
-    async fn taken(&self, outcome: Result<RawPeer, Gone>, judge: &str, from_ns: u64) -> Result<Taken, Failure> {
+    async fn taken(&mut self, outcome: Result<RawPeer, Gone>, judge: &str, from_ns: u64) -> Result<Taken, Failure> {
         match outcome {
             Ok(peer) => Ok(Taken::Accepted(Box::new(peer))),
             Err(gone @ (Gone::Closed(_) | Gone::Refused(..))) => {
@@ -273,7 +277,7 @@ impl Stage {
                 Some(quote) => quote,
                 None => {
                     let nonce = peer.challenge(Role::Proxy).await?;
-                    self.answer(&peer, &nonce, show, &ends).await?
+                    self.answer(exporter_of(&peer)?, &nonce, show, &ends).await?
                 }
             };
             peer.show(quote).await;
@@ -284,7 +288,7 @@ impl Stage {
     }
 
     /// The hand-shake of a worker after that of the transport.
-    async fn offer(&self, peer: &mut RawPeer) -> Result<(), Gone> {
+    async fn offer(&mut self, peer: &mut RawPeer) -> Result<(), Gone> {
         let owner = address_of("worker owner", self.env.node_name());
         let model = self.deployment.plan.workers.first();
         let model = model.map(|worker| worker.model.as_str()).unwrap_or_default();
@@ -305,7 +309,7 @@ impl Stage {
         if let (Binding::Session(_), false) = (self.evidence().binding(), matches!(show.answer, Answer::Skipped)) {
             let nonce = peer.challenge(Role::Client).await?;
             peer.say_hello(Role::Proxy, None).await;
-            let quote = self.answer(&peer, &nonce, show, &ends).await?;
+            let quote = self.answer(exporter_of(&peer)?, &nonce, show, &ends).await?;
             peer.show(quote).await;
         }
         peer.welcome().await?;
@@ -315,13 +319,12 @@ impl Stage {
 
     async fn answer(
         &mut self,
-        peer: &RawPeer,
+        exporter: Exporter,
         nonce: &[u8; 32],
         show: &Show,
         ends: &Ends,
     ) -> Result<Vec<u8>, Gone> {
         let unsaid = |error: &dyn std::fmt::Display| Gone::Unsaid(error.to_string());
-        let exporter = peer.exporter().map_err(|error| unsaid(&error))?;
         let report_data = |prover_role| {
             SessionBinding {
                 exporter: &exporter,
@@ -350,7 +353,7 @@ impl Stage {
     }
 
     /// What the genuine proxy says to a challenge on a session of the adversary's own.
-    async fn relayed(&self, nonce: &[u8; 32]) -> Result<Vec<u8>, Gone> {
+    async fn relayed(&mut self, nonce: &[u8; 32]) -> Result<Vec<u8>, Gone> {
         let own = self.evidence().plain(self.own_key(), self.env.node_name());
         let tls = own_tls(&self.env, &own).map_err(|error| Gone::Unsaid(error.to_string()))?;
         let dialled = RawPeer::dial(&self.env, self.targets.for_clients, tls).await;
