@@ -15,13 +15,14 @@ use serde::Deserialize;
 
 use super::located::{At, Key, Text};
 use super::scalar::{
-    Bandwidth, Choice, Coins, Count, Distribution, Drift, Duration, Factor, LatencyBound, Line, Loss, ModelName,
-    Name, Prompt, Rate, RequestBound, Seed, SeedRange, Share, SignedDuration, Size, WallClock,
+    Bandwidth, Choice, Coins, Count, Distribution, Drift, Duration, Factor, LatencyBound, Line, Loss, ModelName, Name,
+    Prompt, Rate, RequestBound, Seed, SeedRange, Share, SignedDuration, Size, WallClock,
 };
 
 pub use attestation::{
-    AttestationFile, CollateralFile, EvidenceAttackFile, FreezeCollateralFile, ImageFile, MachineFile, OldCollateralFile,
-    PolicyFile, RemoveModelFile, RevokeAuthorityFile, RevokePlatformFile, TcbRecoveryFile, TdxRules, ThreatFile,
+    AttestationFile, CollateralFile, EvidenceAttackFile, FreezeCollateralFile, ImageFile, MachineFile,
+    OldCollateralFile, PolicyFile, RemoveModelFile, RevokeAuthorityFile, RevokePlatformFile, TcbRecoveryFile, TdxRules,
+    ThreatFile,
 };
 pub use settlement::{
     AccountFile, AmountFile, AttackFile, ChainFaultsFile, CongestionFile, ContractFile, DoneFile, ExternalFile,

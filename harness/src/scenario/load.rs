@@ -160,8 +160,12 @@ fn classify(source: &Source, error: &YamlError) -> (Position, Problem) {
             choice: shown(variant),
             known: expected.clone(),
         },
-        YamlError::SerdeInvalidType { unexpected, expected, .. }
-        | YamlError::SerdeInvalidValue { unexpected, expected, .. } => Problem::WrongValue {
+        YamlError::SerdeInvalidType {
+            unexpected, expected, ..
+        }
+        | YamlError::SerdeInvalidValue {
+            unexpected, expected, ..
+        } => Problem::WrongValue {
             text: shown(unexpected),
             expected: shown_sentence(expected),
         },

@@ -1,8 +1,8 @@
 //! A validated scenario: every name resolved, every unit gone, every limit checked.
 
 use chrysalis_world::plan::{
-    AttestationPlan, Authority, ClientPlan, CollateralParts, EconomyPlan, Endpoint, EvidenceAttack, Expectation, ImageOf,
-    LinkPlan, Moment, NetworkPlan, Operation, Place, ProxyPlan, SettlementPlan, SpanNs, Threat, WorkerPlan,
+    AttestationPlan, Authority, ClientPlan, CollateralParts, EconomyPlan, Endpoint, EvidenceAttack, Expectation,
+    ImageOf, LinkPlan, Moment, NetworkPlan, Operation, Place, ProxyPlan, SettlementPlan, SpanNs, Threat, WorkerPlan,
 };
 
 use std::path::PathBuf;

@@ -252,7 +252,10 @@ mod tests {
 
     #[test]
     fn only_what_stands_in_a_table_is_read() {
-        assert_eq!(AttackId::parse("T1557"), Ok(AttackId(("T1557", "Adversary-in-the-Middle"))));
+        assert_eq!(
+            AttackId::parse("T1557"),
+            Ok(AttackId(("T1557", "Adversary-in-the-Middle")))
+        );
         assert!(AttackId::parse("T9999").is_err() && AtlasId::parse("T1557").is_err());
     }
 }

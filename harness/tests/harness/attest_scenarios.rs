@@ -17,7 +17,8 @@ fn all() -> Vec<Scenario> {
         .iter()
         .map(|file| {
             let name = file.file_name().unwrap().to_string_lossy().into_owned();
-            scenario::parse(&name, &std::fs::read(file).unwrap()).unwrap_or_else(|problem| panic!("{name}: {problem:?}"))
+            scenario::parse(&name, &std::fs::read(file).unwrap())
+                .unwrap_or_else(|problem| panic!("{name}: {problem:?}"))
         })
         .collect()
 }
@@ -28,14 +29,24 @@ fn each_is_classified_under_the_row_that_its_name_begins_with() {
     assert!(scenarios.len() >= 40);
     let mut rows = BTreeSet::new();
     for scenario in &scenarios {
-        let threat = scenario.threat.as_ref().unwrap_or_else(|| panic!("{} has no threat", scenario.name));
+        let threat = scenario
+            .threat
+            .as_ref()
+            .unwrap_or_else(|| panic!("{} has no threat", scenario.name));
         let row = scenario.name.split('-').next().unwrap().to_uppercase();
         let named: Vec<&str> = threat.catalogue.iter().map(|id| id.0.0).collect();
         assert!(named.contains(&row.as_str()), "{}: {named:?}", scenario.name);
-        assert!(!threat.stride.is_empty() && !threat.attack.is_empty(), "{}", scenario.name);
+        assert!(
+            !threat.stride.is_empty() && !threat.attack.is_empty(),
+            "{}",
+            scenario.name
+        );
         rows.extend(named);
     }
-    let missing: Vec<_> = scenario::threat::CATALOGUE.iter().filter(|(id, _)| !rows.contains(id)).collect();
+    let missing: Vec<_> = scenario::threat::CATALOGUE
+        .iter()
+        .filter(|(id, _)| !rows.contains(id))
+        .collect();
     assert!(missing.is_empty(), "{missing:?}");
 }
 

@@ -3,7 +3,8 @@
 use crate::{
     deployment::{Deployment, Vendor},
     plan::{
-        Authority, CollateralParts, FaultAction, FaultPlan, ImageOf, LinkPlan, LinkRule, Moment, NetworkPlan, Place, SpanNs,
+        Authority, CollateralParts, FaultAction, FaultPlan, ImageOf, LinkPlan, LinkRule, Moment, NetworkPlan, Place,
+        SpanNs,
     },
     recorder::Recorder,
 };

@@ -8,7 +8,8 @@ mod attestation;
 mod settlement;
 
 pub use attestation::{
-    AttestationPlan, BindingPlan, CollateralPlan, EvidenceAttack, EvidenceAttackPlan, Flaw, PolicyPlan, Pose, RulesPlan, TeeKind, Technique,
+    AttestationPlan, BindingPlan, CollateralPlan, EvidenceAttack, EvidenceAttackPlan, Flaw, PolicyPlan, Pose,
+    RulesPlan, Technique, TeeKind,
 };
 pub use settlement::{
     AttackPlan, ChainFaults, CongestionPlan, ContractBuild, ContractName, ExternalFaultKind, ExternalFaultPlan,

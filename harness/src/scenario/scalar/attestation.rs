@@ -36,8 +36,7 @@ impl Words for Authority {
 
 impl Words for CollateralParts {
     const WHAT: &'static str = "parts of collateral";
-    const WORDS: &'static [(&'static str, Self)] =
-        &[("all", Self::All), ("revocation_lists", Self::RevocationLists)];
+    const WORDS: &'static [(&'static str, Self)] = &[("all", Self::All), ("revocation_lists", Self::RevocationLists)];
     const EXAMPLES: &'static [&'static str] = &["all", "revocation_lists"];
 }
 

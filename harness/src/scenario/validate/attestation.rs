@@ -5,7 +5,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use chrysalis_attest::anchors::AnchorKind;
 use chrysalis_world::plan::{
     AttestationPlan, BindingPlan, CollateralPlan, EvidenceAttack, Flaw, PolicyPlan, Pose, ProxyPlan, RulesPlan,
-    TeeKind, Technique, WorkerPlan,
+    Technique, TeeKind, WorkerPlan,
 };
 
 use super::context::Context;
@@ -50,7 +50,14 @@ impl Attested<'_> {
         }
         let kind = pose.map_or("proxy or worker", Pose::name);
         let name_text = name.value.0.clone();
-        cx.fail(name.position, Problem::UnknownNode { kind, name: name_text, known })
+        cx.fail(
+            name.position,
+            Problem::UnknownNode {
+                kind,
+                name: name_text,
+                known,
+            },
+        )
     }
 
     fn list(&self, cx: &Context<'_>, list: &List<Name>) -> Checked<Vec<At<String>>> {
@@ -84,7 +91,14 @@ pub(super) fn fixed(
     for (place, key) in only_simulated {
         if let (Some(place), true) = (place, tee != TeeKind::SimulatedTdx) {
             let advice = "only evidence of `tee: simulated_tdx` comes of machines and is judged by rules";
-            return cx.fail(place, Problem::Contradiction { key, other: "tee", advice });
+            return cx.fail(
+                place,
+                Problem::Contradiction {
+                    key,
+                    other: "tee",
+                    advice,
+                },
+            );
         }
     }
     Ok(AttestationPlan {
@@ -115,7 +129,13 @@ fn policy(cx: &Context<'_>, key: &Key<PolicyFile>, nodes: &Attested<'_>) -> Chec
     };
     let machines_of = match file.machines_of.given() {
         None => None,
-        Some(_) => Some(nodes.list(cx, &file.machines_of)?.into_iter().map(|node| node.value).collect()),
+        Some(_) => Some(
+            nodes
+                .list(cx, &file.machines_of)?
+                .into_iter()
+                .map(|node| node.value)
+                .collect(),
+        ),
     };
     Ok(PolicyPlan::Rules(Box::new(RulesPlan {
         anchors: cx.read_or(&file.anchors, Choice(AnchorKind::Simulation))?.0,
@@ -136,7 +156,11 @@ fn collateral(cx: &Context<'_>, key: &Key<CollateralFile>) -> Checked<Collateral
 
 fn flaws(cx: &Context<'_>, list: &List<Choice<Flaw>>) -> Checked<BTreeSet<Flaw>> {
     let mut flaws = BTreeSet::new();
-    for At { value: Choice(flaw), position } in cx.list_if_given(list)? {
+    for At {
+        value: Choice(flaw),
+        position,
+    } in cx.list_if_given(list)?
+    {
         if !flaws.insert(flaw) {
             let name = flaw.name().to_owned();
             return cx.fail(position, Problem::DuplicateName { name });
@@ -244,14 +268,12 @@ fn attack(
         let (key, other) = ("flaws", "attack");
         return cx.fail(given.position, Problem::Contradiction { key, other, advice });
     }
-    let mut name = format!("{} as {}", technique.name(), pose.name());
-    if let Some(of) = &of {
-        name.push_str(&format!(" of {of}"));
-    }
-    if !flaws.is_empty() {
-        let names: Vec<&str> = flaws.iter().map(|flaw| flaw.name()).collect();
-        name.push_str(&format!(" with {}", names.join("+")));
-    }
+    let whose = of.as_ref().map(|of| format!(" of {of}")).unwrap_or_default();
+    let with = match flaws.iter().map(|flaw| flaw.name()).collect::<Vec<_>>().join("+") {
+        none if none.is_empty() => none,
+        names => format!(" with {names}"),
+    };
+    let name = format!("{} as {}{whose}{with}", technique.name(), pose.name());
     Ok(EvidenceAttack {
         name,
         technique,
@@ -261,6 +283,10 @@ fn attack(
     })
 }
 
+fn values<T, U>(list: Vec<At<T>>, read: impl Fn(T) -> U) -> Vec<U> {
+    list.into_iter().map(|entry| read(entry.value)).collect()
+}
+
 /// How a threat is classified.
 pub(super) fn threat(cx: &Context<'_>, key: &Key<ThreatFile>) -> Checked<Option<ThreatClass>> {
     let Some(At { value: file, position }) = key.given() else {
@@ -268,9 +294,6 @@ pub(super) fn threat(cx: &Context<'_>, key: &Key<ThreatFile>) -> Checked<Option<
     };
     cx.required(&file.catalogue, "catalogue", *position)?;
     cx.required(&file.stride, "stride", *position)?;
-    fn values<T, U>(list: Vec<At<T>>, read: impl Fn(T) -> U) -> Vec<U> {
-        list.into_iter().map(|entry| read(entry.value)).collect()
-    }
     Ok(Some(ThreatClass {
         catalogue: values(cx.list_if_given(&file.catalogue)?, |id| id),
         stride: values(cx.list_if_given(&file.stride)?, |Choice(word)| word),

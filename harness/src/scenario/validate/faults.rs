@@ -77,10 +77,15 @@ pub(super) fn validate(
 fn off_chain(cx: &Context<'_>, file: &FaultFile) -> Checked<()> {
     let places = [
         (file.remove_image.given().map(|action| action.position), "remove_image"),
-        (file.allow_foreign_image.given().map(|action| action.position), "allow_foreign_image"),
+        (
+            file.allow_foreign_image.given().map(|action| action.position),
+            "allow_foreign_image",
+        ),
         (file.remove_model.given().map(|action| action.position), "remove_model"),
     ];
-    let given = places.into_iter().find_map(|(place, key)| place.map(|place| (place, key)));
+    let given = places
+        .into_iter()
+        .find_map(|(place, key)| place.map(|place| (place, key)));
     match given {
         None => Ok(()),
         Some((place, key)) => {
@@ -281,7 +286,11 @@ fn trust_action(cx: &Context<'_>, file: &FaultFile, position: Position, world: &
         let length = length(&freeze.length)?;
         return Ok(ActionTemplate::FreezeCollateral { length });
     }
-    if let Some(At { value: revoke, position }) = file.revoke_authority.given() {
+    if let Some(At {
+        value: revoke,
+        position,
+    }) = file.revoke_authority.given()
+    {
         let Choice(authority) = cx.read_required(&revoke.of, "of", *position)?;
         return Ok(ActionTemplate::RevokeAuthority { authority });
     }

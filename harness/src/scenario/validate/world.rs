@@ -3,15 +3,16 @@
 use std::collections::BTreeMap;
 
 use chrysalis_world::plan::{
-    AttestationPlan, BackendPlan, ClientPlan, EconomyPlan, NetworkPlan, NodePlan, Place, ProxyPlan, TinySize, WorkerPlan,
+    AttestationPlan, BackendPlan, ClientPlan, EconomyPlan, NetworkPlan, NodePlan, Place, ProxyPlan, TinySize,
+    WorkerPlan,
 };
 
 use super::context::Context;
 use super::{attestation, links};
 use crate::diagnostic::Position;
 use crate::scenario::file::{
-    BackendFile, ClientFile, ClockFile, EconomyFile, List, ModelFile, ProxyFile, ServiceTimeFile,
-    TinyFile, WorkerFile, WorldFile,
+    BackendFile, ClientFile, ClockFile, EconomyFile, List, ModelFile, ProxyFile, ServiceTimeFile, TinyFile, WorkerFile,
+    WorldFile,
 };
 use crate::scenario::limits::NODES_MAX;
 use crate::scenario::load::Checked;

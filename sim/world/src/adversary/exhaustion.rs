@@ -82,7 +82,10 @@ pub(super) async fn flood(stage: &mut Stage) -> Result<End, Failure> {
             detail: format!("{} of {all} connections with bad evidence were accepted", all - refused),
         });
     }
-    Ok(ended(slowest, &format!("{refused} of {all} connections with bad evidence were refused")))
+    Ok(ended(
+        slowest,
+        &format!("{refused} of {all} connections with bad evidence were refused"),
+    ))
 }
 
 pub(super) async fn silence(stage: &mut Stage) -> Result<End, Failure> {
@@ -98,7 +101,10 @@ pub(super) async fn silence(stage: &mut Stage) -> Result<End, Failure> {
     let until_ns = stage.env.now_ns() + u64::try_from(SILENCE.as_nanos()).unwrap_or(u64::MAX);
     let env = stage.env.clone();
     let slowest = probe_until(stage, || env.now_ns() >= until_ns).await?;
-    Ok(ended(slowest, &format!("{SILENT} connections said nothing for {} s", SILENCE.as_secs())))
+    Ok(ended(
+        slowest,
+        &format!("{SILENT} connections said nothing for {} s", SILENCE.as_secs()),
+    ))
 }
 
 /// Says nothing from the first byte on, or after TLS.
@@ -145,11 +151,17 @@ fn ended(slowest: Option<Duration>, what: &str) -> End {
     match slowest {
         Some(slowest) => End {
             worked: false,
-            detail: format!("{what}; honest workers were let in after {} ms at most", slowest.as_millis()),
+            detail: format!(
+                "{what}; honest workers were let in after {} ms at most",
+                slowest.as_millis()
+            ),
         },
         None => End {
             worked: true,
-            detail: format!("{what}, and an honest worker was not let in within {} s", PATIENCE.as_secs()),
+            detail: format!(
+                "{what}, and an honest worker was not let in within {} s",
+                PATIENCE.as_secs()
+            ),
         },
     }
 }

@@ -117,8 +117,7 @@ pub(crate) fn start(
                 let name = format!("misled client {}", index + 1);
                 let victim = sim.add_node(NodeSpec::new(name.clone(), Ipv4Addr::new(10, 6, high, low)))?;
                 recorder.name(victim.id(), &name);
-                sim.network()
-                    .set_link(&victim, &adversary, LinkSpec::constant(NEAR_NS));
+                sim.network().set_link(&victim, &adversary, LinkSpec::constant(NEAR_NS));
                 let http: SocketAddr = (victim.ip(), targets.http_port).into();
                 let (deployment, recorder) = (deployment.clone(), recorder.clone());
                 victim.start(move |env| misled(env, deployment.clone(), recorder.clone(), http, at, at_ns));

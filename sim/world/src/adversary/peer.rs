@@ -93,9 +93,7 @@ pub async fn pay(stream: &mut Stream) -> io::Result<()> {
     let mut bytes = [0; CHALLENGE_BYTES];
     stream.read_exact(&mut bytes).await?;
     let challenge = Challenge::decode(&bytes).map_err(io::Error::other)?;
-    let response = challenge
-        .search(NONCES)
-        .ok_or_else(|| io::Error::other("no nonce"))?;
+    let response = challenge.search(NONCES).ok_or_else(|| io::Error::other("no nonce"))?;
     stream.write_all(&response.encode()).await?;
     stream.flush().await
 }

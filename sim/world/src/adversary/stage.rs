@@ -140,7 +140,9 @@ impl Stage {
     pub(super) fn abused(&self, pose: Pose) -> Result<String, Failure> {
         let named = self.attack.of.clone();
         let first = || self.nodes(pose).first().map(|name| (*name).to_owned());
-        named.or_else(first).ok_or_else(|| Failure::Step(format!("there is no {}", pose.name())))
+        named
+            .or_else(first)
+            .ok_or_else(|| Failure::Step(format!("there is no {}", pose.name())))
     }
 
     /// The genuine TD of a node.
@@ -153,7 +155,8 @@ impl Stage {
     /// A TD on a machine of the adversary's own.
     pub(super) fn own_td(&self, flaws: &BTreeSet<Flaw>) -> Arc<dyn Attester> {
         let pose = self.attack.pose;
-        self.evidence().td(image_of(pose), self.evidence().spare_machine(), flaws)
+        self.evidence()
+            .td(image_of(pose), self.evidence().spare_machine(), flaws)
     }
 
     /// The adversary's own TLS key.

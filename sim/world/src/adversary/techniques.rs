@@ -95,10 +95,7 @@ pub(super) async fn carry_out(stage: &mut Stage) -> Result<End, Failure> {
 }
 
 /// A node's TLS key and the quote in its first certificate.
-fn leaked(
-    stage: &Stage,
-    pose: Pose,
-) -> Result<(chrysalis_attest::certificate::IdentityKey, Vec<u8>), Failure> {
+fn leaked(stage: &Stage, pose: Pose) -> Result<(chrysalis_attest::certificate::IdentityKey, Vec<u8>), Failure> {
     let node = stage.abused(pose)?;
     let key = Evidence::key(&node);
     let quote = Evidence::certified(&*stage.td_of(&node, pose)?, &key)?;
@@ -191,7 +188,10 @@ async fn lost_machine(stage: &mut Stage) -> Result<End, Failure> {
     }
     Ok(End {
         worked: true,
-        detail: format!("still taken for a worker {} s after its machine was lost", OUTLIVED.as_secs()),
+        detail: format!(
+            "still taken for a worker {} s after its machine was lost",
+            OUTLIVED.as_secs()
+        ),
     })
 }
 
@@ -269,7 +269,11 @@ async fn resumption(stage: &mut Stage) -> Result<End, Failure> {
             detail: "a session goes on in which no certificate is shown".to_owned(),
         });
     }
-    failed(stage, "no ticket, no early data: the second hand-shake is a full one".to_owned()).await
+    failed(
+        stage,
+        "no ticket, no early data: the second hand-shake is a full one".to_owned(),
+    )
+    .await
 }
 
 /// Forwards in both directions, and keeps what passed.

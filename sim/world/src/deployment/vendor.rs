@@ -144,11 +144,7 @@ impl Vendor {
 
     /// Whether what is published reaches nobody.
     pub(crate) fn freeze(&self, is_frozen: bool) {
-        self.supply(if is_frozen {
-            Supply::Nothing
-        } else {
-            Supply::Everything
-        });
+        self.supply(if is_frozen { Supply::Nothing } else { Supply::Everything });
     }
 
     /// Whether verifiers get old parts, and which.
@@ -188,10 +184,7 @@ mod tests {
 
     fn held(vendor: &Vendor) -> Arc<Collateral> {
         use chrysalis_attest::CollateralSource as _;
-        vendor
-            .store
-            .collateral(&chrysalis_attest::sim_pki::SIM_FMSPC)
-            .unwrap()
+        vendor.store.collateral(&chrysalis_attest::sim_pki::SIM_FMSPC).unwrap()
     }
 
     #[test]

@@ -36,7 +36,12 @@ fn with(attack: EvidenceAttack, profile: Profile) -> Plan {
 }
 
 fn play(plan: &Plan, engine: EngineKind) -> Outcome {
-    run(&Arc::new(plan.clone()), RunOptions::verdicts(engine), &Workshop::default()).unwrap()
+    run(
+        &Arc::new(plan.clone()),
+        RunOptions::verdicts(engine),
+        &Workshop::default(),
+    )
+    .unwrap()
 }
 
 /// Whether it worked, and what is said of it.
@@ -74,7 +79,9 @@ fn expected(technique: Technique, pose: Pose) -> Option<[bool; 2]> {
 fn each_attack_comes_to_what_its_profile_lets_it() {
     for technique in Technique::ALL {
         for pose in [Pose::Worker, Pose::Proxy] {
-            let Some(expected) = expected(technique, pose) else { continue };
+            let Some(expected) = expected(technique, pose) else {
+                continue;
+            };
             for (profile, expected) in Profile::ALL.into_iter().zip(expected) {
                 let plan = with(attack(technique, pose, &[]), profile);
                 let [native, other] = {
@@ -97,11 +104,9 @@ fn each_flaw_is_let_in_or_not() {
             // Attributes, of which the reference system sees none. The engine that verifies quotes sees two.
             Flaw::Debug | Flaw::Profiling | Flaw::Perfmon | Flaw::ServiceTd => [true, false],
             Flaw::Migratable | Flaw::SeptVe => [false, false],
-            Flaw::OutdatedTcb
-            | Flaw::ForeignRoot
-            | Flaw::OtherImage
-            | Flaw::HostTables
-            | Flaw::OtherConfiguration => [false, false],
+            Flaw::OutdatedTcb | Flaw::ForeignRoot | Flaw::OtherImage | Flaw::HostTables | Flaw::OtherConfiguration => {
+                [false, false]
+            }
         };
         for (profile, expected) in Profile::ALL.into_iter().zip(expected) {
             let plan = with(attack(Technique::OwnMachine, Pose::Worker, &[flaw]), profile);

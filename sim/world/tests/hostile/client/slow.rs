@@ -21,7 +21,9 @@ fn a_client_that_does_not_read_its_answers_is_cut_off() {
         while asked < MOST_QUESTIONS {
             let mut bytes = Vec::new();
             for number in asked..asked + 1_000 {
-                owner.encode_query(number, &ClientUpdatePaymentStatus {}, &mut bytes).unwrap();
+                owner
+                    .encode_query(number, &ClientUpdatePaymentStatus {}, &mut bytes)
+                    .unwrap();
             }
             asked += 1_000;
             if !owner.offer_bytes(&bytes, seconds(10)).await {

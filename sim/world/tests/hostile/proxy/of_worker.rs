@@ -202,7 +202,9 @@ fn floods_are_refused_and_the_worker_works_on() {
         lab_settles(&scene.lab).await;
         let mut bytes = Vec::new();
         for number in 0..10_000 {
-            worker.encode(&CancelQuery { request_id: id(number) }, &mut bytes).unwrap();
+            worker
+                .encode(&CancelQuery { request_id: id(number) }, &mut bytes)
+                .unwrap();
         }
         worker.send_bytes(&bytes).await;
         works(&mut worker, 100_000).await;

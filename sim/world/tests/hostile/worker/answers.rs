@@ -234,7 +234,9 @@ fn floods_of_answers_for_nobody_pass_without_a_trace() {
             match number % 3 {
                 0 => worker.encode(&head(nobody), &mut bytes).unwrap(),
                 1 => worker.encode(&part(nobody, b"x"), &mut bytes).unwrap(),
-                _ => worker.encode(&last_part(nobody, b"x", tokens(0, 1, 1)), &mut bytes).unwrap(),
+                _ => worker
+                    .encode(&last_part(nobody, b"x", tokens(0, 1, 1)), &mut bytes)
+                    .unwrap(),
             }
         }
         worker.send_bytes(&bytes).await;
