@@ -26,7 +26,7 @@ fn attack(technique: Technique, pose: Pose, flaws: &[Flaw]) -> EvidenceAttack {
 fn with(attack: EvidenceAttack, profile: Profile) -> Plan {
     let mut plan = common::hello(1);
     plan.profile = profile;
-    plan.duration_ns = 240 * S;
+    plan.duration_ns = 900 * S;
     plan.users[0].requests.truncate(1);
     plan.attestation.binding = BindingPlan::session(Some(20 * S), Some(10 * S));
     plan.attestation.attacks = vec![EvidenceAttackPlan { at_ns: 10 * S, attack }];
