@@ -370,10 +370,10 @@ fn default_jobs(engine: Engine) -> NonZeroUsize {
 
 /// Faults would be left out on real sockets, and the verdict would be about something else.
 fn needs_no_simulation(selection: &Selection, engine: Engine) -> Result<(), CommandError> {
-    let faulty = selection
-        .valid
-        .iter()
-        .filter(|selected| !selected.scenario.faults.is_empty() || selected.scenario.settlement.is_some());
+    let faulty = selection.valid.iter().filter(|selected| {
+        let scenario = &selected.scenario;
+        !scenario.faults.is_empty() || scenario.settlement.is_some() || !scenario.evidence_attacks.is_empty()
+    });
     let names: Vec<&str> = faulty.map(|selected| selected.scenario.name.as_str()).collect();
     if engine.is_deterministic() || names.is_empty() {
         return Ok(());

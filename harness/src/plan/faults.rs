@@ -109,6 +109,12 @@ fn action(template: &ActionTemplate, stream: &mut Stream) -> FaultAction {
         ActionTemplate::FreezeCollateral { length } => FaultAction::FreezeCollateral {
             length_ns: draw(length, stream),
         },
+        ActionTemplate::RevokeAuthority { authority } => FaultAction::RevokeAuthority { authority: *authority },
+        ActionTemplate::OldCollateral { parts, length } => FaultAction::OldCollateral {
+            parts: *parts,
+            length_ns: draw(length, stream),
+        },
+        ActionTemplate::AllowForeignImage { image } => FaultAction::AllowForeignImage { image: *image },
         ActionTemplate::RemoveImage { image } => FaultAction::RemoveImage { image: *image },
         ActionTemplate::RemoveModel { model } => FaultAction::RemoveModel { model: model.clone() },
         ActionTemplate::DiskFull { node, length } => FaultAction::DiskFull {

@@ -21,7 +21,7 @@ mod settlement;
 pub mod streams;
 mod workload;
 
-use chrysalis_world::plan::{AttestationPlan, BindingPlan, Expectation, Plan, Profile};
+use chrysalis_world::plan::{AttestationPlan, EvidenceAttackPlan, Expectation, Plan, Profile};
 
 use crate::scenario::Scenario;
 use streams::Streams;
@@ -43,7 +43,7 @@ pub fn plan_in(scenario: &Scenario, seed: u64, profile: Profile) -> Plan {
         duration_ns: scenario.duration_ns,
         network: scenario.network.clone(),
         economy: scenario.economy.clone(),
-        attestation: attestation(&scenario.attestation, profile),
+        attestation: attestation(scenario, profile, &streams),
         profile,
         settlement: scenario
             .settlement
@@ -63,13 +63,25 @@ pub fn plan_in(scenario: &Scenario, seed: u64, profile: Profile) -> Plan {
     }
 }
 
-/// The reference system binds evidence to certificates only.
-fn attestation(template: &AttestationPlan, profile: Profile) -> AttestationPlan {
-    let mut plan = template.clone();
-    if profile == Profile::Reference {
-        plan.binding = BindingPlan::Certificate;
-    }
-    plan
+/// Evidence of a run, with adversaries ordered by time; those of the same time as in the file.
+fn attestation(scenario: &Scenario, profile: Profile, streams: &Streams) -> AttestationPlan {
+    let mut attacks: Vec<EvidenceAttackPlan> = scenario
+        .evidence_attacks
+        .iter()
+        .map(|timed| {
+            let mut stream = streams.stream(&format!("plan/attestation/{}", timed.label));
+            EvidenceAttackPlan {
+                at_ns: sampling::span_ns(timed.at, &mut stream),
+                attack: timed.what.clone(),
+            }
+        })
+        .collect();
+    attacks.sort_by_key(|planned| planned.at_ns);
+    let plan = AttestationPlan {
+        attacks,
+        ..scenario.attestation.clone()
+    };
+    plan.of_profile(profile)
 }
 
 fn expectations(scenario: &Scenario, profile: Profile) -> Vec<Expectation> {

@@ -6,18 +6,24 @@
 //! Enums are externally tagged and nothing is flattened or untagged, because the YAML reader then knows the exact place
 //! of every mistake.
 
+pub mod attestation;
 pub mod settlement;
 
-use chrysalis_world::plan::{Endpoint, ImageOf, TeeKind, TinySize};
+use chrysalis_world::plan::{Endpoint, TinySize};
 use schemars::JsonSchema;
 use serde::Deserialize;
 
 use super::located::{At, Key, Text};
 use super::scalar::{
-    Bandwidth, Bits, Choice, Coins, Count, Distribution, Drift, Duration, Factor, LatencyBound, Line, Loss, ModelName,
-    Name, Prompt, Rate, RequestBound, Seed, SeedRange, Share, SignedDuration, Size, WallClock,
+    Bandwidth, Choice, Coins, Count, Distribution, Drift, Duration, Factor, LatencyBound, Line, Loss, ModelName, Name,
+    Prompt, Rate, RequestBound, Seed, SeedRange, Share, SignedDuration, Size, WallClock,
 };
 
+pub use attestation::{
+    AttestationFile, CollateralFile, EvidenceAttackFile, FreezeCollateralFile, ImageFile, MachineFile,
+    OldCollateralFile, PolicyFile, RemoveModelFile, RevokeAuthorityFile, RevokePlatformFile, TcbRecoveryFile, TdxRules,
+    ThreatFile,
+};
 pub use settlement::{
     AccountFile, AmountFile, AttackFile, ChainFaultsFile, CongestionFile, ContractFile, DoneFile, ExternalFile,
     FeeChangeFile, KillAtFile, LieFile, MissedSlotsFile, OldDiskFile, OperationFile, OwnedFile, PriceFile,
@@ -40,6 +46,8 @@ pub struct ScenarioFile {
     pub description: Key<Text<Line>>,
     /// Words to select scenarios by.
     pub tags: List<Name>,
+    /// The threat that the scenario is about, as security teams classify it.
+    pub threat: Key<ThreatFile>,
     /// The one seed to run. Default: 0.
     pub seed: Key<Text<Seed>>,
     /// The seeds to run: `0..100` (without 100), or `100` for the same.
@@ -255,20 +263,6 @@ pub struct EconomyFile {
     pub client_stake: Key<Text<Coins>>,
 }
 
-/// How peers prove what they are.
-#[derive(Debug, Clone, Default, Deserialize, JsonSchema)]
-#[serde(default, deny_unknown_fields)]
-pub struct AttestationFile {
-    /// Evidence of nodes: simulated_tdx (real format, simulation root), fake_tdx (64 bytes), none. Default: simulated_tdx.
-    pub tee: Key<Text<Choice<TeeKind>>>,
-    /// Leading zero bits that an acceptor asks for before TLS. Default: 8 bits.
-    pub proof_of_work: Key<Text<Bits>>,
-    /// How often nodes ask a live session for new evidence, in profile hardened. Default: 10m.
-    pub renew_every: Key<Text<Duration>>,
-    /// How often nodes judge again what a live session has shown, in profile hardened. Default: 15s.
-    pub recheck_every: Key<Text<Duration>>,
-}
-
 /// A group of users who send alike.
 #[derive(Debug, Clone, Default, Deserialize, JsonSchema)]
 #[serde(default, deny_unknown_fields)]
@@ -399,52 +393,19 @@ pub struct FaultFile {
     pub revoke_platform: Key<RevokePlatformFile>,
     /// The vendor finds a flaw in every machine of the run: from now on they are out of date.
     pub tcb_recovery: Key<TcbRecoveryFile>,
+    /// The vendor revokes the certificate of one of its authorities.
+    pub revoke_authority: Key<RevokeAuthorityFile>,
     /// What the vendor publishes no longer reaches anybody.
     pub freeze_collateral: Key<FreezeCollateralFile>,
+    /// Somebody between verifiers and vendor serves what was published before, with lower numbers and nothing
+    /// revoked.
+    pub old_collateral: Key<OldCollateralFile>,
+    /// Whoever has the key of the root contract's owner allows an adversary's image. Only without `settlement`.
+    pub allow_foreign_image: Key<ImageFile>,
     /// The root contract no longer names an image. Only without `settlement`.
-    pub remove_image: Key<RemoveImageFile>,
+    pub remove_image: Key<ImageFile>,
     /// The root contract no longer names a model. Only without `settlement`.
     pub remove_model: Key<RemoveModelFile>,
-}
-
-/// The vendor revokes the key of a machine.
-#[derive(Debug, Clone, Default, Deserialize, JsonSchema)]
-#[serde(default, deny_unknown_fields)]
-#[schemars(extend("required" = ["node"]))]
-pub struct RevokePlatformFile {
-    /// The proxy or worker that runs on it.
-    pub node: Key<Text<Name>>,
-}
-
-/// The vendor finds a flaw in every machine.
-#[derive(Debug, Clone, Default, Deserialize, JsonSchema)]
-#[serde(default, deny_unknown_fields)]
-pub struct TcbRecoveryFile {}
-
-/// What the vendor publishes reaches nobody.
-#[derive(Debug, Clone, Default, Deserialize, JsonSchema)]
-#[serde(default, deny_unknown_fields)]
-pub struct FreezeCollateralFile {
-    /// For this long; then the newest arrives. Default: for ever.
-    pub length: Key<Text<Distribution<Duration>>>,
-}
-
-/// The root contract no longer names an image.
-#[derive(Debug, Clone, Default, Deserialize, JsonSchema)]
-#[serde(default, deny_unknown_fields)]
-#[schemars(extend("required" = ["of"]))]
-pub struct RemoveImageFile {
-    /// Whose: proxies or workers.
-    pub of: Key<Text<Choice<ImageOf>>>,
-}
-
-/// The root contract no longer names a model.
-#[derive(Debug, Clone, Default, Deserialize, JsonSchema)]
-#[serde(default, deny_unknown_fields)]
-#[schemars(extend("required" = ["model"]))]
-pub struct RemoveModelFile {
-    /// Which.
-    pub model: Key<Text<ModelName>>,
 }
 
 /// The process dies.

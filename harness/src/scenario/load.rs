@@ -160,6 +160,15 @@ fn classify(source: &Source, error: &YamlError) -> (Position, Problem) {
             choice: shown(variant),
             known: expected.clone(),
         },
+        YamlError::SerdeInvalidType {
+            unexpected, expected, ..
+        }
+        | YamlError::SerdeInvalidValue {
+            unexpected, expected, ..
+        } => Problem::WrongValue {
+            text: shown(unexpected),
+            expected: shown_sentence(expected),
+        },
         YamlError::SerdeMissingField { field, .. } => Problem::MissingKey { key: field, when: "" },
         YamlError::DuplicateMappingKey { key, .. } => Problem::DuplicateKey {
             key: key.as_deref().map_or_else(|| "?".to_owned(), shown),

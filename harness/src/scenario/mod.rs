@@ -11,6 +11,7 @@
 //! | `validate` | the file model to a scenario |
 //! | [`model`] | the scenario |
 //! | [`properties`] | what `expect.properties` may name |
+//! | [`threat`] | how threats are classified |
 //! | [`schema`] | the JSON Schema |
 
 pub mod file;
@@ -22,6 +23,7 @@ pub mod problem;
 pub mod properties;
 pub mod scalar;
 pub mod schema;
+pub mod threat;
 pub(crate) mod validate;
 
 use std::sync::Arc;

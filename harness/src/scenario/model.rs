@@ -1,13 +1,14 @@
 //! A validated scenario: every name resolved, every unit gone, every limit checked.
 
 use chrysalis_world::plan::{
-    AttestationPlan, ClientPlan, EconomyPlan, Endpoint, Expectation, ImageOf, LinkPlan, Moment, NetworkPlan, Operation,
-    Place, ProxyPlan, SettlementPlan, SpanNs, Threat, WorkerPlan,
+    AttestationPlan, Authority, ClientPlan, CollateralParts, EconomyPlan, Endpoint, EvidenceAttack, Expectation,
+    ImageOf, LinkPlan, Moment, NetworkPlan, Operation, Place, ProxyPlan, SettlementPlan, SpanNs, Threat, WorkerPlan,
 };
 
 use std::path::PathBuf;
 
 use super::scalar::{Rate, SeedRange};
+use super::threat::ThreatClass;
 use crate::diagnostic::Position;
 
 /// A scenario. Together with a seed it gives a plan (`crate::plan`), always and without errors.
@@ -19,6 +20,8 @@ pub struct Scenario {
     pub description: String,
     /// Words to select it by.
     pub tags: Vec<String>,
+    /// How the threat is classified that it is about.
+    pub threat: Option<ThreatClass>,
     /// Seeds to run if nobody says otherwise.
     pub seeds: SeedRange,
     /// Wall clock at the start, seconds since the Unix epoch.
@@ -29,8 +32,10 @@ pub struct Scenario {
     pub network: NetworkPlan,
     /// Prices.
     pub economy: EconomyPlan,
-    /// Evidence.
+    /// Evidence, without adversaries.
     pub attestation: AttestationPlan,
+    /// Adversaries against evidence.
+    pub evidence_attacks: Vec<Timed<EvidenceAttack>>,
     /// Proxies.
     pub proxies: Vec<ProxyPlan>,
     /// Workers.
@@ -224,6 +229,15 @@ pub enum ActionTemplate {
     TcbRecovery,
     /// What the vendor publishes reaches nobody.
     FreezeCollateral { length: Option<SpanNs> },
+    /// The vendor revokes the certificate of an authority.
+    RevokeAuthority { authority: Authority },
+    /// What was published before is served.
+    OldCollateral {
+        parts: CollateralParts,
+        length: Option<SpanNs>,
+    },
+    /// The root contract names an adversary's image.
+    AllowForeignImage { image: ImageOf },
     /// The root contract no longer names an image.
     RemoveImage { image: ImageOf },
     /// The root contract no longer names a model.

@@ -84,6 +84,14 @@ pub enum Problem {
         /// What is needed, with its article.
         expected: &'static str,
     },
+    /// A value that its reader does not take.
+    #[error("`{text}` stands here, and {expected} is needed")]
+    WrongValue {
+        /// What stands there.
+        text: String,
+        /// What is needed, in the reader's words.
+        expected: String,
+    },
     /// An unknown variant.
     #[error("there is no choice `{choice}` here")]
     UnknownVariant {
@@ -299,7 +307,7 @@ impl Problem {
             Self::UnsupportedTag => Code::UnsupportedTag,
             Self::UnknownKey { .. } => Code::UnknownKey,
             Self::MissingKey { .. } | Self::NoAction { .. } => Code::MissingKey,
-            Self::WrongType { .. } => Code::WrongType,
+            Self::WrongType { .. } | Self::WrongValue { .. } => Code::WrongType,
             Self::UnknownVariant { .. } => Code::UnknownChoice,
             Self::UnsupportedVersion { .. } => Code::UnsupportedVersion,
             Self::EmptyValue => Code::EmptyValue,
@@ -356,7 +364,7 @@ impl Problem {
             Self::NothingToCheck { why, .. } => Some((*why).to_owned()),
             Self::NeedsChain { .. } => Some("add the section `settlement`; `settlement: {}` is a chain with all defaults".to_owned()),
             Self::Attacks { .. } => Some(
-                "with `settlement.attacks`, and only then, write `reference: { attacks: seen }` and `hardened: { attacks: never }` under `expect`".to_owned(),
+                "with `attacks`, and only then, write `reference: { attacks: seen }` and `hardened: { attacks: never }` under `expect`".to_owned(),
             ),
             Self::NothingExpected => Some("name a property or a bound under `expect`".to_owned()),
             _ => None,

@@ -6,6 +6,7 @@
 )]
 
 mod attest;
+mod attest_scenarios;
 mod attest_vectors;
 mod bad_scenarios;
 mod binary;

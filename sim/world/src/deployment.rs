@@ -6,11 +6,13 @@
 mod evidence;
 mod facts;
 mod no_chain;
+mod vendor;
 
+pub(crate) use evidence::{Evidence, FOREIGN_IMAGE};
 pub(crate) use facts::Facts;
 pub use facts::{Account, AccountKind, Party};
+pub(crate) use vendor::Vendor;
 
-use evidence::Evidence;
 use no_chain::{StaticChain, StaticRegistrar, StaticRoot};
 
 use crate::{
@@ -174,12 +176,12 @@ fn client_owner(name: &str) -> Address {
     address_of("client", name)
 }
 
-const PROXY_IMAGE: &str = "chrysalis proxy";
-const WORKER_IMAGE: &str = "chrysalis worker";
+pub(crate) const PROXY_IMAGE: &str = "chrysalis proxy";
+pub(crate) const WORKER_IMAGE: &str = "chrysalis worker";
 
 impl Deployment {
     pub(crate) fn new(plan: Arc<Plan>, workshop: &Workshop, start_unix_s: u64) -> Result<Self, DeployError> {
-        let evidence = Evidence::new(plan.attestation.clone(), workshop, start_unix_s)?;
+        let evidence = Evidence::new(&plan, workshop, start_unix_s)?;
         let economy = &plan.economy;
         let prices = Prices {
             price_per_token_nanoton: economy.price_per_token_nanoton,
@@ -296,7 +298,7 @@ impl Deployment {
     }
 
     /// Who gets the fees of a worker.
-    fn worker_owner(&self, name: &str) -> Result<Address, DeployError> {
+    pub(crate) fn worker_owner(&self, name: &str) -> Result<Address, DeployError> {
         match &self.onchain {
             None => Ok(address_of("worker owner", name)),
             Some(_) => owner_address(name),
@@ -377,7 +379,7 @@ impl Deployment {
                 (ProxyChain::Live { settlement, wallet }, address)
             }
         };
-        let identity = self.evidence.identity(name, Some(PROXY_IMAGE), index as u64)?;
+        let identity = self.evidence.identity(name, Some(PROXY_IMAGE))?;
         Ok(ProxySettings {
             owner: self.proxy_owner(name)?,
             wallet,
@@ -412,8 +414,7 @@ impl Deployment {
         proxies: Vec<SocketAddr>,
     ) -> Result<WorkerSettings, DeployError> {
         let plan = &self.plan.workers[index];
-        let platform = (self.plan.proxies.len() + index) as u64;
-        let identity = self.evidence.identity(&plan.node.name, Some(WORKER_IMAGE), platform)?;
+        let identity = self.evidence.identity(&plan.node.name, Some(WORKER_IMAGE))?;
         Ok(WorkerSettings {
             owner: self.worker_owner(&plan.node.name)?,
             network: NETWORK,
@@ -445,7 +446,7 @@ impl Deployment {
         proxies: Vec<SocketAddr>,
     ) -> Result<ClientSettings, DeployError> {
         let plan = &self.plan.clients[index];
-        let identity = self.evidence.identity(&plan.node.name, None, 0)?;
+        let identity = self.evidence.identity(&plan.node.name, None)?;
         let name = &plan.node.name;
         let (chain, owner) = match &self.onchain {
             None => {
@@ -479,29 +480,23 @@ impl Deployment {
         })
     }
 
-    /// The machine of a proxy or worker.
-    fn platform(&self, node: &str) -> Option<u64> {
-        let proxies = self.plan.proxies.iter().map(|proxy| &proxy.node);
-        let workers = self.plan.workers.iter().map(|worker| &worker.node);
-        let index = proxies.chain(workers).position(|known| known.name == node)?;
-        Some(index as u64)
+    /// How nodes prove what they are.
+    pub(crate) fn evidence(&self) -> &Evidence {
+        &self.evidence
     }
 
-    /// The vendor revokes the key of a node's machine.
-    pub(crate) fn revoke_platform(&self, node: &str, now_unix_s: u64) {
-        if let Some(platform) = self.platform(node) {
-            self.evidence.revoke(platform, now_unix_s);
-        }
+    /// The vendor of the machines, if evidence is of any.
+    pub(crate) fn vendor(&self) -> Option<&Vendor> {
+        self.evidence.vendor.as_ref()
     }
 
-    /// The vendor declares every machine out of date.
-    pub(crate) fn recover_tcb(&self, now_unix_s: u64) {
-        self.evidence.recover_tcb(now_unix_s);
-    }
-
-    /// Whether what the vendor publishes reaches nobody.
-    pub(crate) fn freeze_collateral(&self, is_frozen: bool) {
-        self.evidence.freeze_collateral(is_frozen);
+    /// The root contract allows an image of the adversary's. Only without a chain.
+    pub(crate) fn allow_foreign_image(&self, image: ImageOf) {
+        let hash = self.evidence.image_hash(FOREIGN_IMAGE);
+        self.root.change(|root| match image {
+            ImageOf::Proxies => drop(root.proxy_hashes.insert(hash)),
+            ImageOf::Workers => drop(root.worker_hashes.insert(hash)),
+        });
     }
 
     /// The root contract no longer names an image. Only without a chain.

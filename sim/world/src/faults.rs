@@ -1,8 +1,11 @@
 //! Faults of a plan, as a schedule of small steps: each fault that mends itself is two of them.
 
 use crate::{
-    deployment::Deployment,
-    plan::{FaultAction, FaultPlan, ImageOf, LinkPlan, LinkRule, Moment, NetworkPlan, Place, SpanNs},
+    deployment::{Deployment, Vendor},
+    plan::{
+        Authority, CollateralParts, FaultAction, FaultPlan, ImageOf, LinkPlan, LinkRule, Moment, NetworkPlan, Place,
+        SpanNs,
+    },
     recorder::Recorder,
 };
 use chrysalis_env::Env;
@@ -95,7 +98,10 @@ pub(crate) enum Step {
 pub(crate) enum TrustStep {
     RevokePlatform { node: String },
     TcbRecovery,
+    RevokeAuthority { authority: Authority },
     FreezeCollateral { is_frozen: bool },
+    OldCollateral { parts: Option<CollateralParts> },
+    AllowForeignImage { image: ImageOf },
     RemoveImage { image: ImageOf },
     RemoveModel { model: String },
 }
@@ -103,18 +109,32 @@ pub(crate) enum TrustStep {
 impl TrustStep {
     /// Kind and target in the table of faults.
     fn named(&self) -> (&'static str, String) {
+        let of = |image| match image {
+            ImageOf::Proxies => "proxies".to_owned(),
+            ImageOf::Workers => "workers".to_owned(),
+        };
         match self {
             Self::RevokePlatform { node } => ("revoke_platform", node.clone()),
             Self::TcbRecovery => ("tcb_recovery", "vendor".to_owned()),
             Self::FreezeCollateral { is_frozen: true } => ("freeze_collateral", "vendor".to_owned()),
             Self::FreezeCollateral { is_frozen: false } => ("thaw_collateral", "vendor".to_owned()),
-            Self::RemoveImage { image } => {
-                let image = match image {
-                    ImageOf::Proxies => "proxies",
-                    ImageOf::Workers => "workers",
+            Self::RevokeAuthority { authority } => {
+                let whose = match authority {
+                    Authority::PlatformCa => "platform_ca",
+                    Authority::TcbSigner => "tcb_signer",
                 };
-                ("remove_image", image.to_owned())
+                ("revoke_authority", whose.to_owned())
             }
+            Self::OldCollateral { parts } => {
+                let kind = match parts {
+                    Some(CollateralParts::All) => "old_collateral",
+                    Some(CollateralParts::RevocationLists) => "old_revocation_lists",
+                    None => "new_collateral",
+                };
+                (kind, "vendor".to_owned())
+            }
+            Self::AllowForeignImage { image } => ("allow_foreign_image", of(*image)),
+            Self::RemoveImage { image } => ("remove_image", of(*image)),
             Self::RemoveModel { model } => ("remove_model", model.clone()),
         }
     }
@@ -123,10 +143,22 @@ impl TrustStep {
     pub(crate) fn apply(&self, at_ns: u64, unix_s: u64, deployment: &Deployment, recorder: &Recorder) {
         let (kind, target) = self.named();
         recorder.fault(at_ns, kind, target);
+        let on_vendor = |change: &dyn Fn(&Vendor)| {
+            if let Some(vendor) = deployment.vendor() {
+                change(vendor);
+            }
+        };
         match self {
-            Self::RevokePlatform { node } => deployment.revoke_platform(node, unix_s),
-            Self::TcbRecovery => deployment.recover_tcb(unix_s),
-            Self::FreezeCollateral { is_frozen } => deployment.freeze_collateral(*is_frozen),
+            Self::RevokePlatform { node } => {
+                if let Some(machine) = deployment.evidence().machine(node) {
+                    on_vendor(&|vendor| vendor.revoke(machine, unix_s));
+                }
+            }
+            Self::TcbRecovery => on_vendor(&|vendor| vendor.recover_tcb(unix_s)),
+            Self::RevokeAuthority { authority } => on_vendor(&|vendor| vendor.revoke_authority(*authority, unix_s)),
+            Self::FreezeCollateral { is_frozen } => on_vendor(&|vendor| vendor.freeze(*is_frozen)),
+            Self::OldCollateral { parts } => on_vendor(&|vendor| vendor.serve_old(*parts)),
+            Self::AllowForeignImage { image } => deployment.allow_foreign_image(*image),
             Self::RemoveImage { image } => deployment.remove_image(*image),
             Self::RemoveModel { model } => deployment.remove_model(model),
         }
@@ -259,6 +291,18 @@ pub(crate) fn schedule(faults: &[FaultPlan]) -> Vec<(u64, Step)> {
                 let frozen = |is_frozen| Step::Trust(TrustStep::FreezeCollateral { is_frozen });
                 steps.push((at, frozen(true)));
                 steps.extend(after(length_ns).map(|at| (at, frozen(false))));
+            }
+            FaultAction::RevokeAuthority { authority } => {
+                let authority = *authority;
+                steps.push((at, Step::Trust(TrustStep::RevokeAuthority { authority })));
+            }
+            FaultAction::OldCollateral { parts, length_ns } => {
+                let step = |parts| Step::Trust(TrustStep::OldCollateral { parts });
+                steps.push((at, step(Some(*parts))));
+                steps.extend(after(length_ns).map(|at| (at, step(None))));
+            }
+            FaultAction::AllowForeignImage { image } => {
+                steps.push((at, Step::Trust(TrustStep::AllowForeignImage { image: *image })));
             }
             FaultAction::RemoveImage { image } => {
                 steps.push((at, Step::Trust(TrustStep::RemoveImage { image: *image })));

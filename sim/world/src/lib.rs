@@ -11,6 +11,7 @@
 //! | `deployment` | what all nodes of a plan agree on: root configuration, accounts, identities |
 //! | [`user_contracts`] | contract codes that users bring |
 //! | `script` | what owners and adversaries do on the chain |
+//! | [`adversary`] | adversaries against attestation |
 //! | `moments` | moments of a proxy's work that faults wait for |
 //! | `users` | who sends requests, and what comes back |
 //! | `faults` | faults as small steps |
@@ -18,6 +19,7 @@
 //! | [`properties`] | what must hold, and how it is judged |
 //! | [`outcome`] | requests, rows, verdicts, digests |
 
+pub mod adversary;
 mod chain;
 pub mod chain_server;
 mod deployment;

@@ -4,8 +4,13 @@
 //! starts, never inside it. Deleting a line of a plan therefore disturbs nothing else, which is what makes a failing
 //! run shrinkable (design §4).
 
+mod attestation;
 mod settlement;
 
+pub use attestation::{
+    AttestationPlan, BindingPlan, CollateralPlan, EvidenceAttack, EvidenceAttackPlan, Flaw, PolicyPlan, Pose,
+    RulesPlan, Technique, TeeKind,
+};
 pub use settlement::{
     AttackPlan, ChainFaults, CongestionPlan, ContractBuild, ContractName, ExternalFaultKind, ExternalFaultPlan,
     FeeChange, FeePlan, LieKind, LiePlan, MissedSlotsPlan, Operation, OperationPlan, Producer, Profile, ReaderPlan,
@@ -52,6 +57,25 @@ pub struct Plan {
     /// `Some(reason)` if the outcome legitimately depends on the order of simultaneous events, so that engines need
     /// not agree on the application digest.
     pub race: Option<String>,
+}
+
+impl Plan {
+    /// What owners do on the chain, and attacks of every kind: what a run waits for beside its users.
+    #[must_use]
+    pub fn scripts(&self) -> usize {
+        let on_chain = self.settlement.as_ref();
+        let on_chain = on_chain.map_or(0, |settlement| settlement.operations.len() + settlement.attacks.len());
+        on_chain + self.attestation.attacks.len()
+    }
+
+    /// The name of each attack in tables.
+    pub fn attacks(&self) -> impl Iterator<Item = &str> {
+        let on_chain = self.settlement.iter().flat_map(|settlement| &settlement.attacks);
+        let on_evidence = self.attestation.attacks.iter();
+        on_chain
+            .map(|attack| attack.threat.name())
+            .chain(on_evidence.map(|planned| planned.attack.name.as_str()))
+    }
 }
 
 /// Links between regions, and exceptions between nodes. Region names are free; the first rule that fits counts.
@@ -143,64 +167,6 @@ pub struct EconomyPlan {
     pub client_balance_nanoton: u64,
     /// Stake of each client.
     pub client_stake_nanoton: u64,
-}
-
-/// What evidence peers demand.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-pub struct AttestationPlan {
-    /// Kind of evidence that nodes carry.
-    pub tee: TeeKind,
-    /// Leading zero bits that an acceptor asks for before TLS (spec §3.2).
-    pub proof_of_work_bits: u8,
-    /// What evidence is bound to.
-    #[serde(default, skip_serializing_if = "BindingPlan::is_default")]
-    pub binding: BindingPlan,
-}
-
-/// What evidence of nodes is bound to.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
-pub enum BindingPlan {
-    /// The key of the certificate, once: the reference system.
-    Certificate,
-    /// The key and the session, as long as that lives.
-    Session {
-        /// New evidence is asked for after this long.
-        period_ns: u64,
-        /// Changes of collateral and reference values reach a live session within this.
-        recheck_ns: u64,
-    },
-}
-
-impl Default for BindingPlan {
-    fn default() -> Self {
-        Self::session(None, None)
-    }
-}
-
-impl BindingPlan {
-    /// To the session, with the periods of daemons where none is given.
-    pub fn session(period_ns: Option<u64>, recheck_ns: Option<u64>) -> Self {
-        let timing = chrysalis_attest::session::SessionTiming::default();
-        Self::Session {
-            period_ns: period_ns.unwrap_or(timing.period_ns),
-            recheck_ns: recheck_ns.unwrap_or(timing.recheck_ns),
-        }
-    }
-
-    fn is_default(&self) -> bool {
-        *self == Self::default()
-    }
-}
-
-/// Evidence of simulated nodes.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
-pub enum TeeKind {
-    /// TDX quotes in the real format under a simulation root.
-    SimulatedTdx,
-    /// The reference system's 64-byte fake quote (spec §3.7).
-    FakeTdx,
-    /// No evidence, policy `any` everywhere.
-    None,
 }
 
 /// What every node has.
@@ -460,6 +426,24 @@ pub enum FaultAction {
         /// For this long; for ever if `None`.
         length_ns: Option<u64>,
     },
+    /// The vendor revokes the certificate of an authority, and with it everything that it has signed.
+    RevokeAuthority {
+        /// Whose.
+        authority: Authority,
+    },
+    /// Whoever stands between verifiers and vendor serves what was published before, with lower numbers and nothing
+    /// revoked.
+    OldCollateral {
+        /// All of it, or only a part.
+        parts: CollateralParts,
+        /// For this long; for ever if `None`.
+        length_ns: Option<u64>,
+    },
+    /// The root contract's owner, or whoever has its key, allows an image of the adversary's.
+    AllowForeignImage {
+        /// As whose.
+        image: ImageOf,
+    },
     /// The root contract no longer names an image.
     RemoveImage {
         /// Whose.
@@ -488,6 +472,24 @@ pub enum ImageOf {
     Proxies,
     /// That of all workers.
     Workers,
+}
+
+/// Who signs for the vendor.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
+pub enum Authority {
+    /// The certificates of machines.
+    PlatformCa,
+    /// TCB levels, and the identity of the quoting enclave.
+    TcbSigner,
+}
+
+/// Parts of what a vendor publishes.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
+pub enum CollateralParts {
+    /// All of it.
+    All,
+    /// Revocation lists. TCB levels are the newest.
+    RevocationLists,
 }
 
 /// A moment in a proxy's work that a fault waits for.

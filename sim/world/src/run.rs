@@ -1,6 +1,7 @@
 //! Running a plan in a simulated world.
 
 use crate::{
+    adversary,
     deployment::{DeployError, Deployment, Workshop},
     faults::{self, Step, Target, Targets},
     outcome::{Outcome, RunStats},
@@ -32,6 +33,8 @@ const SAME_MACHINE_NS: u64 = 20_000;
 const SETTLE: Duration = Duration::from_secs(5);
 /// On a chain it goes on this much longer: the next commit, and what it lets proxies sign, charge and pay.
 const SETTLE_ON_CHAIN: Duration = Duration::from_secs(240);
+/// Pause between two looks at whether owners and adversaries are done.
+const SCRIPTS_LOOK: Duration = Duration::from_secs(1);
 /// Polls that may pass without time moving before a run counts as stuck.
 const STUCK_POLLS: u64 = 5_000_000;
 
@@ -159,10 +162,12 @@ impl Assembly {
         let mut targets = Targets::new();
         let handles = self.add_nodes(&mut targets)?;
         let _chain = self.start_chain();
-        let scripts = script::start(&self.sim.env(), &self.deployment, &self.recorder);
+        let _scripts = script::start(&self.sim.env(), &self.deployment, &self.recorder);
+        let _vendor = self.start_vendor();
         self.set_links(&targets);
         self.start_nodes(&handles);
         self.start_users(&handles)?;
+        self.start_adversaries(&handles)?;
 
         let mut steps = faults::schedule(&self.plan.faults).into_iter();
         let env = self.sim.env();
@@ -209,7 +214,7 @@ impl Assembly {
         // Whoever has no answer then has lost a request; the diary shows it.
         let all = async {
             self.diary.all_finished(self.plan.users.len()).await;
-            scripts.finished(&env).await;
+            self.scripts_finished(&env).await;
         };
         let _ = env.timeout(limit, all).await;
         env.sleep(SETTLE).await;
@@ -219,6 +224,47 @@ impl Assembly {
             env.sleep(left.min(SETTLE_ON_CHAIN)).await;
         }
         Ok(())
+    }
+
+    /// Waits until owners and adversaries have done what the plan wants.
+    async fn scripts_finished(&self, env: &Env) {
+        let done = || {
+            let rows = self.recorder.rows();
+            rows.operations.len() + rows.attacks.len()
+        };
+        while done() < self.plan.scripts() {
+            env.sleep(SCRIPTS_LOOK).await;
+        }
+    }
+
+    /// Lets the vendor publish its collateral again and again, if it does. Dropping the result stops it.
+    fn start_vendor(&self) -> Option<AbortOnDrop> {
+        let refresh = Duration::from_nanos(self.plan.attestation.collateral.refresh_ns?);
+        let (env, deployment) = (self.sim.env(), self.deployment.clone());
+        let controller = env.clone();
+        let task = env.spawn("controller: vendor", async move {
+            loop {
+                controller.sleep(refresh).await;
+                if let Some(vendor) = deployment.vendor() {
+                    vendor.refresh(controller.unix_s());
+                }
+            }
+        });
+        Some(task.abort_on_drop())
+    }
+
+    /// Each adversary is a node, and so is each client that one of them has led astray.
+    fn start_adversaries(&self, handles: &Handles) -> Result<(), AddNodeError> {
+        let (Some(handle), Some(proxy)) = (handles.proxies.first(), self.plan.proxies.first()) else {
+            return Ok(());
+        };
+        let targets = adversary::Targets {
+            proxy: proxy.node.name.clone(),
+            for_workers: (handle.ip(), PROXY_WORKERS_PORT).into(),
+            for_clients: (handle.ip(), PROXY_CLIENTS_PORT).into(),
+            http_port: CLIENT_HTTP_PORT,
+        };
+        adversary::start(&self.sim, &self.deployment, &self.recorder, &targets)
     }
 
     /// Lets the chain make its blocks, if there is one. Dropping the result stops it.

@@ -20,7 +20,7 @@ use crate::{
 };
 use chrysalis_chain::{Refused, chain::ReadError, wallet::WalletError};
 use chrysalis_env::{AbortOnDrop, Env};
-use std::{sync::Arc, time::Duration};
+use std::sync::Arc;
 
 /// Why something could not be carried out.
 #[derive(Debug, thiserror::Error)]
@@ -48,36 +48,11 @@ enum ScriptError {
     Step(String),
 }
 
-/// Everything that the plan wants done on its chain. Dropping it stops what is not over.
-pub(crate) struct Scripts {
-    tasks: Vec<AbortOnDrop>,
-    recorder: Arc<Recorder>,
-}
-
-impl Scripts {
-    /// Waits until all of it is over.
-    pub(crate) async fn finished(&self, env: &Env) {
-        let is_over = || {
-            let rows = self.recorder.rows();
-            rows.operations.len() + rows.attacks.len() >= self.tasks.len()
-        };
-        while !is_over() {
-            env.sleep(PAUSE).await;
-        }
-    }
-}
-
-/// Pause between two looks at whether all is over.
-const PAUSE: Duration = Duration::from_secs(1);
-
-/// Starts everything that the plan wants done on its chain.
-pub(crate) fn start(env: &Env, deployment: &Arc<Deployment>, recorder: &Arc<Recorder>) -> Scripts {
+/// Starts everything that the plan wants done on its chain. Dropping the result stops what is not over.
+pub(crate) fn start(env: &Env, deployment: &Arc<Deployment>, recorder: &Arc<Recorder>) -> Vec<AbortOnDrop> {
     let mut tasks = Vec::new();
     let Some(settlement) = &deployment.plan.settlement else {
-        return Scripts {
-            tasks,
-            recorder: recorder.clone(),
-        };
+        return tasks;
     };
     for (number, planned) in (0_u64..).zip(&settlement.operations) {
         let (env, deployment, recorder) = (env.clone(), deployment.clone(), recorder.clone());
@@ -103,10 +78,7 @@ pub(crate) fn start(env: &Env, deployment: &Arc<Deployment>, recorder: &Arc<Reco
         });
         tasks.push(task.abort_on_drop());
     }
-    Scripts {
-        tasks,
-        recorder: recorder.clone(),
-    }
+    tasks
 }
 
 fn row(at_ns: u64, threat: Threat, ended: Result<attacks::End, ScriptError>) -> Attack {

@@ -8,7 +8,7 @@ use super::super::located::{At, Key, Text};
 use super::super::scalar::{
     AttackBound, Choice, Coins, Count, Distribution, Duration, Factor, FaultWord, Line, Name, OperationName, ViewWord,
 };
-use super::List;
+use super::{List, RequestsFile};
 
 /// A simulated chain with the contracts on it. Without this section accounts are a list that never changes.
 ///
@@ -315,6 +315,8 @@ pub struct ProfileExpectFile {
     pub properties: List<Name>,
     /// Built-in properties that must be seen not to hold: a weak point that shows.
     pub violated: List<Name>,
+    /// Bounds on how requests ended.
+    pub requests: Key<RequestsFile>,
     /// What becomes of the attacks: seen (each must be seen to work) or never (none may work, and each must come to its end).
     pub attacks: Key<Text<Choice<AttackBound>>>,
     /// Nodes that must end by themselves.

@@ -7,12 +7,14 @@
 //! | [`distribution`] | `10ms..40ms`, `normal(40ms, 4ms)` |
 //! | [`word`] | names, free text, choices |
 //! | [`bound`] | `at least 95%`, `p99 at most 800ms` |
+//! | [`attestation`], [`settlement`] | words of these sections |
 //! | [`time`] | the wall clock at the start |
 //! | [`seeds`] | ranges of seeds |
 //!
 //! All of it is integer arithmetic: what a file means must not depend on a machine's floating point.
 
 pub mod amount;
+pub mod attestation;
 pub mod bound;
 pub mod distribution;
 pub mod number;

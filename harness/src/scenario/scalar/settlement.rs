@@ -1,7 +1,7 @@
 //! Words of the section `settlement`.
 
 use chrysalis_settlement::onchain::opcodes;
-use chrysalis_world::plan::{FeePlan, ImageOf, Moment, Producer, Threat};
+use chrysalis_world::plan::{FeePlan, Moment, Producer, Threat};
 
 use super::{Scalar, ScalarError, Words, shown};
 
@@ -107,12 +107,6 @@ impl Words for Moment {
     const WHAT: &'static str = "a moment of a proxy's work";
     const WORDS: &'static [(&'static str, Self)] = &[("signed", Self::Signed), ("committed", Self::Committed)];
     const EXAMPLES: &'static [&'static str] = &["signed", "committed"];
-}
-
-impl Words for ImageOf {
-    const WHAT: &'static str = "whose image";
-    const WORDS: &'static [(&'static str, Self)] = &[("proxies", Self::Proxies), ("workers", Self::Workers)];
-    const EXAMPLES: &'static [&'static str] = &["proxies", "workers"];
 }
 
 impl Words for Threat {

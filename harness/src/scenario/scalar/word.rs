@@ -1,6 +1,6 @@
 //! Names, free text, and choices among a few words.
 
-use chrysalis_world::plan::{Endpoint, TeeKind, TinySize};
+use chrysalis_world::plan::{Endpoint, TinySize};
 
 use super::{Scalar, ScalarError, shown};
 
@@ -174,16 +174,6 @@ impl Words for Endpoint {
     const WHAT: &'static str = "an endpoint";
     const WORDS: &'static [(&'static str, Self)] = &[("chat", Self::Chat), ("completions", Self::Completions)];
     const EXAMPLES: &'static [&'static str] = &["chat", "completions"];
-}
-
-impl Words for TeeKind {
-    const WHAT: &'static str = "a kind of evidence";
-    const WORDS: &'static [(&'static str, Self)] = &[
-        ("simulated_tdx", Self::SimulatedTdx),
-        ("fake_tdx", Self::FakeTdx),
-        ("none", Self::None),
-    ];
-    const EXAMPLES: &'static [&'static str] = &["simulated_tdx", "fake_tdx", "none"];
 }
 
 impl Words for TinySize {

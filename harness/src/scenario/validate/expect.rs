@@ -2,14 +2,14 @@
 
 use std::collections::BTreeSet;
 
-use chrysalis_world::plan::{CountBound, Expectation, LatencyMetric, RequestOutcome};
+use chrysalis_world::plan::{CountBound, Expectation, LatencyMetric, RequestOutcome, TeeKind};
 use chrysalis_world::properties::{Scope, never_applies};
 
 use super::context::Context;
 use super::world::World;
-use crate::scenario::file::{ExpectFile, List, ProfileExpectFile};
+use crate::scenario::file::{ExpectFile, List, ProfileExpectFile, RequestsFile};
 use crate::scenario::load::Checked;
-use crate::scenario::located::At;
+use crate::scenario::located::{At, Key};
 use crate::scenario::model::{ActionTemplate, FaultTemplate, SettlementTemplate, UserGroup};
 use crate::scenario::problem::Problem;
 use crate::scenario::properties::names;
@@ -21,14 +21,23 @@ pub(super) struct Expected {
     pub(super) of_profile: [Vec<Expectation>; 2],
 }
 
-pub(super) fn validate(
-    cx: &Context<'_>,
-    key: &At<ExpectFile>,
-    world: &World,
-    workload: &[UserGroup],
-    faults: &[FaultTemplate],
-    settlement: Option<&SettlementTemplate>,
-) -> Checked<Expected> {
+/// What expectations are about.
+pub(super) struct Subject<'a> {
+    pub(super) world: &'a World,
+    pub(super) workload: &'a [UserGroup],
+    pub(super) faults: &'a [FaultTemplate],
+    pub(super) settlement: Option<&'a SettlementTemplate>,
+    pub(super) has_evidence_attacks: bool,
+}
+
+pub(super) fn validate(cx: &Context<'_>, key: &At<ExpectFile>, subject: &Subject<'_>) -> Checked<Expected> {
+    let Subject {
+        world,
+        workload,
+        faults,
+        settlement,
+        has_evidence_attacks,
+    } = *subject;
     let file = &key.value;
     let requests_max = workload.iter().map(|group| group.requests_max).sum();
     let models_asked_for: BTreeSet<String> = workload.iter().map(|group| group.model.clone()).collect();
@@ -41,29 +50,7 @@ pub(super) fn validate(
         trust_is_withdrawn: faults.iter().any(withdraws_trust),
     };
     let mut expectations = properties(cx, &file.properties, &scope, &[])?;
-    if let Some(At { value: requests, .. }) = file.requests.given() {
-        for (outcome, key) in [
-            (RequestOutcome::Succeeded, &requests.succeeded),
-            (RequestOutcome::Failed, &requests.failed),
-            (RequestOutcome::Cancelled, &requests.cancelled),
-            (RequestOutcome::Lost, &requests.lost),
-        ] {
-            let Some(text) = key.given() else { continue };
-            let RequestBound(bound) = cx.read(text)?;
-            if let CountBound::AtLeast(count) | CountBound::Exactly(count) = bound
-                && count > requests_max
-            {
-                return cx.fail(
-                    text.position,
-                    Problem::BoundOutOfReach {
-                        bound: count,
-                        most: requests_max,
-                    },
-                );
-            }
-            expectations.push(Expectation::Requests { outcome, bound });
-        }
-    }
+    expectations.extend(requests(cx, &file.requests, requests_max)?);
     if let Some(At { value: latency, .. }) = file.latency.given() {
         for (metric, list) in [
             (LatencyMetric::TimeToFirstToken, &latency.time_to_first_token),
@@ -106,15 +93,16 @@ pub(super) fn validate(
     let mut of_profile = [Vec::new(), Vec::new()];
     for (key, expected) in [&file.reference, &file.hardened].into_iter().zip(&mut of_profile) {
         if let Some(At { value, position }) = key.given() {
-            // Profiles differ in contracts, and in what becomes of sessions whose trust is withdrawn.
-            if settlement.is_none() && !scope.trust_is_withdrawn {
-                let what = "an expectation of one profile";
+            // Profiles differ in contracts, and in what evidence is bound to and judged by.
+            if settlement.is_none() && scope.tee != TeeKind::SimulatedTdx {
+                let what = "an expectation of one profile, where no node has real evidence,";
                 return cx.fail(*position, Problem::NeedsChain { what });
             }
-            *expected = profile(cx, value, &scope, &expectations, world)?;
+            *expected = profile(cx, value, &scope, &expectations, subject, requests_max)?;
         }
     }
-    attacks(cx, key, settlement)?;
+    let has_attacks = has_evidence_attacks || settlement.is_some_and(|settlement| !settlement.attacks.is_empty());
+    attacks(cx, key, has_attacks)?;
     if expectations.is_empty() && of_profile.iter().any(Vec::is_empty) {
         return cx.fail(key.position, Problem::NothingExpected);
     }
@@ -122,6 +110,34 @@ pub(super) fn validate(
         always: expectations,
         of_profile,
     })
+}
+
+/// Bounds on how requests end.
+fn requests(cx: &Context<'_>, key: &Key<RequestsFile>, requests_max: u64) -> Checked<Vec<Expectation>> {
+    let Some(At { value: file, .. }) = key.given() else {
+        return Ok(Vec::new());
+    };
+    let mut expectations = Vec::new();
+    for (outcome, key) in [
+        (RequestOutcome::Succeeded, &file.succeeded),
+        (RequestOutcome::Failed, &file.failed),
+        (RequestOutcome::Cancelled, &file.cancelled),
+        (RequestOutcome::Lost, &file.lost),
+    ] {
+        let Some(text) = key.given() else { continue };
+        let RequestBound(bound) = cx.read(text)?;
+        if let CountBound::AtLeast(count) | CountBound::Exactly(count) = bound
+            && count > requests_max
+        {
+            let problem = Problem::BoundOutOfReach {
+                bound: count,
+                most: requests_max,
+            };
+            return cx.fail(text.position, problem);
+        }
+        expectations.push(Expectation::Requests { outcome, bound });
+    }
+    Ok(expectations)
 }
 
 /// Built-in properties by name, none of them twice.
@@ -170,7 +186,8 @@ fn profile(
     file: &ProfileExpectFile,
     scope: &Scope<'_>,
     always: &[Expectation],
-    world: &World,
+    subject: &Subject<'_>,
+    requests_max: u64,
 ) -> Checked<Vec<Expectation>> {
     let mut expected = properties(cx, &file.properties, scope, always)?;
     let held = always.iter().chain(&expected).cloned().collect::<Vec<_>>();
@@ -185,13 +202,13 @@ fn profile(
             works: bound == AttackBound::Seen,
         });
     }
-    expected.extend(stops(cx, &file.stops, world)?);
+    expected.extend(requests(cx, &file.requests, requests_max)?);
+    expected.extend(stops(cx, &file.stops, subject.world)?);
     Ok(expected)
 }
 
 /// Both profiles say what becomes of attacks, if there are any, and neither does if there are none.
-fn attacks(cx: &Context<'_>, key: &At<ExpectFile>, settlement: Option<&SettlementTemplate>) -> Checked<()> {
-    let has_attacks = settlement.is_some_and(|settlement| !settlement.attacks.is_empty());
+fn attacks(cx: &Context<'_>, key: &At<ExpectFile>, has_attacks: bool) -> Checked<()> {
     for profile in [&key.value.reference, &key.value.hardened] {
         let bound = profile.given().and_then(|profile| profile.value.attacks.given());
         match (has_attacks, bound) {
@@ -216,6 +233,7 @@ fn withdraws_trust(fault: &FaultTemplate) -> bool {
     matches!(
         fault.action,
         ActionTemplate::RevokePlatform { .. }
+            | ActionTemplate::RevokeAuthority { .. }
             | ActionTemplate::TcbRecovery
             | ActionTemplate::RemoveImage { .. }
             | ActionTemplate::RemoveModel { .. }

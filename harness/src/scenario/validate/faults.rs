@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 
-use chrysalis_world::plan::{Place, SpanNs};
+use chrysalis_world::plan::{CollateralParts, Place, SpanNs};
 
 use super::context::Context;
 use super::links::{EndKeys, Ends, LinkKeys, current, ends, settings};
@@ -29,7 +29,10 @@ const ACTIONS: &[&str] = &[
     "kill_at",
     "revoke_platform",
     "tcb_recovery",
+    "revoke_authority",
     "freeze_collateral",
+    "old_collateral",
+    "allow_foreign_image",
     "remove_image",
     "remove_model",
 ];
@@ -72,15 +75,18 @@ pub(super) fn validate(
 
 /// On a chain the root contract is not at the disposal of faults.
 fn off_chain(cx: &Context<'_>, file: &FaultFile) -> Checked<()> {
-    let image = file
-        .remove_image
-        .given()
-        .map(|action| (action.position, "remove_image"));
-    let model = file
-        .remove_model
-        .given()
-        .map(|action| (action.position, "remove_model"));
-    match image.or(model) {
+    let places = [
+        (file.remove_image.given().map(|action| action.position), "remove_image"),
+        (
+            file.allow_foreign_image.given().map(|action| action.position),
+            "allow_foreign_image",
+        ),
+        (file.remove_model.given().map(|action| action.position), "remove_model"),
+    ];
+    let given = places
+        .into_iter()
+        .find_map(|(place, key)| place.map(|place| (place, key)));
+    match given {
         None => Ok(()),
         Some((place, key)) => {
             let advice = "on a chain only its owner changes the root contract; leave one of the two out";
@@ -105,7 +111,10 @@ fn one_action(cx: &Context<'_>, file: &FaultFile, position: Position) -> Checked
         file.kill_at.given().map(|action| action.position),
         file.revoke_platform.given().map(|action| action.position),
         file.tcb_recovery.given().map(|action| action.position),
+        file.revoke_authority.given().map(|action| action.position),
         file.freeze_collateral.given().map(|action| action.position),
+        file.old_collateral.given().map(|action| action.position),
+        file.allow_foreign_image.given().map(|action| action.position),
         file.remove_image.given().map(|action| action.position),
         file.remove_model.given().map(|action| action.position),
     ];
@@ -269,13 +278,30 @@ fn trust_action(cx: &Context<'_>, file: &FaultFile, position: Position, world: &
     if file.tcb_recovery.given().is_some() {
         return Ok(ActionTemplate::TcbRecovery);
     }
+    let length = |key: &Key<Text<Distribution<Duration>>>| -> Checked<Option<SpanNs>> {
+        let read = |text| -> Checked<SpanNs> { Ok(cx.positive(text, "the length of a fault")?.into()) };
+        key.given().map(read).transpose()
+    };
     if let Some(At { value: freeze, .. }) = file.freeze_collateral.given() {
-        let length = freeze
-            .length
-            .given()
-            .map(|text| -> Checked<SpanNs> { Ok(cx.positive(text, "the length of a fault")?.into()) })
-            .transpose()?;
+        let length = length(&freeze.length)?;
         return Ok(ActionTemplate::FreezeCollateral { length });
+    }
+    if let Some(At {
+        value: revoke,
+        position,
+    }) = file.revoke_authority.given()
+    {
+        let Choice(authority) = cx.read_required(&revoke.of, "of", *position)?;
+        return Ok(ActionTemplate::RevokeAuthority { authority });
+    }
+    if let Some(At { value: old, .. }) = file.old_collateral.given() {
+        let Choice(parts) = cx.read_or(&old.parts, Choice(CollateralParts::All))?;
+        let length = length(&old.length)?;
+        return Ok(ActionTemplate::OldCollateral { parts, length });
+    }
+    if let Some(At { value: allow, position }) = file.allow_foreign_image.given() {
+        let Choice(image) = cx.read_required(&allow.of, "of", *position)?;
+        return Ok(ActionTemplate::AllowForeignImage { image });
     }
     if let Some(At {
         value: remove,
@@ -375,7 +401,10 @@ fn target(action: &ActionTemplate) -> String {
         ActionTemplate::KillAt { node, .. } => format!("kill_at/{node}"),
         ActionTemplate::RevokePlatform { node } => format!("revoke_platform/{node}"),
         ActionTemplate::TcbRecovery => "tcb_recovery".to_owned(),
+        ActionTemplate::RevokeAuthority { authority } => format!("revoke_authority/{authority:?}"),
         ActionTemplate::FreezeCollateral { .. } => "freeze_collateral".to_owned(),
+        ActionTemplate::OldCollateral { parts, .. } => format!("old_collateral/{parts:?}"),
+        ActionTemplate::AllowForeignImage { image } => format!("allow_foreign_image/{image:?}"),
         ActionTemplate::RemoveImage { image } => format!("remove_image/{image:?}"),
         ActionTemplate::RemoveModel { model } => format!("remove_model/{model}"),
     }

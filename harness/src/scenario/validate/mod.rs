@@ -4,12 +4,14 @@
 //! |---|---|
 //! | [`context`] | single keys: present, readable, in range |
 //! | [`world`] | nodes, models, prices, evidence |
+//! | [`attestation`] | evidence, policies, adversaries against evidence, threats |
 //! | [`links`] | places and links |
 //! | [`settlement`] | the chain, owners, adversaries |
 //! | [`workload`] | groups of users |
 //! | [`faults`] | faults |
 //! | [`expect`] | expectations |
 
+mod attestation;
 mod context;
 mod expect;
 mod faults;
@@ -67,18 +69,29 @@ pub(crate) fn validate(source: &Arc<Source>, located: &At<ScenarioFile>) -> Chec
     let faults = faults::validate(&cx, &file.faults, &world, &horizon, file.settlement.given().is_some())?;
     let expect = cx.required(&file.expect, "expect", *top)?;
     let settlement = settlement::validate(&cx, &file.settlement, &world, &horizon)?;
-    let expected = expect::validate(&cx, expect, &world, &workload, &faults, settlement.as_ref())?;
+    let evidence_attacks = attestation::attacks(&cx, &file.world, &world, &horizon, settlement.is_some())?;
+    let subject = expect::Subject {
+        world: &world,
+        workload: &workload,
+        faults: &faults,
+        settlement: settlement.as_ref(),
+        has_evidence_attacks: !evidence_attacks.is_empty(),
+    };
+    let expected = expect::validate(&cx, expect, &subject)?;
+    let threat = attestation::threat(&cx, &file.threat)?;
     let race = cx.optional(&file.race)?.map(|Line(reason)| reason);
     Ok(Scenario {
         name: name.0,
         description: description.0,
         tags,
+        threat,
         seeds,
         start_unix_s,
         duration_ns,
         network: world.network,
         economy: world.economy,
         attestation: world.attestation,
+        evidence_attacks,
         proxies: world.proxies,
         workers: world.workers,
         clients: world.clients,

@@ -3,22 +3,22 @@
 use std::collections::BTreeMap;
 
 use chrysalis_world::plan::{
-    AttestationPlan, BackendPlan, BindingPlan, ClientPlan, EconomyPlan, NetworkPlan, NodePlan, Place, ProxyPlan,
-    TeeKind, TinySize, WorkerPlan,
+    AttestationPlan, BackendPlan, ClientPlan, EconomyPlan, NetworkPlan, NodePlan, Place, ProxyPlan, TinySize,
+    WorkerPlan,
 };
 
 use super::context::Context;
-use super::links;
+use super::{attestation, links};
 use crate::diagnostic::Position;
 use crate::scenario::file::{
-    AttestationFile, BackendFile, ClientFile, ClockFile, EconomyFile, List, ModelFile, ProxyFile, ServiceTimeFile,
-    TinyFile, WorkerFile, WorldFile,
+    BackendFile, ClientFile, ClockFile, EconomyFile, List, ModelFile, ProxyFile, ServiceTimeFile, TinyFile, WorkerFile,
+    WorldFile,
 };
 use crate::scenario::limits::NODES_MAX;
 use crate::scenario::load::Checked;
 use crate::scenario::located::{At, Key, Text};
 use crate::scenario::problem::Problem;
-use crate::scenario::scalar::{Bits, Choice, Coins, Count, Drift, Duration, Factor, ModelName, Name, SignedDuration};
+use crate::scenario::scalar::{Choice, Coins, Count, Drift, Duration, Factor, ModelName, Name, SignedDuration};
 
 /// Everything that stands under `world`, checked.
 pub(super) struct World {
@@ -139,7 +139,7 @@ pub(super) fn validate(cx: &Context<'_>, key: &Key<WorldFile>) -> Checked<World>
     let clients = clients(cx, &mut places, &file.clients, &proxies)?;
     let network = links::validate(cx, file, &places)?;
     let economy = economy(cx, &file.economy)?;
-    let attestation = attestation(cx, &file.attestation)?;
+    let attestation = attestation::fixed(cx, &file.attestation, &proxies, &workers)?;
     Ok(World {
         places,
         network,
@@ -426,29 +426,4 @@ fn economy(cx: &Context<'_>, key: &Key<EconomyFile>) -> Checked<EconomyPlan> {
         );
     }
     Ok(plan)
-}
-
-/// Shortest period of renewals and checks: peers do not serve those who ask more than once a second.
-const MIN_PERIOD_NS: u64 = 2_000_000_000;
-
-fn attestation(cx: &Context<'_>, key: &Key<AttestationFile>) -> Checked<AttestationPlan> {
-    let default_file = AttestationFile::default();
-    let file = key.given().map_or(&default_file, |attestation| &attestation.value);
-    let period = |key: &Key<Text<Duration>>, what| -> Checked<Option<u64>> {
-        let Some(text) = key.given() else { return Ok(None) };
-        let Duration(period_ns) = cx.read(text)?;
-        if period_ns < MIN_PERIOD_NS {
-            let rule = "2s or more".to_owned();
-            return cx.fail(text.position, Problem::OutOfRange { what, rule });
-        }
-        Ok(Some(period_ns))
-    };
-    Ok(AttestationPlan {
-        tee: cx.read_or(&file.tee, Choice(TeeKind::SimulatedTdx))?.0,
-        proof_of_work_bits: cx.read_or(&file.proof_of_work, Bits(8))?.0,
-        binding: BindingPlan::session(
-            period(&file.renew_every, "the period of renewals")?,
-            period(&file.recheck_every, "the period of checks")?,
-        ),
-    })
 }

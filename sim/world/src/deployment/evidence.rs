@@ -1,75 +1,41 @@
 //! How nodes prove what they are, and to whom.
 
-use super::{BACKDATE_S, DeployError, VENDOR_SEED, Workshop, named_hash};
-use crate::plan::{AttestationPlan, BindingPlan, TeeKind};
+use super::{BACKDATE_S, DeployError, VENDOR_SEED, Workshop, named_hash, vendor::Vendor};
+use crate::plan::{AttestationPlan, BindingPlan, Flaw, Plan, PolicyPlan, RulesPlan, TeeKind};
 use chrysalis_attest::{
-    AllowList, Attester, Binding, CollateralStore, FakeTdxAttester, Identity, PeerPolicy, PeerVerifier, SimTdxAttester,
-    SimulationOnly, TdMeasurements, TrustAnchors, VerdictCache,
-    certificate::IdentityKey,
+    AllowList, Attester, Binding, FakeTdxAttester, Identity, PeerPolicy, PeerVerifier, SimTdxAttester, SimulationOnly,
+    TdMeasurements, TrustAnchors, VerdictCache,
+    anchors::AnchorKind,
+    certificate::{IdentityKey, IssueError},
     issue_cache::IssueCache,
-    policy::AppraisalRules,
+    policy::{AppraisalRules, AttributeRule},
+    report_data_for,
     session::SessionTiming,
-    sim_pki::{CollateralOptions, SimPki},
-    tdx::{TdReport, appraise::TcbStatus},
+    sim_pki::{PlatformTcb, SimPki},
+    tdx::TdReport,
 };
 use chrysalis_node::{
     secure::SecureLimits,
     trust::{OwnIdentity, Trust},
 };
 use chrysalis_wire::proof_of_work::Difficulty;
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::{
+    collections::{BTreeMap, BTreeSet},
+    sync::Arc,
+};
 
-/// What the vendor publishes, and what of it reaches verifiers.
-struct Vendor {
-    pki: Arc<SimPki>,
-    /// What verifiers have.
-    store: Arc<CollateralStore>,
-    published: Mutex<Published>,
-}
-
-struct Published {
-    options: CollateralOptions,
-    /// What verifiers do not get.
-    withheld: Option<u64>,
-    is_frozen: bool,
-}
-
-impl Vendor {
-    fn published(&self) -> MutexGuard<'_, Published> {
-        self.published.lock().unwrap_or_else(PoisonError::into_inner)
-    }
-
-    /// Publishes something else than before.
-    fn publish(&self, now_unix_s: u64, change: impl FnOnce(&mut CollateralOptions)) {
-        let mut published = self.published();
-        published.options.tcb_evaluation_number += 1;
-        published.options.crl_number += 1;
-        change(&mut published.options);
-        // Dated back, so that verifiers whose clocks lag do not find it to be of the future.
-        let issued_unix_s = now_unix_s.saturating_sub(BACKDATE_S);
-        if published.is_frozen {
-            published.withheld = Some(issued_unix_s);
-        } else {
-            self.store
-                .insert(self.pki.collateral_with(issued_unix_s, &published.options));
-        }
-    }
-
-    fn freeze(&self, is_frozen: bool) {
-        let mut published = self.published();
-        published.is_frozen = is_frozen;
-        if !is_frozen && let Some(issued_unix_s) = published.withheld.take() {
-            self.store
-                .insert(self.pki.collateral_with(issued_unix_s, &published.options));
-        }
-    }
-}
+/// A vendor whom no verifier trusts.
+const FOREIGN_VENDOR_SEED: u64 = VENDOR_SEED ^ 1;
+/// An image that no root contract names before an adversary sees to it.
+pub(crate) const FOREIGN_IMAGE: &str = "an adversary's image";
 
 /// How nodes prove what they are, and to whom.
-pub(super) struct Evidence {
+pub(crate) struct Evidence {
     pub(super) attestation: AttestationPlan,
     attested_policy: PeerPolicy,
-    vendor: Option<Vendor>,
+    pub(super) vendor: Option<Vendor>,
+    /// Machines of nodes, by name: proxies first, then workers.
+    machines: BTreeMap<String, u64>,
     verdicts: Arc<VerdictCache>,
     issue: Arc<IssueCache>,
     not_before_unix_s: u64,
@@ -77,29 +43,27 @@ pub(super) struct Evidence {
 }
 
 impl Evidence {
-    pub(super) fn new(
-        attestation: AttestationPlan,
-        workshop: &Workshop,
-        start_unix_s: u64,
-    ) -> Result<Self, DeployError> {
+    pub(super) fn new(plan: &Plan, workshop: &Workshop, start_unix_s: u64) -> Result<Self, DeployError> {
+        let attestation = plan.attestation.clone();
         let marker = SimulationOnly::accept_no_security();
         let not_before_unix_s = start_unix_s.saturating_sub(BACKDATE_S);
+        let proxies = plan.proxies.iter().map(|proxy| &proxy.node);
+        let nodes = proxies.chain(plan.workers.iter().map(|worker| &worker.node));
+        let machines: BTreeMap<String, u64> = nodes.map(|node| node.name.clone()).zip(0..).collect();
         let (attested_policy, vendor) = match attestation.tee {
             TeeKind::None => (PeerPolicy::Any, None),
             TeeKind::FakeTdx => (PeerPolicy::fake_tdx(marker, AllowList::NotChecked), None),
             TeeKind::SimulatedTdx => {
                 let pki = workshop.issue.pki(VENDOR_SEED, not_before_unix_s);
-                let store = Arc::new(CollateralStore::new());
-                store.insert(workshop.issue.collateral(&pki, not_before_unix_s));
-                let anchors = TrustAnchors::simulation(marker, pki.root_der())?;
-                let policy = PeerPolicy::tdx(anchors, store.clone(), AppraisalRules::default());
-                let published = Mutex::new(Published {
-                    options: CollateralOptions::default(),
-                    withheld: None,
-                    is_frozen: false,
-                });
-                let vendor = Vendor { pki, store, published };
-                (policy, Some(vendor))
+                let listed = |nodes: &BTreeSet<String>| -> Vec<[u8; 16]> {
+                    let numbers = nodes.iter().filter_map(|node| machines.get(node));
+                    numbers
+                        .map(|number| workshop.issue.platform(&pki, *number).id().ppid)
+                        .collect()
+                };
+                let (anchors, rules) = rules(&attestation.policy, &pki, listed)?;
+                let vendor = Vendor::new(pki, &workshop.issue, &attestation.collateral, not_before_unix_s);
+                (PeerPolicy::tdx(anchors, vendor.store.clone(), rules), Some(vendor))
             }
         };
         let asked_difficulty = Difficulty::new(attestation.proof_of_work_bits)?;
@@ -107,6 +71,7 @@ impl Evidence {
             attestation,
             attested_policy,
             vendor,
+            machines,
             verdicts: workshop.verdicts.clone(),
             issue: workshop.issue.clone(),
             not_before_unix_s,
@@ -117,29 +82,6 @@ impl Evidence {
         })
     }
 
-    /// The vendor revokes the key of a machine.
-    pub(super) fn revoke(&self, platform: u64, now_unix_s: u64) {
-        if let Some(vendor) = &self.vendor {
-            vendor.publish(now_unix_s, |options| {
-                options.revoked_platforms.insert(platform);
-            });
-        }
-    }
-
-    /// The vendor declares the level of every machine out of date.
-    pub(super) fn recover_tcb(&self, now_unix_s: u64) {
-        if let Some(vendor) = &self.vendor {
-            vendor.publish(now_unix_s, |options| options.default_tcb_status = TcbStatus::OutOfDate);
-        }
-    }
-
-    /// Whether what the vendor publishes reaches nobody.
-    pub(super) fn freeze_collateral(&self, is_frozen: bool) {
-        if let Some(vendor) = &self.vendor {
-            vendor.freeze(is_frozen);
-        }
-    }
-
     pub(super) fn image_hash(&self, image: &str) -> [u8; 32] {
         match self.attestation.tee {
             TeeKind::SimulatedTdx => TdMeasurements::of_image(image).image_hash(),
@@ -148,34 +90,89 @@ impl Evidence {
         }
     }
 
-    pub(super) fn identity(
-        &self,
-        name: &str,
-        image: Option<&str>,
-        platform: u64,
-    ) -> Result<Arc<OwnIdentity>, DeployError> {
-        let key = IdentityKey::from_seed(named_hash("identity", name));
+    /// The machine of a proxy or worker.
+    pub(crate) fn machine(&self, node: &str) -> Option<u64> {
+        self.machines.get(node).copied()
+    }
+
+    /// A number that no node's machine has.
+    pub(crate) fn spare_machine(&self) -> u64 {
+        self.machines.len() as u64
+    }
+
+    /// A TD of an image on a machine, with what is wrong with either.
+    pub(crate) fn td(&self, image: &str, machine: u64, flaws: &BTreeSet<Flaw>) -> Arc<dyn Attester> {
+        let seed = if flaws.contains(&Flaw::ForeignRoot) {
+            FOREIGN_VENDOR_SEED
+        } else {
+            VENDOR_SEED
+        };
+        let vendor = self.issue.pki(seed, self.not_before_unix_s);
+        let platform = if flaws.contains(&Flaw::OutdatedTcb) {
+            let mut tcb = PlatformTcb::default();
+            // What the vendor calls out of date from the first day on.
+            tcb.cpu_svn[0] -= 1;
+            Arc::new(vendor.platform_with(machine, tcb))
+        } else {
+            self.issue.platform(&vendor, machine)
+        };
+        let attester = SimTdxAttester::new(platform, measurements(image, flaws));
+        Arc::new(attester.with_cache(self.issue.clone()))
+    }
+
+    /// The TLS key of a node.
+    pub(crate) fn key(name: &str) -> IdentityKey {
+        IdentityKey::from_seed(named_hash("identity", name))
+    }
+
+    /// A certificate's number, of the name alone.
+    pub(crate) fn serial(name: &str) -> [u8; 16] {
         let mut serial = [0; 16];
         serial.copy_from_slice(&named_hash("serial", name)[..16]);
-        let now = self.not_before_unix_s;
+        serial
+    }
+
+    /// A certificate for a key around any bytes in the place of evidence, as old as those of nodes.
+    ///
+    /// # Errors
+    /// The bytes do not fit.
+    pub(crate) fn forged(&self, key: IdentityKey, name: &str, evidence: &[u8]) -> Result<Identity, IssueError> {
+        Identity::with_evidence(key, evidence, self.not_before_unix_s, Self::serial(name))
+    }
+
+    /// A certificate for a key without any evidence.
+    pub(crate) fn plain(&self, key: IdentityKey, name: &str) -> Identity {
+        Identity::plain(key, self.not_before_unix_s, Self::serial(name))
+    }
+
+    pub(super) fn identity(&self, name: &str, image: Option<&str>) -> Result<Arc<OwnIdentity>, DeployError> {
+        let key = Self::key(name);
         let attester: Option<Arc<dyn Attester>> = match (self.attestation.tee, image) {
             (TeeKind::SimulatedTdx, Some(image)) => {
-                let vendor = self.issue.pki(VENDOR_SEED, self.not_before_unix_s);
-                let platform = self.issue.platform(&vendor, platform);
-                let attester = SimTdxAttester::new(platform, TdMeasurements::of_image(image));
-                Some(Arc::new(attester.with_cache(self.issue.clone())))
+                let machine = self.machine(name).unwrap_or_else(|| self.spare_machine());
+                let flaws = self.attestation.machines.get(name);
+                Some(self.td(image, machine, flaws.unwrap_or(&BTreeSet::new())))
             }
             (TeeKind::FakeTdx, Some(_)) => Some(Arc::new(FakeTdxAttester::new(SimulationOnly::accept_no_security()))),
             (TeeKind::None, _) | (_, None) => None,
         };
         let first = match &attester {
-            Some(attester) => Identity::attested(key, &**attester, now, serial)?,
-            None => Identity::plain(key, now, serial),
+            Some(attester) => Identity::attested(key, &**attester, self.not_before_unix_s, Self::serial(name))?,
+            None => self.plain(key, name),
         };
         Ok(Arc::new(OwnIdentity::new(first, attester)))
     }
 
-    fn binding(&self) -> Binding {
+    /// What a TD says in the certificate of a key.
+    ///
+    /// # Errors
+    /// The TD makes no quote.
+    pub(crate) fn certified(td: &dyn Attester, key: &IdentityKey) -> Result<Vec<u8>, IssueError> {
+        Ok(td.quote(&report_data_for(key.public_key()))?)
+    }
+
+    /// What evidence of this run is bound to.
+    pub(crate) fn binding(&self) -> Binding {
         match self.attestation.binding {
             // Without evidence there is nothing to bind.
             _ if self.attestation.tee == TeeKind::None => Binding::Certificate,
@@ -201,4 +198,68 @@ impl Evidence {
             check_image_hash: peers_are_attested && self.attestation.tee != TeeKind::None,
         }
     }
+}
+
+/// Anchors and rules of verifiers.
+fn rules(
+    policy: &PolicyPlan,
+    pki: &SimPki,
+    listed: impl Fn(&BTreeSet<String>) -> Vec<[u8; 16]>,
+) -> Result<(TrustAnchors, AppraisalRules), DeployError> {
+    let marker = SimulationOnly::accept_no_security();
+    let simulation = || TrustAnchors::simulation(marker, pki.root_der());
+    let RulesPlan {
+        anchors,
+        tdx,
+        machines_of,
+    } = match policy {
+        PolicyPlan::Reference => {
+            let rules = AppraisalRules {
+                td_attributes: AttributeRule::Reference(marker),
+                ..AppraisalRules::default()
+            };
+            return Ok((simulation()?, rules));
+        }
+        PolicyPlan::Rules(rules) => &**rules,
+    };
+    let anchors = match anchors {
+        AnchorKind::Vendor => TrustAnchors::Vendor,
+        AnchorKind::Simulation => simulation()?,
+    };
+    let mut rules = tdx.clone();
+    if let Some(nodes) = machines_of {
+        let mut ppids = match rules.allowed_ppids {
+            AllowList::NotChecked => BTreeSet::new(),
+            AllowList::OneOf(ppids) => ppids,
+        };
+        ppids.extend(listed(nodes));
+        rules.allowed_ppids = AllowList::OneOf(ppids);
+    }
+    Ok((anchors, rules))
+}
+
+/// What a TD measures that runs an image, and is not what it should be.
+fn measurements(image: &str, flaws: &BTreeSet<Flaw>) -> TdMeasurements {
+    let image = if flaws.contains(&Flaw::OtherImage) {
+        FOREIGN_IMAGE
+    } else {
+        image
+    };
+    let mut td = TdMeasurements::of_image(image);
+    let mut attributes = u64::from_le_bytes(td.td_attributes);
+    for flaw in flaws {
+        match flaw {
+            Flaw::Debug => attributes |= 1,
+            Flaw::Profiling => attributes |= 1 << 4,
+            Flaw::ServiceTd => attributes |= 1 << 17,
+            Flaw::SeptVe => attributes &= !(1 << 28),
+            Flaw::Migratable => attributes |= 1 << 29,
+            Flaw::Perfmon => attributes |= 1 << 63,
+            Flaw::HostTables => td.rtmr[0][0] ^= 1,
+            Flaw::OtherConfiguration => td.rtmr[3][0] ^= 1,
+            Flaw::OtherImage | Flaw::OutdatedTcb | Flaw::ForeignRoot => {}
+        }
+    }
+    td.td_attributes = attributes.to_le_bytes();
+    td
 }

@@ -34,10 +34,8 @@ pub(super) fn violated(judged: Assertion) -> Assertion {
 /// Each attack of the plan by itself. One that could not be carried out shows nothing, and that is a failure whatever
 /// was expected of it.
 pub(super) fn attacks(plan: &Plan, rows: &Rows, works: bool) -> Vec<Assertion> {
-    let planned = plan.settlement.iter().flat_map(|settlement| &settlement.attacks);
-    planned
-        .map(|planned| {
-            let threat = planned.threat.name();
+    plan.attacks()
+        .map(|threat| {
             let (name, class) = if works {
                 (format!("{threat} works"), Class::Sometimes)
             } else {

@@ -39,11 +39,7 @@ pub(super) fn plan() -> Plan {
             client_balance_nanoton: 0,
             client_stake_nanoton: 0,
         },
-        attestation: AttestationPlan {
-            tee: TeeKind::SimulatedTdx,
-            proof_of_work_bits: 0,
-            binding: BindingPlan::default(),
-        },
+        attestation: AttestationPlan::new(TeeKind::SimulatedTdx, 0),
         profile: crate::plan::Profile::Hardened,
         settlement: None,
         proxies: vec![ProxyPlan { node: node("proxy-1") }],

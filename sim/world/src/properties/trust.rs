@@ -28,7 +28,7 @@ fn distrusts(plan: &Plan, fault: &Fault, node: &str) -> bool {
     let worker = plan.workers.iter().find(|worker| worker.node.name == node);
     match fault.kind.as_str() {
         "revoke_platform" => fault.target == node,
-        "tcb_recovery" => is_proxy || worker.is_some(),
+        "tcb_recovery" | "revoke_authority" => is_proxy || worker.is_some(),
         "remove_image" => match fault.target.as_str() {
             "proxies" => is_proxy,
             _ => worker.is_some(),
@@ -45,7 +45,7 @@ pub(super) fn withdrawn(plan: &Plan, rows: &Rows) -> Checked {
     for fault in &rows.faults {
         let is_about_trust = matches!(
             fault.kind.as_str(),
-            "revoke_platform" | "tcb_recovery" | "remove_image" | "remove_model"
+            "revoke_platform" | "revoke_authority" | "tcb_recovery" | "remove_image" | "remove_model"
         );
         if !is_about_trust {
             continue;

@@ -117,7 +117,7 @@ fn the_worker_port_refuses_ordinary_tls_clients() {
         let env = lab.node("stranger").env();
         lab.env().sleep(seconds(1)).await;
         for (certificate, expected) in [(Some(plain("stranger")), "NoEvidence"), (None, "certificate")] {
-            let tls = ordinary_tls(&env, certificate.as_deref());
+            let tls = ordinary_tls(&env, certificate.as_deref()).unwrap();
             let mut peer = RawPeer::dial(&env, FOR_WORKERS, tls).await.unwrap();
             assert!(matches!(peer.greet().await, Err(Gone::Closed(_))));
             let refusals = lab.watch.refusals("proxy", "worker");
@@ -129,15 +129,15 @@ fn the_worker_port_refuses_ordinary_tls_clients() {
         assert_eq!(lab.watch.accepted("proxy", "worker"), 0);
         // The same ordinary TLS with evidence in its certificate is let in: nothing else was missing.
         let honest = attested("worker-1", WORKER_IMAGE, WORKER_MACHINE);
-        let tls = ordinary_tls(&env, Some(&honest));
+        let tls = ordinary_tls(&env, Some(&honest)).unwrap();
         let mut peer = RawPeer::dial(&env, FOR_WORKERS, tls).await.unwrap();
         assert_eq!(peer.greet().await, Ok(()));
         assert_eq!(lab.watch.accepted("proxy", "worker"), 1);
         // Clients may be anybody with a key (spec §10.4, T47), but somebody they must be.
-        let tls = ordinary_tls(&env, Some(&plain("stranger")));
+        let tls = ordinary_tls(&env, Some(&plain("stranger"))).unwrap();
         let mut peer = RawPeer::dial(&env, FOR_CLIENTS, tls).await.unwrap();
         assert_eq!(peer.greet().await, Ok(()));
-        let mut peer = RawPeer::dial(&env, FOR_CLIENTS, ordinary_tls(&env, None))
+        let mut peer = RawPeer::dial(&env, FOR_CLIENTS, ordinary_tls(&env, None).unwrap())
             .await
             .unwrap();
         assert!(matches!(peer.greet().await, Err(Gone::Closed(_))));

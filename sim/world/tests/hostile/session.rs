@@ -54,37 +54,27 @@ fn forged(name: &str, image: &str, machine: u64) -> Arc<Identity> {
 
 /// A raw worker on TLS with the key of `worker-1`.
 async fn dial(env: &Env, identity: &Identity) -> RawPeer {
-    RawPeer::dial(env, FOR_WORKERS, own_tls(env, identity)).await.unwrap()
+    let tls = own_tls(env, identity).unwrap();
+    RawPeer::dial(env, FOR_WORKERS, tls).await.unwrap()
 }
 
 fn hello(role: Role, nonce: Option<[u8; 32]>) -> Vec<u8> {
     Message::Hello { role, nonce }.encode()
 }
 
-async fn recv(peer: &mut RawPeer) -> Message {
-    Message::decode(&peer.recv_record().await.unwrap()).unwrap()
-}
-
 /// The nonce that the proxy sends first.
 async fn challenge(peer: &mut RawPeer) -> [u8; 32] {
-    match recv(peer).await {
-        Message::Hello {
-            role: Role::Proxy,
-            nonce: Some(nonce),
-        } => nonce,
-        other => panic!("{other:?} is no challenge"),
-    }
+    peer.challenge(Role::Proxy).await.unwrap()
 }
 
 async fn show(peer: &mut RawPeer, quote: Vec<u8>) {
-    let shown = Shown::guest(quote);
-    peer.send_record(&Message::Evidence { round: 0, shown }.encode()).await;
+    peer.show(Shown::guest(quote)).await;
 }
 
 /// What a worker's evidence must cover on this connection.
 fn binding_of_worker(peer: &RawPeer, nonce: &[u8; 32]) -> [u8; 64] {
     SessionBinding {
-        exporter: &peer.exporter(),
+        exporter: &peer.exporter().unwrap(),
         nonce,
         round: 0,
         prover_key: key_of("worker-1").public_key(),
@@ -131,7 +121,7 @@ fn an_honest_raw_worker_gets_in() {
         let env = proxy_and_worker(&lab).await;
         let identity = forged("worker-1", WORKER_IMAGE, WORKER_MACHINE);
         let mut peer = dial(&env, &identity).await;
-        peer.send_record(&hello(Role::Worker, None)).await;
+        peer.say_hello(Role::Worker, None).await;
         let nonce = challenge(&mut peer).await;
         let quote = worker_td(&lab).quote(&binding_of_worker(&peer, &nonce)).unwrap();
         show(&mut peer, quote).await;
@@ -151,7 +141,7 @@ fn a_leaked_key_with_an_old_quote_passes_by_certificate_and_not_by_session() {
         let env = proxy_and_worker(&lab).await;
         let identity = forged("worker-1", WORKER_IMAGE, WORKER_MACHINE);
         let mut peer = dial(&env, &identity).await;
-        peer.send_record(&hello(Role::Worker, None)).await;
+        peer.say_hello(Role::Worker, None).await;
         challenge(&mut peer).await;
         show(&mut peer, quote_for("worker-1", WORKER_IMAGE, WORKER_MACHINE)).await;
         let reason = outcome(&lab, &mut peer).await.unwrap_err();
@@ -165,19 +155,19 @@ fn evidence_of_an_earlier_session_and_nonce_is_refused() {
         let env = proxy_and_worker(&lab).await;
         let identity = forged("worker-1", WORKER_IMAGE, WORKER_MACHINE);
         let mut first = dial(&env, &identity).await;
-        first.send_record(&hello(Role::Worker, None)).await;
+        first.say_hello(Role::Worker, None).await;
         let nonce = challenge(&mut first).await;
         let quote = worker_td(&lab).quote(&binding_of_worker(&first, &nonce)).unwrap();
         show(&mut first, quote.clone()).await;
         assert_eq!(outcome(&lab, &mut first).await, Ok(()));
         let mut second = dial(&env, &identity).await;
-        second.send_record(&hello(Role::Worker, None)).await;
+        second.say_hello(Role::Worker, None).await;
         assert_ne!(challenge(&mut second).await, nonce);
         show(&mut second, quote).await;
         assert!(outcome(&lab, &mut second).await.unwrap_err().contains("report data"));
         // This session, an old nonce.
         let mut third = dial(&env, &identity).await;
-        third.send_record(&hello(Role::Worker, None)).await;
+        third.say_hello(Role::Worker, None).await;
         challenge(&mut third).await;
         let quote = worker_td(&lab).quote(&binding_of_worker(&third, &nonce)).unwrap();
         show(&mut third, quote).await;
@@ -191,8 +181,8 @@ fn the_proxys_own_evidence_comes_back_refused() {
         let env = proxy_and_worker(&lab).await;
         let mut peer = dial(&env, &forged("worker-1", WORKER_IMAGE, WORKER_MACHINE)).await;
         let nonce = challenge(&mut peer).await;
-        peer.send_record(&hello(Role::Worker, Some(nonce))).await;
-        let Message::Evidence { round: 0, shown } = recv(&mut peer).await else {
+        peer.say_hello(Role::Worker, Some(nonce)).await;
+        let Message::Evidence { round: 0, shown } = peer.recv_evidence().await.unwrap() else {
             panic!("the proxy answers challenges")
         };
         show(&mut peer, shown.guest).await;
@@ -206,15 +196,15 @@ fn evidence_in_another_role_is_refused() {
         let env = proxy_and_worker(&lab).await;
         let identity = forged("worker-1", WORKER_IMAGE, WORKER_MACHINE);
         let mut peer = dial(&env, &identity).await;
-        peer.send_record(&hello(Role::Client, None)).await;
+        peer.say_hello(Role::Client, None).await;
         challenge(&mut peer).await;
         let reason = outcome(&lab, &mut peer).await.unwrap_err();
         assert!(reason.contains("is a client and should be a worker"), "{reason}");
         // It says that it is a worker, and its TD says otherwise.
         let mut peer = dial(&env, &identity).await;
-        peer.send_record(&hello(Role::Worker, None)).await;
+        peer.say_hello(Role::Worker, None).await;
         let nonce = challenge(&mut peer).await;
-        let exporter = peer.exporter();
+        let exporter = peer.exporter().unwrap();
         let (worker, proxy) = (key_of("worker-1"), key_of("proxy"));
         let as_proxy = SessionBinding {
             exporter: &exporter,
@@ -247,7 +237,7 @@ fn silence_and_lateness_cost_the_connection() {
 
         for (wait_s, is_in) in [(15, true), (21, false)] {
             let mut peer = dial(&env, &identity).await;
-            peer.send_record(&hello(Role::Worker, None)).await;
+            peer.say_hello(Role::Worker, None).await;
             let nonce = challenge(&mut peer).await;
             let quote = worker_td(&lab).quote(&binding_of_worker(&peer, &nonce)).unwrap();
             env.sleep(seconds(wait_s)).await;
@@ -270,7 +260,8 @@ fn garbage_costs_the_connection() {
             (record(&[]), "too early"),
             (record(&[9, 9, 9]), "version 9"),
             (record(&[1, 7]), "kind 7"),
-            (record(&[1, 2, 0, 0, 0, 0]), "before the greeting"),
+            (record(&[1, 2, 0, 0, 0, 0]), "too early"),
+            (record(&[1, 2, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0]), "before the greeting"),
             (
                 [record(&hello(Role::Worker, None)), record(&hello(Role::Worker, None))].concat(),
                 "a greeting that was not due",
@@ -492,7 +483,7 @@ fn evidence_is_renewed_and_who_stops_to_answer_is_cut_off() {
         lab.env().sleep(seconds(2)).await;
         let identity = forged("worker-1", WORKER_IMAGE, WORKER_MACHINE);
         let mut peer = dial(&env, &identity).await;
-        peer.send_record(&hello(Role::Worker, None)).await;
+        peer.say_hello(Role::Worker, None).await;
         let nonce = challenge(&mut peer).await;
         let quote = worker_td(&lab).quote(&binding_of_worker(&peer, &nonce)).unwrap();
         show(&mut peer, quote).await;

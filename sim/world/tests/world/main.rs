@@ -5,6 +5,7 @@
     reason = "a test that cannot go on says so and stops"
 )]
 
+mod adversaries;
 mod chain_server;
 mod common;
 mod faults;

@@ -95,12 +95,12 @@ fn secrets_are_not_guessed() {
         // The same in one breath, with a request behind it.
         let mut peer = scene.stranger().await;
         let mut bytes = Vec::new();
-        peer.encode_query(1, &client_connect(&owner), &mut bytes);
+        peer.encode_query(1, &client_connect(&owner), &mut bytes).unwrap();
         for number in 2..50 {
-            peer.encode_query(number, &secret("guess"), &mut bytes);
+            peer.encode_query(number, &secret("guess"), &mut bytes).unwrap();
         }
-        peer.encode_query(50, &secret(SECRET), &mut bytes);
-        peer.encode(&request(1, TOKENS), &mut bytes);
+        peer.encode_query(50, &secret(SECRET), &mut bytes).unwrap();
+        peer.encode(&request(1, TOKENS), &mut bytes).unwrap();
         peer.send_bytes(&bytes).await;
         assert!(peer.closed_within(seconds(10)).await);
         assert!(scene.arrived().await.is_empty(), "nobody was authorised");

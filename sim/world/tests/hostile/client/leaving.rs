@@ -62,7 +62,7 @@ async fn hang_up_at(scene: &mut Scene, stage: Stage) {
     if stage < Stage::Tls {
         return;
     }
-    let tls = TlsConnector::from(own_tls(&scene.evil, &plain("evil")));
+    let tls = TlsConnector::from(own_tls(&scene.evil, &plain("evil")).unwrap());
     drop(
         tls.connect(chrysalis_attest::ra_tls::server_name(), stream)
             .await

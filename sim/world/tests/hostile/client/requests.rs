@@ -282,7 +282,7 @@ fn more_requests_than_allowed_are_refused_and_all_are_given_back() {
         let mut owner = scene.owner().await;
         let mut bytes = Vec::new();
         for number in 0..SENT {
-            owner.encode(&request(number, TOKENS), &mut bytes);
+            owner.encode(&request(number, TOKENS), &mut bytes).unwrap();
         }
         owner.send_bytes(&bytes).await;
         for number in 1024..SENT {

@@ -21,7 +21,9 @@ fn a_client_that_does_not_read_its_answers_is_cut_off() {
         while asked < MOST_QUESTIONS {
             let mut bytes = Vec::new();
             for number in asked..asked + 1_000 {
-                owner.encode_query(number, &ClientUpdatePaymentStatus {}, &mut bytes);
+                owner
+                    .encode_query(number, &ClientUpdatePaymentStatus {}, &mut bytes)
+                    .unwrap();
             }
             asked += 1_000;
             if !owner.offer_bytes(&bytes, seconds(10)).await {
@@ -55,14 +57,14 @@ fn a_client_that_does_not_read_holds_up_nobody() {
         assert_eq!(scene.arrived().await.len(), 2);
         // As much for the slow one as is kept for it, and behind it an answer for the other.
         let mut bytes = Vec::new();
-        scene.worker.encode(&stream_head(id(1)), &mut bytes);
+        scene.worker.encode(&stream_head(id(1)), &mut bytes).unwrap();
         let chunk = part(id(1), &[b'x'; 32 * 1024]);
         for _ in 0..500 {
-            scene.worker.encode(&chunk, &mut bytes);
+            scene.worker.encode(&chunk, &mut bytes).unwrap();
         }
-        scene.worker.encode(&head(id(2)), &mut bytes);
+        scene.worker.encode(&head(id(2)), &mut bytes).unwrap();
         let last = last_part(id(2), b"{}", tokens(0, 0, 0));
-        scene.worker.encode(&last, &mut bytes);
+        scene.worker.encode(&last, &mut bytes).unwrap();
         let start_ns = scene.evil.now_ns();
         assert!(scene.worker.offer_bytes(&bytes, seconds(40)).await);
         let answer: ClientQueryAnswerPartEx = honest.message().await.unwrap();
@@ -76,7 +78,7 @@ fn a_client_that_does_not_read_holds_up_nobody() {
 
         let mut bytes = Vec::new();
         for _ in 0..600 {
-            scene.worker.encode(&chunk, &mut bytes);
+            scene.worker.encode(&chunk, &mut bytes).unwrap();
         }
         assert!(scene.worker.offer_bytes(&bytes, seconds(40)).await);
         // It has five seconds to read what is queued; then nothing is kept for it.

@@ -96,7 +96,7 @@ fn the_transports_hand_shake_comes_first_and_a_second_is_ignored() {
             }),
             Packet::Connected(chrysalis_wire::packet::TcpConnected { id: 1 }),
         ] {
-            let tls = own_tls(&scene.evil, &plain("evil"));
+            let tls = own_tls(&scene.evil, &plain("evil")).unwrap();
             let mut peer = RawPeer::dial(&scene.evil, FOR_CLIENTS, tls).await.unwrap();
             peer.send_packet(&packet).await;
             assert!(peer.closed_within(seconds(2)).await, "{packet:?}");

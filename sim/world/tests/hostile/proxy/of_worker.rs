@@ -190,7 +190,7 @@ fn floods_are_refused_and_the_worker_works_on() {
         // It runs 64 at once; the same id twice is refused as well.
         let mut bytes = Vec::new();
         for number in 0..500 {
-            worker.encode(&work(id(number / 2)), &mut bytes);
+            worker.encode(&work(id(number / 2)), &mut bytes).unwrap();
         }
         worker.send_bytes(&bytes).await;
         let mut refused = 0;
@@ -202,7 +202,9 @@ fn floods_are_refused_and_the_worker_works_on() {
         lab_settles(&scene.lab).await;
         let mut bytes = Vec::new();
         for number in 0..10_000 {
-            worker.encode(&CancelQuery { request_id: id(number) }, &mut bytes);
+            worker
+                .encode(&CancelQuery { request_id: id(number) }, &mut bytes)
+                .unwrap();
         }
         worker.send_bytes(&bytes).await;
         works(&mut worker, 100_000).await;

@@ -4,6 +4,7 @@ use super::{
     parties::{MODEL, MULTIPLIERS, NETWORK, Parties, SECRET, address_of},
     peer::{Gone, RawPeer},
 };
+pub(crate) use adversary::balance;
 use chrysalis_settlement::{Address, PaymentKind, ReservationRequest, ReservationRule, SigningKey};
 use chrysalis_wire::{
     http::{self, Hop, HopTimes, ResponseBody},
@@ -11,13 +12,14 @@ use chrysalis_wire::{
         AuthorizationWithProxy, ClientAuthorizationWithProxySuccess, ClientAuthorizeWithProxyShort,
         ClientConnectToProxy, ClientConnectedToProxy, ClientParams, ClientProxyConnectionAuthShort, ClientRunQueryEx,
         ProxyConnectionAuth, ProxyParams, ProxyQueryAnswerEx, ProxyQueryAnswerPartEx, ProxyQueryFinalInfo,
-        ProxySignedPayment, SignedPayment, TokensUsed, WorkerCapacity, WorkerCompareBalanceWithProxy,
-        WorkerCompareBalanceWithProxyResult, WorkerConnectToProxy, WorkerConnectedToProxy, WorkerParams,
+        ProxySignedPayment, SignedPayment, TokensUsed, WorkerCompareBalanceWithProxy,
+        WorkerCompareBalanceWithProxyResult, WorkerConnectToProxy, WorkerConnectedToProxy,
         WorkerProxyHandshakeComplete, WorkerProxyHandshakeCompleted,
     },
     protocol_version::{Version, VersionRange},
     tl::{Boxed, RequestId, Seconds, Secret},
 };
+use chrysalis_world::adversary::handshakes as adversary;
 use sha2::{Digest, Sha256};
 
 pub(crate) fn id(number: u64) -> RequestId {
@@ -98,35 +100,12 @@ pub(crate) fn reservation(request: &ClientRunQueryEx) -> u64 {
 // ---- a worker ----
 
 pub(crate) fn worker_connect(owner: &Address, slots: i32) -> WorkerConnectToProxy {
-    WorkerConnectToProxy {
-        params: WorkerParams {
-            worker_owner_address: owner.to_wire(NETWORK),
-            model: MODEL.into(),
-            coefficient: 1000,
-            capacity: Some(WorkerCapacity {
-                is_test: true,
-                proxy_cnt: 1,
-                max_active_requests: slots,
-            }),
-            protocol: Some(VersionRange::CLIENT_AND_WORKER.to_announcement()),
-        },
-    }
-}
-
-pub(crate) const fn balance(chain: i64, db: i64, max: i64) -> WorkerCompareBalanceWithProxy {
-    WorkerCompareBalanceWithProxy {
-        tokens_committed_to_blockchain: chain,
-        tokens_committed_to_db: db,
-        max_tokens: max,
-    }
+    adversary::worker_connect(owner, NETWORK, MODEL, slots)
 }
 
 /// A worker's whole hand-shake, of one that remembers nothing and takes work.
 pub(crate) async fn offer_work(peer: &mut RawPeer, owner: &Address, slots: i32) -> Result<(), Gone> {
-    peer.query(&worker_connect(owner, slots)).await?;
-    peer.query(&balance(0, 0, 0)).await?;
-    peer.query(&WorkerProxyHandshakeComplete { is_disabled: false }).await?;
-    Ok(())
+    adversary::offer_work(peer, &worker_connect(owner, slots), false).await
 }
 
 pub(crate) const fn tokens(prompt: i64, completion: i64, total: i64) -> TokensUsed {

@@ -232,9 +232,11 @@ fn floods_of_answers_for_nobody_pass_without_a_trace() {
         for number in 0..10_000_u64 {
             let nobody = RequestId([u8::try_from(number % 251).unwrap(); 32]);
             match number % 3 {
-                0 => worker.encode(&head(nobody), &mut bytes),
-                1 => worker.encode(&part(nobody, b"x"), &mut bytes),
-                _ => worker.encode(&last_part(nobody, b"x", tokens(0, 1, 1)), &mut bytes),
+                0 => worker.encode(&head(nobody), &mut bytes).unwrap(),
+                1 => worker.encode(&part(nobody, b"x"), &mut bytes).unwrap(),
+                _ => worker
+                    .encode(&last_part(nobody, b"x", tokens(0, 1, 1)), &mut bytes)
+                    .unwrap(),
             }
         }
         worker.send_bytes(&bytes).await;

@@ -42,11 +42,7 @@ pub(crate) fn hello(seed: u64) -> Plan {
             client_balance_nanoton: 100_000_000_000,
             client_stake_nanoton: 15_000_000_000,
         },
-        attestation: AttestationPlan {
-            tee: TeeKind::SimulatedTdx,
-            proof_of_work_bits: 4,
-            binding: BindingPlan::default(),
-        },
+        attestation: AttestationPlan::new(TeeKind::SimulatedTdx, 4),
         profile: Profile::Hardened,
         settlement: None,
         proxies: vec![ProxyPlan { node: node("proxy-1") }],
