@@ -109,6 +109,11 @@ fn action(template: &ActionTemplate, stream: &mut Stream) -> FaultAction {
         ActionTemplate::FreezeCollateral { length } => FaultAction::FreezeCollateral {
             length_ns: draw(length, stream),
         },
+        ActionTemplate::OtherImage { node, restart_after } => FaultAction::OtherImage {
+            node: node.clone(),
+            restart_after_ns: span_ns(*restart_after, stream),
+        },
+        ActionTemplate::RevokeKey { of } => FaultAction::RevokeKey { of: *of },
         ActionTemplate::RemoveImage { image } => FaultAction::RemoveImage { image: *image },
         ActionTemplate::RemoveModel { model } => FaultAction::RemoveModel { model: model.clone() },
         ActionTemplate::DiskFull { node, length } => FaultAction::DiskFull {

@@ -6,6 +6,7 @@
 //! Enums are externally tagged and nothing is flattened or untagged, because the YAML reader then knows the exact place
 //! of every mistake.
 
+pub mod keys;
 pub mod settlement;
 
 use chrysalis_world::plan::{Endpoint, ImageOf, TeeKind, TinySize};
@@ -18,6 +19,7 @@ use super::scalar::{
     Name, Prompt, Rate, RequestBound, Seed, SeedRange, Share, SignedDuration, Size, WallClock,
 };
 
+pub use keys::{KeyAskerFile, KeyManagerFile, OtherImageFile, RevokeKeyFile};
 pub use settlement::{
     AccountFile, AmountFile, AttackFile, ChainFaultsFile, CongestionFile, ContractFile, DoneFile, ExternalFile,
     FeeChangeFile, KillAtFile, LieFile, MissedSlotsFile, OldDiskFile, OperationFile, OwnedFile, PriceFile,
@@ -80,6 +82,8 @@ pub struct WorldFile {
     pub workers: Key<Vec<At<WorkerFile>>>,
     /// Clients. Default: one, `client-1`.
     pub clients: Key<Vec<At<ClientFile>>>,
+    /// A key manager, which proxies and workers then get keys from. Default: none.
+    pub key_manager: Key<KeyManagerFile>,
     /// Prices and deposits.
     pub economy: Key<EconomyFile>,
     /// How peers prove what they are.
@@ -401,6 +405,10 @@ pub struct FaultFile {
     pub tcb_recovery: Key<TcbRecoveryFile>,
     /// What the vendor publishes no longer reaches anybody.
     pub freeze_collateral: Key<FreezeCollateralFile>,
+    /// The process of a proxy dies, and its host starts another image on the same disk.
+    pub other_image: Key<OtherImageFile>,
+    /// The operator of the key manager revokes the newest key of a kind of node. Only with `world.key_manager`.
+    pub revoke_key: Key<RevokeKeyFile>,
     /// The root contract no longer names an image. Only without `settlement`.
     pub remove_image: Key<RemoveImageFile>,
     /// The root contract no longer names a model. Only without `settlement`.

@@ -1,8 +1,8 @@
 //! A validated scenario: every name resolved, every unit gone, every limit checked.
 
 use chrysalis_world::plan::{
-    AttestationPlan, ClientPlan, EconomyPlan, Endpoint, Expectation, ImageOf, LinkPlan, Moment, NetworkPlan, Operation,
-    Place, ProxyPlan, SettlementPlan, SpanNs, Threat, WorkerPlan,
+    AttestationPlan, ClientPlan, EconomyPlan, Endpoint, Expectation, ImageOf, KeyManagerPlan, KeysOf, LinkPlan, Moment,
+    NetworkPlan, Operation, Place, ProxyPlan, SettlementPlan, SpanNs, Threat, WorkerPlan,
 };
 
 use std::path::PathBuf;
@@ -37,6 +37,8 @@ pub struct Scenario {
     pub workers: Vec<WorkerPlan>,
     /// Clients.
     pub clients: Vec<ClientPlan>,
+    /// The key manager.
+    pub key_manager: Option<KeyManagerPlan>,
     /// The chain, if accounts are on one.
     pub settlement: Option<SettlementTemplate>,
     /// Groups of users.
@@ -224,6 +226,10 @@ pub enum ActionTemplate {
     TcbRecovery,
     /// What the vendor publishes reaches nobody.
     FreezeCollateral { length: Option<SpanNs> },
+    /// The process dies, and another image starts on its disk.
+    OtherImage { node: String, restart_after: SpanNs },
+    /// A key of the key manager is revoked.
+    RevokeKey { of: KeysOf },
     /// The root contract no longer names an image.
     RemoveImage { image: ImageOf },
     /// The root contract no longer names a model.

@@ -5,10 +5,12 @@
 
 mod evidence;
 mod facts;
+mod keys;
 mod no_chain;
 
 pub(crate) use facts::Facts;
 pub use facts::{Account, AccountKind, Party};
+pub(crate) use keys::{Guest, KeyAddresses};
 
 use evidence::Evidence;
 use no_chain::{StaticChain, StaticRegistrar, StaticRoot};
@@ -27,6 +29,7 @@ use chrysalis_inference::{
 };
 use chrysalis_node::{
     client::{ClientChain, ClientSettings},
+    key_manager::{KeyManagerControl, ring::KeyHolder},
     proxy::{ProxyChain, ProxyControl, ProxyLimits, ProxySettings},
     telemetry::Role,
     worker::{WorkerChain, WorkerSettings},
@@ -87,6 +90,12 @@ pub enum DeployError {
     /// A time that a chain cannot have.
     #[error("a run on a chain must start before the year 2106")]
     Date,
+    /// A guest that may not have persistent keys.
+    #[error("sealing: {0}")]
+    NoKey(#[from] chrysalis_attest::sealing::NoKey),
+    /// Keys that live too long or not at all.
+    #[error("the key manager: the period of rotation is zero, or too many keys would be alive at once")]
+    KeyPolicy,
     /// A port on this machine cannot be opened.
     #[error("a port cannot be opened: {0}")]
     Listen(#[from] std::io::Error),
@@ -135,6 +144,10 @@ pub(crate) struct Deployment {
     chain: Arc<StaticChain>,
     /// Where the operators of the proxies give orders, by name of the proxy.
     controls: BTreeMap<String, Arc<ProxyControl>>,
+    /// Images that hosts start in place of the allowed ones, by name of the node.
+    images: Mutex<BTreeMap<String, &'static str>>,
+    /// The same for the key manager.
+    key_control: Arc<KeyManagerControl>,
     evidence: Evidence,
     workshop: Workshop,
 }
@@ -253,6 +266,8 @@ impl Deployment {
             .map(|proxy| (proxy.node.name.clone(), Arc::default()));
         let mut deployment = Self {
             controls: controls.collect(),
+            images: Mutex::default(),
+            key_control: Arc::default(),
             plan,
             onchain,
             root: Arc::new(StaticRoot::new(root)),
@@ -357,6 +372,7 @@ impl Deployment {
         env: &Env,
         clients_listen: SocketAddr,
         workers_listen: SocketAddr,
+        keys: Option<KeyAddresses>,
     ) -> Result<ProxySettings, DeployError> {
         let name = &self.plan.proxies[index].node.name;
         let (chain, wallet) = match &self.onchain {
@@ -368,7 +384,12 @@ impl Deployment {
                 (ProxyChain::Live { settlement, wallet }, address)
             }
         };
-        let identity = self.evidence.identity(name, Some(PROXY_IMAGE), index as u64)?;
+        let guest = Guest {
+            name,
+            image: self.image(name).unwrap_or(PROXY_IMAGE),
+            machine: index as u64,
+        };
+        let identity = self.evidence.identity(name, Some(guest.image), guest.machine)?;
         Ok(ProxySettings {
             owner: self.proxy_owner(name)?,
             wallet,
@@ -380,6 +401,7 @@ impl Deployment {
             root: self.root_source(env, Role::Proxy),
             chain,
             client_trust: self.evidence.trust(identity.clone(), false),
+            keys: keys.map(|keys| self.key_source(&keys, KeyHolder::Proxies, identity.clone())),
             worker_trust: self.evidence.trust(identity, true),
             ledger: self
                 .onchain
@@ -387,6 +409,7 @@ impl Deployment {
                 .map_or(LedgerPolicy::SOUND, |onchain| onchain.ledger),
             limits: ProxyLimits::default(),
             control: self.control(name).unwrap_or_default(),
+            sealing: self.sealing(guest)?,
         })
     }
 
@@ -401,6 +424,7 @@ impl Deployment {
         index: usize,
         env: &Env,
         proxies: Vec<SocketAddr>,
+        keys: Option<KeyAddresses>,
     ) -> Result<WorkerSettings, DeployError> {
         let plan = &self.plan.workers[index];
         let platform = (self.plan.proxies.len() + index) as u64;
@@ -414,6 +438,7 @@ impl Deployment {
             is_test: true,
             proxies,
             root: self.root_source(env, Role::Worker),
+            keys: keys.map(|keys| self.key_source(&keys, KeyHolder::Workers, identity.clone())),
             trust: self.evidence.trust(identity, true),
             backend: self.backend(&plan.model, &plan.backend, env),
             chain: match &self.onchain {
@@ -470,11 +495,13 @@ impl Deployment {
         })
     }
 
-    /// The machine of a proxy or worker.
+    /// The machine of a proxy, a worker or the key manager.
     fn platform(&self, node: &str) -> Option<u64> {
         let proxies = self.plan.proxies.iter().map(|proxy| &proxy.node);
         let workers = self.plan.workers.iter().map(|worker| &worker.node);
-        let index = proxies.chain(workers).position(|known| known.name == node)?;
+        let key_manager = self.plan.key_manager.iter().map(|key_manager| &key_manager.node);
+        let mut nodes = proxies.chain(workers).chain(key_manager);
+        let index = nodes.position(|known| known.name == node)?;
         Some(index as u64)
     }
 

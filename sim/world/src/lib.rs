@@ -11,6 +11,7 @@
 //! | `deployment` | what all nodes of a plan agree on: root configuration, accounts, identities |
 //! | [`user_contracts`] | contract codes that users bring |
 //! | `script` | what owners and adversaries do on the chain |
+//! | `key_manager` | nodes that ask for keys which are not for them |
 //! | `moments` | moments of a proxy's work that faults wait for |
 //! | `users` | who sends requests, and what comes back |
 //! | `faults` | faults as small steps |
@@ -22,6 +23,7 @@ mod chain;
 pub mod chain_server;
 mod deployment;
 mod faults;
+mod key_manager;
 pub mod live;
 mod moments;
 pub mod outcome;

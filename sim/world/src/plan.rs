@@ -4,8 +4,10 @@
 //! starts, never inside it. Deleting a line of a plan therefore disturbs nothing else, which is what makes a failing
 //! run shrinkable (design §4).
 
+mod keys;
 mod settlement;
 
+pub use keys::{AskerImage, KeyAskerPlan, KeyManagerPlan, KeysOf, MAX_LIVE_KEYS};
 pub use settlement::{
     AttackPlan, ChainFaults, CongestionPlan, ContractBuild, ContractName, ExternalFaultKind, ExternalFaultPlan,
     FeeChange, FeePlan, LieKind, LiePlan, MissedSlotsPlan, Operation, OperationPlan, Producer, Profile, ReaderPlan,
@@ -43,6 +45,9 @@ pub struct Plan {
     pub workers: Vec<WorkerPlan>,
     /// Clients, in order.
     pub clients: Vec<ClientPlan>,
+    /// The key manager, if there is one.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub key_manager: Option<KeyManagerPlan>,
     /// Users, each at one client.
     pub users: Vec<UserPlan>,
     /// Faults, ordered by time.
@@ -459,6 +464,18 @@ pub enum FaultAction {
     FreezeCollateral {
         /// For this long; for ever if `None`.
         length_ns: Option<u64>,
+    },
+    /// The process dies, and its host starts another image on the same disk.
+    OtherImage {
+        /// Node name: a proxy.
+        node: String,
+        /// After this long.
+        restart_after_ns: u64,
+    },
+    /// The operator of the key manager revokes the newest key of a kind of node.
+    RevokeKey {
+        /// Whose.
+        of: KeysOf,
     },
     /// The root contract no longer names an image.
     RemoveImage {

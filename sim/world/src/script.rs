@@ -50,7 +50,9 @@ enum ScriptError {
 
 /// Everything that the plan wants done on its chain. Dropping it stops what is not over.
 pub(crate) struct Scripts {
-    tasks: Vec<AbortOnDrop>,
+    _tasks: Vec<AbortOnDrop>,
+    /// Operations and attacks, also those of nodes.
+    planned: usize,
     recorder: Arc<Recorder>,
 }
 
@@ -59,7 +61,7 @@ impl Scripts {
     pub(crate) async fn finished(&self, env: &Env) {
         let is_over = || {
             let rows = self.recorder.rows();
-            rows.operations.len() + rows.attacks.len() >= self.tasks.len()
+            rows.operations.len() + rows.attacks.len() >= self.planned
         };
         while !is_over() {
             env.sleep(PAUSE).await;
@@ -73,13 +75,9 @@ const PAUSE: Duration = Duration::from_secs(1);
 /// Starts everything that the plan wants done on its chain.
 pub(crate) fn start(env: &Env, deployment: &Arc<Deployment>, recorder: &Arc<Recorder>) -> Scripts {
     let mut tasks = Vec::new();
-    let Some(settlement) = &deployment.plan.settlement else {
-        return Scripts {
-            tasks,
-            recorder: recorder.clone(),
-        };
-    };
-    for (number, planned) in (0_u64..).zip(&settlement.operations) {
+    let settlement = deployment.plan.settlement.as_ref();
+    let operations = settlement.map_or(&[][..], |settlement| &settlement.operations);
+    for (number, planned) in (0_u64..).zip(operations) {
         let (env, deployment, recorder) = (env.clone(), deployment.clone(), recorder.clone());
         let (planned, later) = (planned.clone(), env.clone());
         let task = env.spawn("owner", async move {
@@ -93,7 +91,7 @@ pub(crate) fn start(env: &Env, deployment: &Arc<Deployment>, recorder: &Arc<Reco
         });
         tasks.push(task.abort_on_drop());
     }
-    for attack in &settlement.attacks {
+    for attack in settlement.map_or(&[][..], |settlement| &settlement.attacks) {
         let (deployment, recorder) = (deployment.clone(), recorder.clone());
         let (attack, later) = (*attack, env.clone());
         let task = env.spawn("adversary", async move {
@@ -103,8 +101,10 @@ pub(crate) fn start(env: &Env, deployment: &Arc<Deployment>, recorder: &Arc<Reco
         });
         tasks.push(task.abort_on_drop());
     }
+    let askers = deployment.plan.key_manager.iter().map(|plan| plan.askers.len());
     Scripts {
-        tasks,
+        planned: tasks.len() + askers.sum::<usize>(),
+        _tasks: tasks,
         recorder: recorder.clone(),
     }
 }

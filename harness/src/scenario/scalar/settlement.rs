@@ -1,7 +1,7 @@
 //! Words of the section `settlement`.
 
 use chrysalis_settlement::onchain::opcodes;
-use chrysalis_world::plan::{FeePlan, ImageOf, Moment, Producer, Threat};
+use chrysalis_world::plan::{AskerImage, FeePlan, ImageOf, KeysOf, Moment, Producer, Threat};
 
 use super::{Scalar, ScalarError, Words, shown};
 
@@ -113,6 +113,22 @@ impl Words for ImageOf {
     const WHAT: &'static str = "whose image";
     const WORDS: &'static [(&'static str, Self)] = &[("proxies", Self::Proxies), ("workers", Self::Workers)];
     const EXAMPLES: &'static [&'static str] = &["proxies", "workers"];
+}
+
+impl Words for KeysOf {
+    const WHAT: &'static str = "whose keys";
+    const WORDS: &'static [(&'static str, Self)] = &[("proxies", Self::Proxies), ("workers", Self::Workers)];
+    const EXAMPLES: &'static [&'static str] = &["proxies", "workers"];
+}
+
+impl Words for AskerImage {
+    const WHAT: &'static str = "what an asker runs";
+    const WORDS: &'static [(&'static str, Self)] = &[
+        ("unknown", Self::Unknown),
+        ("proxy", Self::Proxy),
+        ("worker", Self::Worker),
+    ];
+    const EXAMPLES: &'static [&'static str] = &["unknown", "proxy", "worker"];
 }
 
 impl Words for Threat {

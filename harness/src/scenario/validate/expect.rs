@@ -39,6 +39,10 @@ pub(super) fn validate(
         a_proxy_restarts: faults.iter().any(|fault| restarts_a_proxy(fault, world)),
         on_chain: settlement.is_some(),
         trust_is_withdrawn: faults.iter().any(withdraws_trust),
+        has_key_manager: world.key_manager.is_some(),
+        a_key_is_revoked: faults
+            .iter()
+            .any(|fault| matches!(fault.action, ActionTemplate::RevokeKey { .. })),
     };
     let mut expectations = properties(cx, &file.properties, &scope, &[])?;
     if let Some(At { value: requests, .. }) = file.requests.given() {
@@ -106,15 +110,15 @@ pub(super) fn validate(
     let mut of_profile = [Vec::new(), Vec::new()];
     for (key, expected) in [&file.reference, &file.hardened].into_iter().zip(&mut of_profile) {
         if let Some(At { value, position }) = key.given() {
-            // Profiles differ in contracts, and in what becomes of sessions whose trust is withdrawn.
-            if settlement.is_none() && !scope.trust_is_withdrawn {
+            // Profiles differ in contracts, in what becomes of sessions whose trust is withdrawn, and in key managers.
+            if settlement.is_none() && !scope.trust_is_withdrawn && !scope.has_key_manager {
                 let what = "an expectation of one profile";
                 return cx.fail(*position, Problem::NeedsChain { what });
             }
             *expected = profile(cx, value, &scope, &expectations, world)?;
         }
     }
-    attacks(cx, key, settlement)?;
+    attacks(cx, key, world, settlement)?;
     if expectations.is_empty() && of_profile.iter().any(Vec::is_empty) {
         return cx.fail(key.position, Problem::NothingExpected);
     }
@@ -190,8 +194,18 @@ fn profile(
 }
 
 /// Both profiles say what becomes of attacks, if there are any, and neither does if there are none.
-fn attacks(cx: &Context<'_>, key: &At<ExpectFile>, settlement: Option<&SettlementTemplate>) -> Checked<()> {
-    let has_attacks = settlement.is_some_and(|settlement| !settlement.attacks.is_empty());
+fn attacks(
+    cx: &Context<'_>,
+    key: &At<ExpectFile>,
+    world: &World,
+    settlement: Option<&SettlementTemplate>,
+) -> Checked<()> {
+    let on_chain = settlement.is_some_and(|settlement| !settlement.attacks.is_empty());
+    let askers = world
+        .key_manager
+        .iter()
+        .any(|key_manager| !key_manager.askers.is_empty());
+    let has_attacks = on_chain || askers;
     for profile in [&key.value.reference, &key.value.hardened] {
         let bound = profile.given().and_then(|profile| profile.value.attacks.given());
         match (has_attacks, bound) {

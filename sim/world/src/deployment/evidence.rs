@@ -188,17 +188,30 @@ impl Evidence {
         }
     }
 
+    /// For peers that run one image, which is in the policy because the root contract does not name it.
+    pub(super) fn trust_in_image(&self, own: Arc<OwnIdentity>, image: &str) -> Trust {
+        let mut policy = self.attested_policy.clone();
+        if let PeerPolicy::Tdx(policy) = &mut policy {
+            policy.rules.allowed_image_hashes = AllowList::only(self.image_hash(image));
+        }
+        self.trust_by(own, policy, false)
+    }
+
     pub(super) fn trust(&self, own: Arc<OwnIdentity>, peers_are_attested: bool) -> Trust {
         let policy = if peers_are_attested {
             self.attested_policy.clone()
         } else {
             PeerPolicy::Any
         };
+        self.trust_by(own, policy, peers_are_attested && self.attestation.tee != TeeKind::None)
+    }
+
+    fn trust_by(&self, own: Arc<OwnIdentity>, policy: PeerPolicy, check_image_hash: bool) -> Trust {
         Trust {
             own,
             verifier: Arc::new(PeerVerifier::with_cache(policy, &self.verdicts).bound_to(self.binding())),
             limits: self.limits,
-            check_image_hash: peers_are_attested && self.attestation.tee != TeeKind::None,
+            check_image_hash,
         }
     }
 }

@@ -3,7 +3,7 @@
 use super::{Assertion, Checked, Class, Verdict, Violation, judged};
 use crate::{
     deployment::Facts,
-    plan::{ContractName, Plan},
+    plan::{ContractName, KeyAskerPlan, Plan},
     recorder::{ContractState, ContractView, Rows},
 };
 use chrysalis_settlement::onchain::opcodes;
@@ -34,10 +34,12 @@ pub(super) fn violated(judged: Assertion) -> Assertion {
 /// Each attack of the plan by itself. One that could not be carried out shows nothing, and that is a failure whatever
 /// was expected of it.
 pub(super) fn attacks(plan: &Plan, rows: &Rows, works: bool) -> Vec<Assertion> {
-    let planned = plan.settlement.iter().flat_map(|settlement| &settlement.attacks);
-    planned
-        .map(|planned| {
-            let threat = planned.threat.name();
+    let on_chain = plan.settlement.iter().flat_map(|settlement| &settlement.attacks);
+    let on_chain = on_chain.map(|planned| planned.threat.name().to_owned());
+    let askers = plan.key_manager.iter().flat_map(|key_manager| &key_manager.askers);
+    on_chain
+        .chain(askers.map(KeyAskerPlan::threat))
+        .map(|threat| {
             let (name, class) = if works {
                 (format!("{threat} works"), Class::Sometimes)
             } else {
