@@ -71,8 +71,8 @@ pub enum KeyManagerError {
     Encoding(#[from] EncodingError),
     /// The state on the disk is not the newest.
     #[error(
-        "the keys here are state {own} of this key manager, and a node was told state {witnessed}: the disk is an older \
-         copy"
+        "the keys found here were state {own} of this key manager, and a node was told of state {witnessed}: the disk is an \
+         older copy"
     )]
     RolledBack {
         /// Number of the state here.

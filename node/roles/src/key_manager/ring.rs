@@ -153,6 +153,24 @@ pub struct Released<'a> {
     pub key: &'a Key,
 }
 
+/// Which states a process of a key manager can have told of, and which only those before it.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Lineage {
+    /// Drawn at the start of the process.
+    pub session: [u8; 16],
+    /// Number of the state that it found. Whatever an earlier process told of was on the disk before.
+    pub opened: u64,
+}
+
+impl Lineage {
+    /// The newest state that an honest disk could have, for a number that a session told of. `own` is the number of the state
+    /// now.
+    pub fn newest(&self, session: &[u8], own: u64) -> u64 {
+        // A state that was put back goes on and may come to the same numbers again: they count in their own session only.
+        if session == self.session { own } else { self.opened }
+    }
+}
+
 /// All keys of a key manager.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct KeyRing {
@@ -163,7 +181,7 @@ pub struct KeyRing {
 }
 
 impl KeyRing {
-    /// Number of this state. Two states of one key manager with the same number are the same, unless it was rolled back.
+    /// Number of this state.
     pub fn number(&self) -> u64 {
         self.number
     }

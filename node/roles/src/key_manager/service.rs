@@ -3,7 +3,7 @@
 use super::{
     KeyManagerError, KeyManagerSettings, KeyOrder, KeyPorts, encoding,
     policy::RollbackRule,
-    ring::{Asker, KeyEvent, KeyHolder, KeyRing},
+    ring::{Asker, KeyEvent, KeyHolder, KeyRing, Lineage},
 };
 use crate::{
     connection::{self, CloseReason, Connection, Handler, Inbound, Next},
@@ -70,6 +70,7 @@ struct Service {
     env: Env,
     settings: KeyManagerSettings,
     file: SealedFile,
+    lineage: Lineage,
     state: Mutex<State>,
     failing: Notify,
     open: AtomicUsize,
@@ -97,10 +98,15 @@ impl Service {
             None => KeyRing::default(),
         };
         env.observe("keys.opened", &[("number", ring.number().into())]);
+        let lineage = Lineage {
+            session: env.random(),
+            opened: ring.number(),
+        };
         Ok(Self {
             env,
             settings,
             file,
+            lineage,
             state: Mutex::new(State {
                 ring,
                 ..State::default()
@@ -263,9 +269,10 @@ impl Service {
             let opened = sealing
                 .open(KeyRole::KeyManager, WITNESS, token)
                 .map_err(|error| error.to_string())?;
-            if opened.number > own {
+            let newest = self.lineage.newest(&opened.content, own);
+            if opened.number > newest {
                 let error = KeyManagerError::RolledBack {
-                    own,
+                    own: newest,
                     witnessed: opened.number,
                 };
                 let text = error.to_string();
@@ -274,7 +281,7 @@ impl Service {
             }
         }
         sealing
-            .seal(&self.env, KeyRole::KeyManager, WITNESS, own, &[])
+            .seal(&self.env, KeyRole::KeyManager, WITNESS, own, &self.lineage.session)
             .map_err(|error| error.to_string())
     }
 }
@@ -306,17 +313,22 @@ impl AskerHandler {
         let service = &self.service;
         let rollback = service.settings.policy.rules().rollback;
         // Answers to a connection that is closing are lost: the node asks again.
-        let refuse = |code: ErrorCode, text: String| drop(connection.refuse(id, code.number(), text));
+        let refuse = |code: ErrorCode, text: String| {
+            let _ = connection.refuse(id, code.number(), text);
+        };
         if service.lock().has_failed {
             return refuse(ErrorCode::NotReady, "this key manager is stopping".to_owned());
         }
         if rollback == RollbackRule::Witnessed
             && let Ok(KeyWitness { token }) = KeyWitness::decode(data)
         {
-            return match service.witness(&token) {
-                Ok(token) => drop(connection.answer(id, &KeyWitnessed { token })),
+            match service.witness(&token) {
+                Ok(token) => {
+                    let _ = connection.answer(id, &KeyWitnessed { token });
+                }
                 Err(text) => refuse(ErrorCode::Error, text),
-            };
+            }
+            return;
         }
         let (asks_for, min_config_version) = match KeyManagerQuery::decode(data) {
             Ok(KeyManagerQuery::GetProxyPrivateKeys(query)) => (KeyHolder::Proxies, query.min_config_version),
@@ -324,7 +336,9 @@ impl AskerHandler {
             Err(error) => return refuse(ErrorCode::ProtocolViolation, error.to_string()),
         };
         match self.release(asks_for, min_config_version.into()) {
-            Ok(keys) => drop(connection.answer(id, &KeyManagerPrivateKeys { keys })),
+            Ok(keys) => {
+                let _ = connection.answer(id, &KeyManagerPrivateKeys { keys });
+            }
             Err(text) => refuse(ErrorCode::Error, text),
         }
     }

@@ -3,7 +3,7 @@
 use super::{
     encoding::{self, EncodingError},
     policy::{KeyPolicy, KeyRules, MAX_LIVE_KEYS},
-    ring::{Asker, KeyChange, KeyEvent, KeyHolder, KeyRing, Refusal},
+    ring::{Asker, KeyChange, KeyEvent, KeyHolder, KeyRing, Lineage, Refusal},
 };
 use proptest::prelude::*;
 use std::collections::{BTreeMap, BTreeSet};
@@ -95,8 +95,11 @@ struct Life {
     now_unix_s: u64,
     ring: KeyRing,
     disk: Vec<Vec<u8>>,
-    /// The newest number that the node was told.
-    witnessed: u64,
+    lineage: Lineage,
+    /// The session and number that the node was told last.
+    witnessed: ([u8; 16], u64),
+    /// The disk was put back behind that, and this is the first process since.
+    must_notice: bool,
     is_put_back: bool,
     drawn: u64,
     model: Model,
@@ -109,11 +112,21 @@ impl Life {
             now_unix_s: START_UNIX_S,
             ring: KeyRing::default(),
             disk: vec![encoding::encode(&KeyRing::default())],
-            witnessed: 0,
+            lineage: Lineage {
+                session: [0; 16],
+                opened: 0,
+            },
+            witnessed: ([0; 16], 0),
+            must_notice: false,
             is_put_back: false,
             drawn: 0,
             model: Model::default(),
         }
+    }
+
+    fn start(&mut self) {
+        self.lineage.session = (u128::from_be_bytes(self.lineage.session) + 1).to_be_bytes();
+        self.lineage.opened = self.ring.number();
     }
 
     fn change(&mut self, events: &[KeyEvent], number: u64) {
@@ -163,12 +176,14 @@ impl Life {
             }
             Step::Ask(asker) => {
                 // The node says what it was told before, and is told the number of today.
-                if self.witnessed > self.ring.number() {
+                let (session, number) = self.witnessed;
+                if number > self.lineage.newest(&session, self.ring.number()) {
                     assert!(self.is_put_back, "only a disk that was put back is behind");
                     return false;
                 }
+                assert!(!self.must_notice, "the node knew better");
                 self.turn();
-                self.witnessed = self.ring.number();
+                self.witnessed = (self.lineage.session, self.ring.number());
                 let answer = self.ask(&asker);
                 self.check_answer(&asker, answer);
             }
@@ -177,12 +192,17 @@ impl Life {
                 let read = encoding::decode(disk).unwrap();
                 assert_eq!(read, self.ring, "nothing is lost by a restart");
                 assert_eq!(encoding::encode(&read), *disk);
+                self.start();
+                // What nobody noticed in one process is the past of the next.
+                self.must_notice = false;
             }
             Step::PutBack(at) => {
                 let keep = at.index(self.disk.len()) + 1;
                 self.is_put_back |= keep < self.disk.len();
                 self.disk.truncate(keep);
                 self.ring = encoding::decode(self.disk.last().unwrap()).unwrap();
+                self.start();
+                self.must_notice = self.witnessed.1 > self.ring.number();
             }
         }
         true
@@ -245,7 +265,7 @@ proptest! {
             }
         }
         let bytes = encoding::encode(&life.ring);
-        prop_assert_eq!(encoding::decode(&bytes).as_ref(), Ok(&life.ring));
+        prop_assert_eq!(encoding::decode(&bytes), Ok(life.ring));
         let cut = at.index(bytes.len());
         prop_assert_eq!(encoding::decode(&bytes[..cut]), Err(EncodingError::Short));
         let longer = [bytes.as_slice(), &[0]].concat();

@@ -53,10 +53,10 @@ impl Anchor {
         flush_seqno: u32,
     ) -> Result<Self, AnchorError> {
         let Some(sealing) = sealing else {
-            return match env.files().exists(Path::new(FILE)) {
-                true => Err(AnchorError::NoKeys),
-                false => Ok(Self { file: None, public }),
-            };
+            if env.files().exists(Path::new(FILE)) {
+                return Err(AnchorError::NoKeys);
+            }
+            return Ok(Self { file: None, public });
         };
         let file = SealedFile {
             env: env.clone(),
@@ -88,5 +88,79 @@ impl Anchor {
             Some(file) => Ok(file.write(flush_seqno.into(), self.public.as_bytes())?),
             None => Ok(()),
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use chrysalis_attest::{
+        SimulationOnly, TdMeasurements,
+        sealing::{SealError, SealingIdentity, SimMachineSecret},
+    };
+    use chrysalis_env::tokio_engine::TokioNode;
+    use chrysalis_settlement::SigningKey;
+    use std::{fs, sync::Arc};
+
+    fn node(folder: &Path) -> Env {
+        let node = TokioNode {
+            name: "proxy".to_owned(),
+            data_directory: folder.to_owned(),
+            sink: Arc::new(|_, _, _| ()),
+        };
+        node.into_env()
+    }
+
+    fn guest(machine: u64, image: &str) -> Sealing {
+        let marker = SimulationOnly::accept_no_security();
+        Sealing {
+            machine: Arc::new(SimMachineSecret::new(marker, 1, machine, 1)),
+            identity: SealingIdentity::of_td(&TdMeasurements::of_image(image)).unwrap(),
+        }
+    }
+
+    fn key(seed: u8) -> PublicKey {
+        SigningKey::from_seed(&[seed; 32]).public()
+    }
+
+    #[test]
+    fn a_ledger_belongs_to_the_guest_that_sealed_it() {
+        let folder = tempfile::tempdir().unwrap();
+        let env = node(folder.path());
+        let open =
+            |sealing: Option<&Sealing>, public, is_new, seqno| Anchor::open(&env, sealing, public, is_new, seqno);
+        let own = guest(1, "proxy");
+        // A ledger that somebody brought has no seal.
+        assert!(matches!(open(Some(&own), key(1), false, 3), Err(AnchorError::Missing)));
+        open(Some(&own), key(1), true, 0).unwrap().seal(7).unwrap();
+        // The same guest finds what it sealed, and what it wrote later.
+        for seqno in [7, 8] {
+            assert!(open(Some(&own), key(1), false, seqno).is_ok());
+        }
+        // An older ledger, and none at all.
+        for (is_new, seqno) in [(false, 6), (true, 0)] {
+            assert!(matches!(
+                open(Some(&own), key(1), is_new, seqno),
+                Err(AnchorError::Behind { sealed: 7, .. })
+            ));
+        }
+        assert!(matches!(open(Some(&own), key(2), false, 7), Err(AnchorError::OtherKey)));
+        for other in [guest(2, "proxy"), guest(1, "another image")] {
+            assert!(matches!(
+                open(Some(&other), key(1), false, 7),
+                Err(AnchorError::Sealed(SealedError::Seal(SealError::NotGenuine)))
+            ));
+        }
+        assert!(matches!(open(None, key(1), false, 7), Err(AnchorError::NoKeys)));
+        fs::remove_file(folder.path().join(FILE)).unwrap();
+        assert!(matches!(open(Some(&own), key(1), false, 7), Err(AnchorError::Missing)));
+    }
+
+    #[test]
+    fn without_persistent_keys_nothing_is_sealed() {
+        let folder = tempfile::tempdir().unwrap();
+        let env = node(folder.path());
+        Anchor::open(&env, None, key(1), false, 7).unwrap().seal(8).unwrap();
+        assert!(!folder.path().join(FILE).exists());
     }
 }

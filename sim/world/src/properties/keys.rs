@@ -49,7 +49,8 @@ pub(super) fn advance(plan: &Plan, rows: &Rows) -> Checked {
     // The newest key of each answer: keys of one answer come at one moment, and oldest first.
     let mut answers: BTreeMap<(u64, &str, &str), &KeyReleased> = BTreeMap::new();
     for released in &rows.keys_released {
-        answers.insert((released.at_ns, &released.holder, &released.peer_kind), released);
+        let answer = (released.at_ns, released.holder.as_str(), released.peer_kind.as_str());
+        answers.insert(answer, released);
     }
     let mut newest: BTreeMap<&str, u64> = BTreeMap::new();
     let mut count = 0;
