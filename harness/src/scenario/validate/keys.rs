@@ -9,7 +9,7 @@ use crate::scenario::file::KeyManagerFile;
 use crate::scenario::load::Checked;
 use crate::scenario::located::{At, Key, Text};
 use crate::scenario::problem::Problem;
-use crate::scenario::scalar::{Choice, Duration};
+use crate::scenario::scalar::Duration;
 
 const SECOND_NS: u64 = 1_000_000_000;
 const ROTATE_EVERY_S: u64 = 3_600;
