@@ -5,6 +5,7 @@
 
 mod evidence;
 mod facts;
+mod keys;
 mod no_chain;
 mod vendor;
 
@@ -12,6 +13,7 @@ pub(crate) use evidence::{Evidence, FOREIGN_IMAGE};
 pub(crate) use facts::Facts;
 pub use facts::{Account, AccountKind, Party};
 pub(crate) use vendor::Vendor;
+pub(crate) use keys::{Guest, KeyAddresses};
 
 use no_chain::{StaticChain, StaticRegistrar, StaticRoot};
 
@@ -29,6 +31,7 @@ use chrysalis_inference::{
 };
 use chrysalis_node::{
     client::{ClientChain, ClientSettings},
+    key_manager::{KeyManagerControl, ring::KeyHolder},
     proxy::{ProxyChain, ProxyControl, ProxyLimits, ProxySettings},
     telemetry::Role,
     worker::{WorkerChain, WorkerSettings},
@@ -89,6 +92,12 @@ pub enum DeployError {
     /// A time that a chain cannot have.
     #[error("a run on a chain must start before the year 2106")]
     Date,
+    /// A guest that may not have persistent keys.
+    #[error("sealing: {0}")]
+    NoKey(#[from] chrysalis_attest::sealing::NoKey),
+    /// Keys that live too long or not at all.
+    #[error("the key manager: the period of rotation is zero, or too many keys would be alive at once")]
+    KeyPolicy,
     /// A port on this machine cannot be opened.
     #[error("a port cannot be opened: {0}")]
     Listen(#[from] std::io::Error),
@@ -146,6 +155,10 @@ pub(crate) struct Deployment {
     chain: Arc<StaticChain>,
     /// Where the operators of the proxies give orders, by name of the proxy.
     controls: BTreeMap<String, Arc<ProxyControl>>,
+    /// Images that hosts start in place of the allowed ones, by name of the node.
+    images: Mutex<BTreeMap<String, &'static str>>,
+    /// The same for the key manager.
+    key_control: Arc<KeyManagerControl>,
     evidence: Evidence,
     workshop: Workshop,
 }
@@ -264,6 +277,8 @@ impl Deployment {
             .map(|proxy| (proxy.node.name.clone(), Arc::default()));
         let mut deployment = Self {
             controls: controls.collect(),
+            images: Mutex::default(),
+            key_control: Arc::default(),
             plan,
             onchain,
             root: Arc::new(StaticRoot::new(root)),
@@ -368,6 +383,7 @@ impl Deployment {
         env: &Env,
         clients_listen: SocketAddr,
         workers_listen: SocketAddr,
+        keys: Option<KeyAddresses>,
     ) -> Result<ProxySettings, DeployError> {
         let name = &self.plan.proxies[index].node.name;
         let (chain, wallet) = match &self.onchain {
@@ -379,7 +395,12 @@ impl Deployment {
                 (ProxyChain::Live { settlement, wallet }, address)
             }
         };
-        let identity = self.evidence.identity(name, Some(PROXY_IMAGE))?;
+        let guest = Guest {
+            name,
+            image: self.image(name).unwrap_or(PROXY_IMAGE),
+            machine: self.evidence.machine_of(name),
+        };
+        let identity = self.evidence.identity(name, Some(guest.image))?;
         Ok(ProxySettings {
             owner: self.proxy_owner(name)?,
             wallet,
@@ -391,6 +412,7 @@ impl Deployment {
             root: self.root_source(env, Role::Proxy),
             chain,
             client_trust: self.evidence.trust(identity.clone(), false),
+            keys: keys.map(|keys| self.key_source(&keys, KeyHolder::Proxies, identity.clone())),
             worker_trust: self.evidence.trust(identity, true),
             ledger: self
                 .onchain
@@ -398,6 +420,7 @@ impl Deployment {
                 .map_or(LedgerPolicy::SOUND, |onchain| onchain.ledger),
             limits: ProxyLimits::default(),
             control: self.control(name).unwrap_or_default(),
+            sealing: self.sealing(guest)?,
         })
     }
 
@@ -412,6 +435,7 @@ impl Deployment {
         index: usize,
         env: &Env,
         proxies: Vec<SocketAddr>,
+        keys: Option<KeyAddresses>,
     ) -> Result<WorkerSettings, DeployError> {
         let plan = &self.plan.workers[index];
         let identity = self.evidence.identity(&plan.node.name, Some(WORKER_IMAGE))?;
@@ -424,6 +448,7 @@ impl Deployment {
             is_test: true,
             proxies,
             root: self.root_source(env, Role::Worker),
+            keys: keys.map(|keys| self.key_source(&keys, KeyHolder::Workers, identity.clone())),
             trust: self.evidence.trust(identity, true),
             backend: self.backend(&plan.model, &plan.backend, env),
             chain: match &self.onchain {

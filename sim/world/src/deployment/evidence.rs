@@ -34,7 +34,7 @@ pub(crate) struct Evidence {
     pub(super) attestation: AttestationPlan,
     attested_policy: PeerPolicy,
     pub(super) vendor: Option<Vendor>,
-    /// Machines of nodes, by name: proxies first, then workers.
+    /// Machines of nodes, by name: proxies first, then workers, then the key manager.
     machines: BTreeMap<String, u64>,
     verdicts: Arc<VerdictCache>,
     issue: Arc<IssueCache>,
@@ -48,7 +48,9 @@ impl Evidence {
         let marker = SimulationOnly::accept_no_security();
         let not_before_unix_s = start_unix_s.saturating_sub(BACKDATE_S);
         let proxies = plan.proxies.iter().map(|proxy| &proxy.node);
-        let nodes = proxies.chain(plan.workers.iter().map(|worker| &worker.node));
+        let key_manager = plan.key_manager.iter().map(|key_manager| &key_manager.node);
+        let workers = plan.workers.iter().map(|worker| &worker.node);
+        let nodes = proxies.chain(workers).chain(key_manager);
         let machines: BTreeMap<String, u64> = nodes.map(|node| node.name.clone()).zip(0..).collect();
         let (attested_policy, vendor) = match attestation.tee {
             TeeKind::None => (PeerPolicy::Any, None),
@@ -90,9 +92,14 @@ impl Evidence {
         }
     }
 
-    /// The machine of a proxy or worker.
+    /// The machine of a proxy, a worker or the key manager.
     pub(crate) fn machine(&self, node: &str) -> Option<u64> {
         self.machines.get(node).copied()
+    }
+
+    /// The same for a node that has none of its own in the plan: a client, or an adversary.
+    pub(super) fn machine_of(&self, node: &str) -> u64 {
+        self.machine(node).unwrap_or_else(|| self.spare_machine())
     }
 
     /// A number that no node's machine has.
@@ -146,10 +153,19 @@ impl Evidence {
     }
 
     pub(super) fn identity(&self, name: &str, image: Option<&str>) -> Result<Arc<OwnIdentity>, DeployError> {
+        self.identity_on(self.machine_of(name), name, image)
+    }
+
+    /// The same on a machine of the caller's choice.
+    pub(super) fn identity_on(
+        &self,
+        machine: u64,
+        name: &str,
+        image: Option<&str>,
+    ) -> Result<Arc<OwnIdentity>, DeployError> {
         let key = Self::key(name);
         let attester: Option<Arc<dyn Attester>> = match (self.attestation.tee, image) {
             (TeeKind::SimulatedTdx, Some(image)) => {
-                let machine = self.machine(name).unwrap_or_else(|| self.spare_machine());
                 let flaws = self.attestation.machines.get(name);
                 Some(self.td(image, machine, flaws.unwrap_or(&BTreeSet::new())))
             }
@@ -185,17 +201,30 @@ impl Evidence {
         }
     }
 
+    /// For peers that run one image, which is in the policy because the root contract does not name it.
+    pub(super) fn trust_in_image(&self, own: Arc<OwnIdentity>, image: &str) -> Trust {
+        let mut policy = self.attested_policy.clone();
+        if let PeerPolicy::Tdx(policy) = &mut policy {
+            policy.rules.allowed_image_hashes = AllowList::only(self.image_hash(image));
+        }
+        self.trust_by(own, policy, false)
+    }
+
     pub(super) fn trust(&self, own: Arc<OwnIdentity>, peers_are_attested: bool) -> Trust {
         let policy = if peers_are_attested {
             self.attested_policy.clone()
         } else {
             PeerPolicy::Any
         };
+        self.trust_by(own, policy, peers_are_attested && self.attestation.tee != TeeKind::None)
+    }
+
+    fn trust_by(&self, own: Arc<OwnIdentity>, policy: PeerPolicy, check_image_hash: bool) -> Trust {
         Trust {
             own,
             verifier: Arc::new(PeerVerifier::with_cache(policy, &self.verdicts).bound_to(self.binding())),
             limits: self.limits,
-            check_image_hash: peers_are_attested && self.attestation.tee != TeeKind::None,
+            check_image_hash,
         }
     }
 }
