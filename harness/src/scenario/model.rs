@@ -2,8 +2,8 @@
 
 use chrysalis_world::plan::{
     AttestationPlan, Authority, ClientPlan, CollateralParts, EconomyPlan, Endpoint, EvidenceAttack, Expectation,
-    ImageOf, KeyManagerPlan, KeysOf, LinkPlan, Moment, NetworkPlan, Operation, Place, ProxyPlan, SettlementPlan, SpanNs,
-    Threat, WorkerPlan,
+    ImageOf, KeyManagerPlan, KeysOf, LinkPlan, Moment, NetworkPlan, Operation, Place, ProxyPlan, SettlementPlan,
+    SpanNs, Threat, WorkerPlan,
 };
 
 use std::path::PathBuf;

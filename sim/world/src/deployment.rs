@@ -12,8 +12,8 @@ mod vendor;
 pub(crate) use evidence::{Evidence, FOREIGN_IMAGE};
 pub(crate) use facts::Facts;
 pub use facts::{Account, AccountKind, Party};
-pub(crate) use vendor::Vendor;
 pub(crate) use keys::{Guest, KeyAddresses};
+pub(crate) use vendor::Vendor;
 
 use no_chain::{StaticChain, StaticRegistrar, StaticRoot};
 

@@ -70,7 +70,10 @@ impl Plan {
     pub fn scripts(&self) -> usize {
         let on_chain = self.settlement.as_ref();
         let on_chain = on_chain.map_or(0, |settlement| settlement.operations.len() + settlement.attacks.len());
-        let askers = self.key_manager.as_ref().map_or(0, |key_manager| key_manager.askers.len());
+        let askers = self
+            .key_manager
+            .as_ref()
+            .map_or(0, |key_manager| key_manager.askers.len());
         on_chain + self.attestation.attacks.len() + askers
     }
 

@@ -326,7 +326,7 @@ impl Assembly {
             handles.clients.push(self.add(targets, &client.node, 3, index)?);
         }
         if let Some(key_manager) = &plan.key_manager {
-            handles.key_manager = Some(self.add(targets, &key_manager.node, 4, 0)?);
+            handles.key_manager = Some(self.add(targets, &key_manager.node, 7, 0)?);
         }
         Ok(handles)
     }
@@ -383,7 +383,7 @@ impl Assembly {
             let name = format!("key-asker-{number}");
             let handle = self
                 .sim
-                .add_node(NodeSpec::new(name.clone(), Ipv4Addr::new(10, 7, high, low)))?;
+                .add_node(NodeSpec::new(name.clone(), Ipv4Addr::new(10, 8, high, low)))?;
             self.recorder.name(handle.id(), &name);
             let (deployment, recorder, asker) = (self.deployment.clone(), self.recorder.clone(), asker.clone());
             handle.start(move |env| {
