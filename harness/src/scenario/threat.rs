@@ -89,6 +89,8 @@ pub const CATALOGUE: &[Named] = &[
     ("H10", "flaw in microcode"),
     ("H11", "what the host feeds to the guest"),
     ("H12", "debug, profiling, service TDs"),
+    ("T55", "keys for whoever asks at the right port"),
+    ("T71", "keys for images that nobody has allowed"),
 ];
 
 /// A category of STRIDE.

@@ -8,7 +8,11 @@ fn root() -> &'static Path {
 }
 
 fn all() -> Vec<Scenario> {
-    let mut files: Vec<_> = std::fs::read_dir(root().join("scenarios/attest"))
+    of("scenarios/attest")
+}
+
+fn of(folder: &str) -> Vec<Scenario> {
+    let mut files: Vec<_> = std::fs::read_dir(root().join(folder))
         .unwrap()
         .map(|entry| entry.unwrap().path())
         .collect();
@@ -41,8 +45,10 @@ fn each_is_classified_under_the_row_that_its_name_begins_with() {
             "{}",
             scenario.name
         );
-        rows.extend(named);
+        rows.extend(threat.catalogue.iter().map(|id| id.0.0));
     }
+    let of_keys = of("scenarios/keys").into_iter().filter_map(|scenario| scenario.threat);
+    rows.extend(of_keys.flat_map(|threat| threat.catalogue).map(|id| id.0.0));
     let missing: Vec<_> = scenario::threat::CATALOGUE
         .iter()
         .filter(|(id, _)| !rows.contains(id))

@@ -481,7 +481,7 @@ fn scenarios_and_properties_are_listed() {
     );
     assert_eq!(json[1]["path"], "s/b.yaml");
     let done = lab.go("list --properties");
-    assert_eq!((done.exit, done.out.lines().count()), (Exit::Pass, 11));
+    assert_eq!((done.exit, done.out.lines().count()), (Exit::Pass, 14));
     assert_eq!(
         lab.go("list --properties --json").json()[0]["name"],
         "answers-are-exact"

@@ -178,9 +178,16 @@ impl ProxyAccount {
         Ok(lost)
     }
 
-    /// Takes what a proxy says during a session: nothing may shrink. Says whether the signature covers more than before.
+    /// What is known of the proxy's counts, for a question about them.
+    pub(crate) fn receipts(&self) -> &Receipts {
+        &self.receipts
+    }
+
+    /// Takes what a proxy says during a session: nothing may shrink. In answer to a question, nothing of what was known
+    /// when it was asked. Says whether the signature covers more than before.
     pub(crate) fn take(
         &mut self,
+        asked: Option<&Receipts>,
         payment: Option<&[u8]>,
         db_tokens: i64,
         max_tokens: i64,
@@ -188,7 +195,10 @@ impl ProxyAccount {
         let boc = payment.ok_or(ProxyMismatch::NoPayment)?;
         let payment = SignedPayment::parse_and_verify(boc, self.kind, &self.contract, &self.proxy.public_key)?;
         let before = self.signed_tokens();
-        self.receipts.accept(payment, db_tokens, max_tokens)?;
+        match asked {
+            None => self.receipts.accept(payment, db_tokens, max_tokens)?,
+            Some(asked) => self.receipts.accept_answer(asked, payment, db_tokens, max_tokens)?,
+        }
         Ok(self.signed_tokens() > before)
     }
 

@@ -122,6 +122,28 @@ impl Receipts {
         (self.db_tokens, self.max_tokens) = (db, max);
         Ok(())
     }
+
+    /// Takes the answer to a question that was asked when `asked` was what was known. Messages that the proxy sent after
+    /// its answer may be read before it: less than is known now is no contradiction, but less than was known then is.
+    ///
+    /// # Errors
+    /// As for [`Self::accept`], measured by `asked`; what is known stays.
+    pub fn accept_answer(
+        &mut self,
+        asked: &Self,
+        payment: VerifiedPayment,
+        db_tokens: i64,
+        max_tokens: i64,
+    ) -> Result<(), ReceiptError> {
+        let mut answered = asked.clone();
+        answered.accept(payment, db_tokens, max_tokens)?;
+        if let Some(payment) = answered.payment {
+            self.offer(payment);
+        }
+        self.db_tokens = self.db_tokens.max(answered.db_tokens);
+        self.max_tokens = self.max_tokens.max(answered.max_tokens);
+        Ok(())
+    }
 }
 
 #[cfg(test)]
@@ -181,6 +203,29 @@ mod tests {
             (20, 20, 40)
         );
         assert_eq!(receipts.payment(), Some(&payment(20)));
+    }
+
+    #[test]
+    fn an_answer_that_is_read_late_contradicts_nothing() {
+        let mut receipts = Receipts::default();
+        receipts.accept(payment(10), 20, 30).unwrap();
+        let asked = receipts.clone();
+        receipts.accept(payment(20), 25, 40).unwrap();
+        assert!(
+            receipts.clone().accept(payment(15), 22, 35).is_err(),
+            "out of order without a question"
+        );
+        receipts.accept_answer(&asked, payment(15), 22, 35).unwrap();
+        let known = (receipts.signed_tokens(), receipts.db_tokens(), receipts.max_tokens());
+        assert_eq!(known, (20, 25, 40));
+        receipts.accept_answer(&asked, payment(21), 25, 41).unwrap();
+        let known = (receipts.signed_tokens(), receipts.db_tokens(), receipts.max_tokens());
+        assert_eq!(known, (21, 25, 41));
+        for (tokens, db, max) in [(9, 20, 30), (10, 19, 30), (10, 20, 29), (22, 20, 30)] {
+            let before = receipts.clone();
+            assert!(receipts.accept_answer(&asked, payment(tokens), db, max).is_err());
+            assert_eq!(receipts, before);
+        }
     }
 
     #[test]

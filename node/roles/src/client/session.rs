@@ -12,7 +12,7 @@ use crate::{
     telemetry::{self, Role},
 };
 use chrysalis_env::Env;
-use chrysalis_settlement::{Address, PaymentKind, VerifiedPayment};
+use chrysalis_settlement::{Address, PaymentKind, VerifiedPayment, receipts::Receipts};
 use chrysalis_wire::{
     error_code::ErrorCode,
     messages::ProxyToClientMessage,
@@ -134,9 +134,12 @@ impl Shared {
         {
             let shared = self.clone();
             self.env.spawn("client: payment status query", async move {
+                let Ok(asked) = shared.with_account(&session, |account| Ok(account.receipts().clone())) else {
+                    return;
+                };
                 if let Ok(status) = session.connection.query(&ClientUpdatePaymentStatus {}).await {
                     let data = status.signed_payment.data();
-                    shared.take_payment(&session, data, status.db_tokens, status.max_tokens);
+                    shared.take_payment(&session, Some(&asked), data, status.db_tokens, status.max_tokens);
                 }
             });
         }
@@ -233,9 +236,16 @@ impl Shared {
         action(state.accounts.get_mut(&key).ok_or(ProxyMismatch::NoHandshake)?)
     }
 
-    fn take_payment(&self, session: &Session, payment: Option<&[u8]>, db_tokens: i64, max_tokens: i64) {
+    fn take_payment(
+        &self,
+        session: &Session,
+        asked: Option<&Receipts>,
+        payment: Option<&[u8]>,
+        db_tokens: i64,
+        max_tokens: i64,
+    ) {
         let taken = self.with_account(session, |account| {
-            let grew = account.take(payment, db_tokens, max_tokens)?;
+            let grew = account.take(asked, payment, db_tokens, max_tokens)?;
             Ok(grew.then(|| (account.contract(), account.signed_tokens())))
         });
         match taken {
@@ -347,7 +357,7 @@ impl SessionHandler {
             ProxyToClientMessage::RequestPayment(payment) => {
                 let data = payment.signed_payment.data();
                 self.shared
-                    .take_payment(&self.session, data, payment.db_tokens, payment.max_tokens);
+                    .take_payment(&self.session, None, data, payment.db_tokens, payment.max_tokens);
                 Next::Continue
             }
         }

@@ -9,7 +9,7 @@ use crate::{
     telemetry::{self, Role},
 };
 use chrysalis_env::Env;
-use chrysalis_settlement::{Address, PaymentKind, VerifiedPayment, base_name};
+use chrysalis_settlement::{Address, PaymentKind, VerifiedPayment, base_name, receipts::Receipts};
 use chrysalis_wire::{
     error_code::ErrorCode,
     messages::ProxyToWorkerMessage,
@@ -136,10 +136,13 @@ impl Shared {
         {
             let shared = self.clone();
             self.env.spawn("worker: payment status query", async move {
+                let Ok(asked) = shared.with_account(&session, |account| Ok(account.receipts().clone())) else {
+                    return;
+                };
                 let query = WorkerUpdatePaymentStatus {};
                 if let Ok(status) = session.connection.query(&query).await {
                     let data = status.signed_payment.data();
-                    shared.take_payment(&session, data, status.db_tokens, status.max_tokens);
+                    shared.take_payment(&session, Some(&asked), data, status.db_tokens, status.max_tokens);
                 }
             });
         }
@@ -255,9 +258,16 @@ impl Shared {
         action(state.accounts.get_mut(&key).ok_or(ProxyMismatch::NoHandshake)?)
     }
 
-    fn take_payment(&self, session: &Session, payment: Option<&[u8]>, db_tokens: i64, max_tokens: i64) {
+    fn take_payment(
+        &self,
+        session: &Session,
+        asked: Option<&Receipts>,
+        payment: Option<&[u8]>,
+        db_tokens: i64,
+        max_tokens: i64,
+    ) {
         let taken = self.with_account(session, |account| {
-            let grew = account.take(payment, db_tokens, max_tokens)?;
+            let grew = account.take(asked, payment, db_tokens, max_tokens)?;
             Ok(grew.then(|| (account.contract(), account.signed_tokens())))
         });
         match taken {
@@ -423,7 +433,7 @@ impl SessionHandler {
             ProxyToWorkerMessage::RequestPayment(payment) => {
                 let data = payment.signed_payment.data();
                 self.shared
-                    .take_payment(&self.session, data, payment.db_tokens, payment.max_tokens);
+                    .take_payment(&self.session, None, data, payment.db_tokens, payment.max_tokens);
             }
             ProxyToWorkerMessage::SignedPayment(payment) => {
                 // Alone it says nothing of the counters: they stay as they are.

@@ -8,7 +8,7 @@ use chrysalis_attest::{
 use chrysalis_env::{Env, Listener, Stream};
 use chrysalis_wire::{
     frame::{FrameError, FrameReader, FrameWriter},
-    packet::{Packet, TcpConnect, TcpConnected, TcpPong, TcpQuery, TcpQueryAnswer},
+    packet::{Packet, TcpConnect, TcpConnected, TcpPing, TcpPong, TcpQuery, TcpQueryAnswer},
     proof_of_work::{CHALLENGE_BYTES, Challenge, Difficulty, RESPONSE_BYTES, Response},
     query::Query,
     tl::Boxed,
@@ -540,10 +540,14 @@ impl RawPeer {
         }
     }
 
+    /// Gives a sign of life: acceptors close connections that say nothing.
+    pub async fn ping(&mut self) {
+        self.send_packet(&Packet::Ping(TcpPing { id: 99 })).await;
+    }
+
     /// Whether the other end still answers a ping within a second.
     pub async fn is_alive(&mut self) -> bool {
-        let ping = chrysalis_wire::packet::TcpPing { id: 99 };
-        self.send_packet(&Packet::Ping(ping)).await;
+        self.ping().await;
         !self.closed_within(Duration::from_secs(1)).await
     }
 }

@@ -181,7 +181,7 @@ async fn lost_machine(stage: &mut Stage) -> Result<End, Failure> {
                     peer.send(&SessionEvidence { data }).await;
                 }
             }
-            Err(Gone::Silent) => {}
+            Err(Gone::Silent) => peer.ping().await,
             Err(Gone::Closed(_)) => {
                 let detail = format!("cut off {} s after its machine was lost", lived(stage).as_secs());
                 return failed(stage, detail).await;
