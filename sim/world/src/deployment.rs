@@ -5,6 +5,7 @@
 
 mod evidence;
 mod facts;
+mod machine;
 mod no_chain;
 mod vendor;
 
@@ -13,6 +14,7 @@ pub(crate) use facts::Facts;
 pub use facts::{Account, AccountKind, Party};
 pub(crate) use vendor::Vendor;
 
+use evidence::Peers;
 use no_chain::{StaticChain, StaticRegistrar, StaticRoot};
 
 use crate::{
@@ -390,8 +392,8 @@ impl Deployment {
             workers_listen,
             root: self.root_source(env, Role::Proxy),
             chain,
-            client_trust: self.evidence.trust(identity.clone(), false),
-            worker_trust: self.evidence.trust(identity, true),
+            client_trust: self.evidence.trust(identity.clone(), Peers::Anybody),
+            worker_trust: self.evidence.trust(identity, Peers::Workers),
             ledger: self
                 .onchain
                 .as_ref()
@@ -424,7 +426,7 @@ impl Deployment {
             is_test: true,
             proxies,
             root: self.root_source(env, Role::Worker),
-            trust: self.evidence.trust(identity, true),
+            trust: self.evidence.trust(identity, Peers::Proxies),
             backend: self.backend(&plan.model, &plan.backend, env),
             chain: match &self.onchain {
                 None => WorkerChain::None,
@@ -474,7 +476,7 @@ impl Deployment {
             proxy_connections: plan.proxy_connections as usize,
             root: self.root_source(env, Role::Client),
             chain,
-            trust: self.evidence.trust(identity, true),
+            trust: self.evidence.trust(identity, Peers::Proxies),
             allowed_origins: Vec::new(),
             http_listen,
         })

@@ -5,12 +5,14 @@
 //! run shrinkable (design §4).
 
 mod attestation;
+mod machine;
 mod settlement;
 
 pub use attestation::{
-    AttestationPlan, BindingPlan, CollateralPlan, EvidenceAttack, EvidenceAttackPlan, Flaw, PolicyPlan, Pose,
+    AttestationPlan, BindingPlan, CollateralPlan, EvidenceAttack, EvidenceAttackPlan, GpuRulesPlan, PolicyPlan, Pose,
     RulesPlan, Technique, TeeKind,
 };
+pub use machine::{Flaw, GpusPlan};
 pub use settlement::{
     AttackPlan, ChainFaults, CongestionPlan, ContractBuild, ContractName, ExternalFaultKind, ExternalFaultPlan,
     FeeChange, FeePlan, LieKind, LiePlan, MissedSlotsPlan, Operation, OperationPlan, Producer, Profile, ReaderPlan,
