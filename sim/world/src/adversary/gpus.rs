@@ -10,7 +10,7 @@ use super::{
 };
 use crate::{
     deployment::Evidence,
-    plan::{Pose, Technique},
+    plan::Pose,
 };
 use chrysalis_attest::{
     Attester,
@@ -42,59 +42,57 @@ impl Attester for Fed {
     }
 }
 
-/// Carries out an attack that is about GPUs.
-pub(super) async fn carry_out(stage: &mut Stage) -> Result<End, Failure> {
+/// No GPU is there.
+pub(super) async fn dropped(stage: &mut Stage) -> Result<End, Failure> {
+    let guest = stage.own_bare_guest(&BTreeSet::new());
+    own(stage, guest).await
+}
+
+/// The GPU is a worker's, which answers whoever asks.
+pub(super) async fn relayed(stage: &mut Stage) -> Result<End, Failure> {
     let sound = BTreeSet::new();
-    let (bare, whole) = (stage.own_bare_guest(&sound), stage.own_guest(&sound));
-    match stage.attack.technique {
-        Technique::RelayedGpu => {
-            let node = stage.abused(Pose::Worker)?;
-            let (evidence, machine) = (stage.evidence(), stage.machine_of(&node)?);
-            let guest = evidence.with_gpus(bare, machine, evidence.gpus(&node), &sound);
-            own(stage, guest).await
-        }
-        Technique::ResoldGpu => resold(stage, whole).await,
-        Technique::StaleGpu => {
-            let gpus = evidence_of(&*whole, &OLD_NONCE)?;
-            own(stage, Arc::new(Fed { guest: bare, gpus })).await
-        }
-        Technique::OtherSessionGpu => {
-            stage.is_idle = true;
-            let other = stage.honest(stage.own_key(), whole)?;
-            let other = let_in(stage, &other).await?;
-            stage.is_idle = false;
-            // Where evidence is bound to certificates no session has any.
-            let gpus = stage.recorded.take().unwrap_or_default().gpus;
-            let end = own(stage, Arc::new(Fed { guest: bare, gpus })).await;
-            drop(other);
-            end
-        }
-        Technique::UnvouchedGpu => {
-            let key = stage.own_key();
-            let quote = Evidence::certified(&*whole, &key)?;
-            let identity = stage.forged(key, &quote)?;
-            let answer = Answer::Unvouched(whole);
-            judged(stage, Show { identity, answer }).await
-        }
-        // All others are none of this module's, and bring no GPU either.
-        _ => own(stage, bare).await,
-    }
+    let node = stage.abused(Pose::Worker)?;
+    let (evidence, machine) = (stage.evidence(), stage.machine_of(&node)?);
+    let guest = evidence.with_gpus(stage.own_bare_guest(&sound), machine, evidence.gpus(&node), &sound);
+    own(stage, guest).await
 }
 
-fn evidence_of(guest: &dyn Attester, nonce: &[u8; 32]) -> Result<Vec<GpuBundle>, Failure> {
-    guest
-        .gpus(nonce)
-        .map_err(|error| Failure::Step(format!("a GPU says nothing: {error}")))
+/// The GPU answered long ago, to somebody else's question.
+pub(super) async fn stale(stage: &mut Stage) -> Result<End, Failure> {
+    let sound = BTreeSet::new();
+    let gpus = evidence_of(&*stage.own_guest(&sound), &OLD_NONCE)?;
+    let guest = stage.own_bare_guest(&sound);
+    own(stage, Arc::new(Fed { guest, gpus })).await
 }
 
-/// Shows a guest of the adversary's own.
-async fn own(stage: &mut Stage, guest: Arc<dyn Attester>) -> Result<End, Failure> {
-    let show = stage.honest(stage.own_key(), guest)?;
-    judged(stage, show).await
+/// The GPU answered for another session, which lives.
+pub(super) async fn of_other_session(stage: &mut Stage) -> Result<End, Failure> {
+    let sound = BTreeSet::new();
+    stage.is_idle = true;
+    let other = stage.honest(stage.own_key(), stage.own_guest(&sound))?;
+    let other = let_in(stage, &other).await?;
+    stage.is_idle = false;
+    // Where evidence is bound to certificates no session has any.
+    let gpus = stage.recorded.take().unwrap_or_default().gpus;
+    let guest = stage.own_bare_guest(&sound);
+    let end = own(stage, Arc::new(Fed { guest, gpus })).await;
+    drop(other);
+    end
+}
+
+/// The GPU answers, and the guest says nothing of it.
+pub(super) async fn unvouched(stage: &mut Stage) -> Result<End, Failure> {
+    let guest = stage.own_guest(&BTreeSet::new());
+    let key = stage.own_key();
+    let quote = Evidence::certified(&*guest, &key)?;
+    let identity = stage.forged(key, &quote)?;
+    let answer = Answer::Unvouched(guest);
+    judged(stage, Show { identity, answer }).await
 }
 
 /// One machine with one GPU offers itself twice.
-async fn resold(stage: &mut Stage, guest: Arc<dyn Attester>) -> Result<End, Failure> {
+pub(super) async fn resold(stage: &mut Stage) -> Result<End, Failure> {
+    let guest = stage.own_guest(&BTreeSet::new());
     stage.is_idle = true;
     let once = stage.honest(stage.own_key(), guest.clone())?;
     let once = let_in(stage, &once).await?;
@@ -109,4 +107,16 @@ async fn resold(stage: &mut Stage, guest: Arc<dyn Attester>) -> Result<End, Fail
     };
     drop(once);
     end
+}
+
+fn evidence_of(guest: &dyn Attester, nonce: &[u8; 32]) -> Result<Vec<GpuBundle>, Failure> {
+    guest
+        .gpus(nonce)
+        .map_err(|error| Failure::Step(format!("a GPU says nothing: {error}")))
+}
+
+/// Shows a guest of the adversary's own.
+async fn own(stage: &mut Stage, guest: Arc<dyn Attester>) -> Result<End, Failure> {
+    let show = stage.honest(stage.own_key(), guest)?;
+    judged(stage, show).await
 }

@@ -92,12 +92,12 @@ pub(super) async fn carry_out(stage: &mut Stage) -> Result<End, Failure> {
         Technique::Malleated => in_other_bytes(stage, encodings::MALLEATIONS).await,
         Technique::Confused => in_other_bytes(stage, encodings::CONFUSIONS).await,
         Technique::Resumption => resumption(stage).await,
-        Technique::DroppedGpu
-        | Technique::RelayedGpu
-        | Technique::ResoldGpu
-        | Technique::StaleGpu
-        | Technique::OtherSessionGpu
-        | Technique::UnvouchedGpu => gpus::carry_out(stage).await,
+        Technique::DroppedGpu => gpus::dropped(stage).await,
+        Technique::RelayedGpu => gpus::relayed(stage).await,
+        Technique::ResoldGpu => gpus::resold(stage).await,
+        Technique::StaleGpu => gpus::stale(stage).await,
+        Technique::OtherSessionGpu => gpus::of_other_session(stage).await,
+        Technique::UnvouchedGpu => gpus::unvouched(stage).await,
         Technique::Flood => exhaustion::flood(stage).await,
         Technique::Silence => exhaustion::silence(stage).await,
     }
