@@ -14,6 +14,8 @@ const TAG_LEN_BYTES: usize = 16;
 
 /// Largest content of a record.
 pub const MAX_CONTENT_LEN_BYTES: usize = 16 << 20;
+/// Longest record: the longest content and what stands around it.
+pub const MAX_RECORD_LEN_BYTES: usize = MAX_CONTENT_LEN_BYTES + 1_024;
 
 /// Why a record cannot be sealed or opened.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
@@ -148,7 +150,7 @@ pub fn open(
     record: &[u8],
     newest: Newest,
 ) -> Result<Opened, SealError> {
-    if record.len() > MAX_CONTENT_LEN_BYTES + 1_024 {
+    if record.len() > MAX_RECORD_LEN_BYTES {
         return Err(SealError::TooLong {
             len_bytes: record.len(),
         });

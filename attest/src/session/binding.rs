@@ -18,17 +18,20 @@ pub enum Role {
     Proxy,
     /// Answers requests.
     Worker,
+    /// Gives proxies and workers their keys.
+    KeyManager,
 }
 
 impl Role {
     /// Every role.
-    pub const ALL: [Self; 3] = [Self::Client, Self::Proxy, Self::Worker];
+    pub const ALL: [Self; 4] = [Self::Client, Self::Proxy, Self::Worker, Self::KeyManager];
 
     pub(crate) const fn code(self) -> u8 {
         match self {
             Self::Client => 1,
             Self::Proxy => 2,
             Self::Worker => 3,
+            Self::KeyManager => 4,
         }
     }
 
@@ -42,6 +45,7 @@ impl Role {
             Self::Client => "client",
             Self::Proxy => "proxy",
             Self::Worker => "worker",
+            Self::KeyManager => "key_manager",
         }
     }
 }

@@ -571,7 +571,7 @@ fn messages_have_one_encoding() {
         (&[][..], MessageError::Short),
         (&[2, 1], MessageError::Version { version: 2 }),
         (&[1, 9], MessageError::Kind { kind: 9 }),
-        (&[1, 1, 4, 0], MessageError::Role { code: 4 }),
+        (&[1, 1, 5, 0], MessageError::Role { code: 5 }),
         (&[1, 1, 1, 2], MessageError::Flag { value: 2 }),
         (&[1, 3, 0, 0, 0, 0], MessageError::RoundZero),
         (

@@ -115,6 +115,11 @@ fn action(template: &ActionTemplate, stream: &mut Stream) -> FaultAction {
             length_ns: draw(length, stream),
         },
         ActionTemplate::AllowForeignImage { image } => FaultAction::AllowForeignImage { image: *image },
+        ActionTemplate::OtherImage { node, restart_after } => FaultAction::OtherImage {
+            node: node.clone(),
+            restart_after_ns: span_ns(*restart_after, stream),
+        },
+        ActionTemplate::RevokeKey { of } => FaultAction::RevokeKey { of: *of },
         ActionTemplate::RemoveImage { image } => FaultAction::RemoveImage { image: *image },
         ActionTemplate::RemoveModel { model } => FaultAction::RemoveModel { model: model.clone() },
         ActionTemplate::DiskFull { node, length } => FaultAction::DiskFull {

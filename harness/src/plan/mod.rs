@@ -52,6 +52,7 @@ pub fn plan_in(scenario: &Scenario, seed: u64, profile: Profile) -> Plan {
         proxies: scenario.proxies.clone(),
         workers: scenario.workers.clone(),
         clients: scenario.clients.clone(),
+        key_manager: scenario.key_manager.clone(),
         users: scenario
             .workload
             .iter()

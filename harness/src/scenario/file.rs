@@ -7,6 +7,7 @@
 //! of every mistake.
 
 pub mod attestation;
+pub mod keys;
 pub mod settlement;
 
 use chrysalis_world::plan::{Endpoint, TinySize};
@@ -24,6 +25,7 @@ pub use attestation::{
     OldCollateralFile, PolicyFile, RemoveModelFile, RevokeAuthorityFile, RevokePlatformFile, TcbRecoveryFile, TdxRules,
     ThreatFile,
 };
+pub use keys::{KeyAskerFile, KeyManagerFile, OtherImageFile, RevokeKeyFile};
 pub use settlement::{
     AccountFile, AmountFile, AttackFile, ChainFaultsFile, CongestionFile, ContractFile, DoneFile, ExternalFile,
     FeeChangeFile, KillAtFile, LieFile, MissedSlotsFile, OldDiskFile, OperationFile, OwnedFile, PriceFile,
@@ -88,6 +90,8 @@ pub struct WorldFile {
     pub workers: Key<Vec<At<WorkerFile>>>,
     /// Clients. Default: one, `client-1`.
     pub clients: Key<Vec<At<ClientFile>>>,
+    /// A key manager, which proxies and workers then get keys from. Default: none.
+    pub key_manager: Key<KeyManagerFile>,
     /// Prices and deposits.
     pub economy: Key<EconomyFile>,
     /// How peers prove what they are.
@@ -402,6 +406,10 @@ pub struct FaultFile {
     pub old_collateral: Key<OldCollateralFile>,
     /// Whoever has the key of the root contract's owner allows an adversary's image. Only without `settlement`.
     pub allow_foreign_image: Key<ImageFile>,
+    /// The process of a proxy dies, and its host starts another image on the same disk.
+    pub other_image: Key<OtherImageFile>,
+    /// The operator of the key manager revokes the newest key of a kind of node. Only with `world.key_manager`.
+    pub revoke_key: Key<RevokeKeyFile>,
     /// The root contract no longer names an image. Only without `settlement`.
     pub remove_image: Key<ImageFile>,
     /// The root contract no longer names a model. Only without `settlement`.

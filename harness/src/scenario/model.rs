@@ -2,7 +2,8 @@
 
 use chrysalis_world::plan::{
     AttestationPlan, Authority, ClientPlan, CollateralParts, EconomyPlan, Endpoint, EvidenceAttack, Expectation,
-    ImageOf, LinkPlan, Moment, NetworkPlan, Operation, Place, ProxyPlan, SettlementPlan, SpanNs, Threat, WorkerPlan,
+    ImageOf, KeyManagerPlan, KeysOf, LinkPlan, Moment, NetworkPlan, Operation, Place, ProxyPlan, SettlementPlan,
+    SpanNs, Threat, WorkerPlan,
 };
 
 use std::path::PathBuf;
@@ -42,6 +43,8 @@ pub struct Scenario {
     pub workers: Vec<WorkerPlan>,
     /// Clients.
     pub clients: Vec<ClientPlan>,
+    /// The key manager.
+    pub key_manager: Option<KeyManagerPlan>,
     /// The chain, if accounts are on one.
     pub settlement: Option<SettlementTemplate>,
     /// Groups of users.
@@ -238,6 +241,10 @@ pub enum ActionTemplate {
     },
     /// The root contract names an adversary's image.
     AllowForeignImage { image: ImageOf },
+    /// The process dies, and another image starts on its disk.
+    OtherImage { node: String, restart_after: SpanNs },
+    /// A key of the key manager is revoked.
+    RevokeKey { of: KeysOf },
     /// The root contract no longer names an image.
     RemoveImage { image: ImageOf },
     /// The root contract no longer names a model.

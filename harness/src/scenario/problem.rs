@@ -364,7 +364,7 @@ impl Problem {
             Self::NothingToCheck { why, .. } => Some((*why).to_owned()),
             Self::NeedsChain { .. } => Some("add the section `settlement`; `settlement: {}` is a chain with all defaults".to_owned()),
             Self::Attacks { .. } => Some(
-                "with `attacks`, and only then, write `reference: { attacks: seen }` and `hardened: { attacks: never }` under `expect`".to_owned(),
+                "with `attacks` or `world.key_manager.askers`, and only then, write `reference: { attacks: seen }` and `hardened: { attacks: never }` under `expect`".to_owned(),
             ),
             Self::NothingExpected => Some("name a property or a bound under `expect`".to_owned()),
             _ => None,

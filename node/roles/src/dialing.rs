@@ -80,7 +80,10 @@ impl Dialing {
             .await
             .map_err(|elapsed| elapsed.to_string())?
             .map_err(|error| error.to_string())?;
-        let dialer = self.trust.dialer(env, self.role).map_err(|error| error.to_string())?;
+        let dialer = self
+            .trust
+            .dialer(env, self.role, Role::Proxy)
+            .map_err(|error| error.to_string())?;
         let secured = match dialer.dial(env, stream).await {
             Ok(secured) => secured,
             Err(error) => {

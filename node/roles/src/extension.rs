@@ -1,7 +1,10 @@
 //! Messages that the reference protocol does not have. A reference peer logs and drops what it does not know (spec
 //! §2.7), so sending them is safe.
 
-use chrysalis_wire::tl::{Boxed, DecodeError, Reader, RequestId, TlObject, Writer};
+use chrysalis_wire::{
+    query::{Query, QueryPurpose},
+    tl::{Boxed, DecodeError, Reader, RequestId, TlObject, Writer},
+};
 
 /// `chrysalis.cancelQuery request_id:int256 = chrysalis.CancelQuery`: nobody wants the answer any more.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -38,35 +41,66 @@ impl CancelQuery {
     }
 }
 
-/// `chrysalis.sessionEvidence data:bytes = chrysalis.SessionEvidence`: a message about the evidence of the session, after
-/// its first frame ([`chrysalis_attest::session`]).
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct SessionEvidence {
-    /// The message.
-    pub data: Vec<u8>,
+/// Constructors with one field of bytes.
+macro_rules! of_bytes {
+    ($($(#[$doc:meta])* struct $name:ident = $id:literal $tl:literal { $(#[$field_doc:meta])* $field:ident })*) => {$(
+        $(#[$doc])*
+        #[derive(Debug, Clone, PartialEq, Eq)]
+        pub struct $name {
+            $(#[$field_doc])*
+            pub $field: Vec<u8>,
+        }
+
+        impl TlObject for $name {
+            /// As above.
+            const ID: u32 = $id;
+            const NAME: &'static str = $tl;
+            const MIN_BARE_LEN: usize = 4;
+
+            fn bare_len(&self) -> usize {
+                // Length byte and padding to four, or four bytes of length (spec §2.5).
+                let head = if self.$field.len() < 254 { 1 } else { 4 };
+                (head + self.$field.len()).next_multiple_of(4)
+            }
+
+            fn write_bare(&self, writer: &mut Writer) {
+                writer.string(&self.$field);
+            }
+
+            fn read_bare(reader: &mut Reader<'_>) -> Result<Self, DecodeError> {
+                Ok(Self {
+                    $field: reader.string()?.to_vec(),
+                })
+            }
+        }
+    )*};
 }
 
-impl TlObject for SessionEvidence {
-    /// As above.
-    const ID: u32 = 0x1369_7852;
-    const NAME: &'static str = "chrysalis.sessionEvidence";
-    const MIN_BARE_LEN: usize = 4;
-
-    fn bare_len(&self) -> usize {
-        // Length byte and padding to four, or four bytes of length (spec §2.5).
-        let head = if self.data.len() < 254 { 1 } else { 4 };
-        (head + self.data.len()).next_multiple_of(4)
+of_bytes! {
+    /// `chrysalis.sessionEvidence data:bytes = chrysalis.SessionEvidence`: a message about the evidence of the session,
+    /// after its first frame ([`chrysalis_attest::session`]).
+    struct SessionEvidence = 0x1369_7852 "chrysalis.sessionEvidence" {
+        /// The message.
+        data
     }
 
-    fn write_bare(&self, writer: &mut Writer) {
-        writer.string(&self.data);
+    /// `chrysalis.keyWitness token:bytes = chrysalis.KeyWitnessed`: what the asker was told of the state of the key manager
+    /// the last time, which only that can read; empty if nothing. A query that comes before that for keys.
+    struct KeyWitness = 0x45da_19bc "chrysalis.keyWitness" {
+        /// As it was told.
+        token
     }
 
-    fn read_bare(reader: &mut Reader<'_>) -> Result<Self, DecodeError> {
-        Ok(Self {
-            data: reader.string()?.to_vec(),
-        })
+    /// `chrysalis.keyWitnessed token:bytes = chrysalis.KeyWitnessed`: what to bring along the next time.
+    struct KeyWitnessed = 0x4310_e336 "chrysalis.keyWitnessed" {
+        /// Sealed by the key manager.
+        token
     }
+}
+
+impl Query for KeyWitness {
+    type Answer = KeyWitnessed;
+    const PURPOSE: QueryPurpose = QueryPurpose::Keys;
 }
 
 impl SessionEvidence {

@@ -70,16 +70,18 @@ impl Default for SecureLimits {
 pub(crate) struct SecureAcceptor {
     pub(crate) trust: Trust,
     pub(crate) identity: Arc<Identity>,
+    pub(crate) role: Role,
     pub(crate) peer_role: Role,
     pub(crate) tls: Arc<ServerConfig>,
 }
 
-/// Everything to dial proxies.
+/// Everything to dial peers of a kind.
 #[derive(Clone)]
 pub(crate) struct SecureDialer {
     pub(crate) trust: Trust,
     pub(crate) identity: Arc<Identity>,
     pub(crate) role: Role,
+    pub(crate) peer_role: Role,
     pub(crate) tls: Arc<ClientConfig>,
 }
 
@@ -104,7 +106,7 @@ pub(crate) fn now(env: &Env) -> Now {
 impl SecureAcceptor {
     /// Whether it shows the certificate that the node has now.
     pub(crate) fn is_current(&self, env: &Env) -> bool {
-        Arc::ptr_eq(&self.identity, &self.trust.own.current(env, Role::Proxy))
+        Arc::ptr_eq(&self.identity, &self.trust.own.current(env, self.role))
     }
 
     pub(crate) async fn accept(&self, env: &Env, mut stream: Stream) -> Result<Secured, SecureError> {
@@ -124,7 +126,7 @@ impl SecureAcceptor {
             let (peer, origin) = ra_tls::peer(connection, &self.trust.verifier, env.unix_s())?;
             let ends = Ends {
                 own_key: *self.identity.public_key(),
-                role: Role::Proxy,
+                role: self.role,
                 peer_role: self.peer_role,
                 side: Side::Acceptor,
                 exporter: session::exporter(connection)?,
@@ -270,7 +272,7 @@ impl SecureDialer {
             let ends = Ends {
                 own_key: *self.identity.public_key(),
                 role: self.role,
-                peer_role: Role::Proxy,
+                peer_role: self.peer_role,
                 side: Side::Dialer,
                 exporter: session::exporter(connection)?,
             };

@@ -1,6 +1,10 @@
 //! What roles report about requests, payments and peers. Identifiers, sizes and codes only: never a prompt, never an
 //! answer. One function a kind, so that every observer (run store, metrics, log) finds the same fields.
 
+use crate::key_manager::{
+    asking::HeldKey,
+    ring::{KeyEvent, KeyHolder, Refusal, Released},
+};
 use chrysalis_attest::{AttestedPeer, GuestVerdict, Origin, anchors::AnchorKind, session};
 use chrysalis_env::{Env, Value};
 
@@ -13,6 +17,8 @@ pub enum Role {
     Proxy,
     /// Worker.
     Worker,
+    /// Key manager.
+    KeyManager,
 }
 
 impl Role {
@@ -22,6 +28,7 @@ impl Role {
             Self::Client => "client",
             Self::Proxy => "proxy",
             Self::Worker => "worker",
+            Self::KeyManager => "key_manager",
         }
     }
 }
@@ -32,6 +39,7 @@ impl From<Role> for session::Role {
             Role::Client => Self::Client,
             Role::Proxy => Self::Proxy,
             Role::Worker => Self::Worker,
+            Role::KeyManager => Self::KeyManager,
         }
     }
 }
@@ -213,6 +221,61 @@ pub(crate) fn session(env: &Env, role: Role, is_ready: bool) {
 /// Whether the proxy's ledger can be written, each time that changes: kind `ledger.state`.
 pub(crate) fn ledger(env: &Env, is_writable: bool) {
     env.observe("ledger.state", &[("writable", is_writable.into())]);
+}
+
+/// Something happened to a key of a key manager: kind `keys.changed`.
+pub(crate) fn key_changed(env: &Env, event: &KeyEvent) {
+    env.observe(
+        "keys.changed",
+        &[
+            ("holder", event.holder.name().into()),
+            ("epoch", event.epoch.into()),
+            ("public_key", event.public.as_bytes().into()),
+            ("change", event.change.name().into()),
+        ],
+    );
+}
+
+/// A key manager gives a key to a node of a kind: kind `keys.released`.
+pub(crate) fn key_released(env: &Env, kind: KeyHolder, image_hash: &[u8; 32], released: &Released<'_>) {
+    env.observe(
+        "keys.released",
+        &[
+            ("holder", released.holder.name().into()),
+            ("epoch", released.key.epoch.into()),
+            ("public_key", released.key.public().as_bytes().into()),
+            ("since_unix_s", released.key.since_unix_s.into()),
+            ("peer_kind", kind.role().name().into()),
+            ("image_hash", image_hash.into()),
+        ],
+    );
+}
+
+/// A key manager gives nothing to a node: kind `keys.refused`.
+pub(crate) fn key_refused(env: &Env, kind: KeyHolder, image_hash: &[u8; 32], refusal: &Refusal) {
+    env.observe(
+        "keys.refused",
+        &[
+            ("peer_kind", kind.role().name().into()),
+            ("image_hash", image_hash.into()),
+            ("reason", refusal.to_string().as_str().into()),
+        ],
+    );
+}
+
+/// A node has other keys than before: kind `keys.held`. The newest is named by its public key.
+pub(crate) fn keys_held(env: &Env, role: Role, keys: &[HeldKey]) {
+    let newest = keys.iter().max_by_key(|key| key.until_unix_s);
+    let public = newest.map_or([0; 32], |key| *key.public().as_bytes());
+    env.observe(
+        "keys.held",
+        &[
+            ("role", role.name().into()),
+            ("count", keys.len().into()),
+            ("until_unix_s", newest.map_or(0, |key| key.until_unix_s).into()),
+            ("public_key", (&public).into()),
+        ],
+    );
 }
 
 /// Something that an operator should know: kind `note`. `text` comes from this program, not from a peer.

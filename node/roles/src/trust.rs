@@ -96,7 +96,8 @@ impl AllowedImages {
 const IMAGE_NOT_IN_ROOT: &str = "image hash not in the root contract";
 
 impl Trust {
-    pub(crate) fn dialer(&self, env: &Env, role: Role) -> Result<SecureDialer, SecureError> {
+    /// For dialling peers of a kind.
+    pub(crate) fn dialer(&self, env: &Env, role: Role, peer_role: Role) -> Result<SecureDialer, SecureError> {
         let identity = self.own.current(env, role);
         let tls = ra_tls::client_config(
             env.crypto_provider(),
@@ -108,13 +109,14 @@ impl Trust {
             trust: self.clone(),
             identity,
             role,
+            peer_role,
             tls,
         })
     }
 
-    /// For a proxy's port on which peers of a kind dial.
-    pub(crate) fn acceptor(&self, env: &Env, peer_role: Role) -> Result<SecureAcceptor, SecureError> {
-        let identity = self.own.current(env, Role::Proxy);
+    /// For a port of this `role` on which peers of a kind dial.
+    pub(crate) fn acceptor(&self, env: &Env, role: Role, peer_role: Role) -> Result<SecureAcceptor, SecureError> {
+        let identity = self.own.current(env, role);
         let tls = ra_tls::server_config(
             env.crypto_provider(),
             env.time_provider(),
@@ -124,6 +126,7 @@ impl Trust {
         Ok(SecureAcceptor {
             trust: self.clone(),
             identity,
+            role,
             peer_role,
             tls,
         })
@@ -144,6 +147,11 @@ impl Trust {
         allowed: &AllowedImages,
     ) -> bool {
         let refusal = self.refuses_image(&secured.peer.image_hash, allowed);
+        self.decide(env, role, peer_kind, secured, refusal);
+        refusal.is_none()
+    }
+
+    fn decide(&self, env: &Env, role: Role, peer_kind: &'static str, secured: &Secured, refusal: Option<&str>) {
         let decision = Decision {
             peer_kind,
             occasion: self.occasion(),
@@ -153,7 +161,11 @@ impl Trust {
         };
         telemetry::peer(env, role, &decision);
         self.report_mismatches(env, role);
-        refusal.is_none()
+    }
+
+    /// Reports a peer whose image the verifier's policy has judged.
+    pub(crate) fn accepts(&self, env: &Env, role: Role, peer_kind: &'static str, secured: &Secured) {
+        self.decide(env, role, peer_kind, secured, None);
     }
 
     /// Reports that a peer was refused before anything else could be asked.

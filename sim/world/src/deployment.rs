@@ -5,6 +5,7 @@
 
 mod evidence;
 mod facts;
+mod keys;
 mod machine;
 mod no_chain;
 mod vendor;
@@ -12,6 +13,7 @@ mod vendor;
 pub(crate) use evidence::{Evidence, FOREIGN_IMAGE};
 pub(crate) use facts::Facts;
 pub use facts::{Account, AccountKind, Party};
+pub(crate) use keys::{Guest, KeyAddresses};
 pub(crate) use vendor::Vendor;
 
 use evidence::Peers;
@@ -31,6 +33,7 @@ use chrysalis_inference::{
 };
 use chrysalis_node::{
     client::{ClientChain, ClientSettings},
+    key_manager::{KeyManagerControl, ring::KeyHolder},
     proxy::{ProxyChain, ProxyControl, ProxyLimits, ProxySettings},
     telemetry::Role,
     worker::{WorkerChain, WorkerSettings},
@@ -91,6 +94,12 @@ pub enum DeployError {
     /// A time that a chain cannot have.
     #[error("a run on a chain must start before the year 2106")]
     Date,
+    /// A guest that may not have persistent keys.
+    #[error("sealing: {0}")]
+    NoKey(#[from] chrysalis_attest::sealing::NoKey),
+    /// Keys that live too long or not at all.
+    #[error("the key manager: the period of rotation is zero, or too many keys would be alive at once")]
+    KeyPolicy,
     /// A port on this machine cannot be opened.
     #[error("a port cannot be opened: {0}")]
     Listen(#[from] std::io::Error),
@@ -148,6 +157,10 @@ pub(crate) struct Deployment {
     chain: Arc<StaticChain>,
     /// Where the operators of the proxies give orders, by name of the proxy.
     controls: BTreeMap<String, Arc<ProxyControl>>,
+    /// Images that hosts start in place of the allowed ones, by name of the node.
+    images: Mutex<BTreeMap<String, &'static str>>,
+    /// The same for the key manager.
+    key_control: Arc<KeyManagerControl>,
     evidence: Evidence,
     workshop: Workshop,
 }
@@ -266,6 +279,8 @@ impl Deployment {
             .map(|proxy| (proxy.node.name.clone(), Arc::default()));
         let mut deployment = Self {
             controls: controls.collect(),
+            images: Mutex::default(),
+            key_control: Arc::default(),
             plan,
             onchain,
             root: Arc::new(StaticRoot::new(root)),
@@ -370,6 +385,7 @@ impl Deployment {
         env: &Env,
         clients_listen: SocketAddr,
         workers_listen: SocketAddr,
+        keys: Option<KeyAddresses>,
     ) -> Result<ProxySettings, DeployError> {
         let name = &self.plan.proxies[index].node.name;
         let (chain, wallet) = match &self.onchain {
@@ -381,7 +397,12 @@ impl Deployment {
                 (ProxyChain::Live { settlement, wallet }, address)
             }
         };
-        let identity = self.evidence.identity(name, Some(PROXY_IMAGE))?;
+        let guest = Guest {
+            name,
+            image: self.image(name).unwrap_or(PROXY_IMAGE),
+            machine: self.evidence.machine_of(name),
+        };
+        let identity = self.evidence.identity(name, Some(guest.image))?;
         Ok(ProxySettings {
             owner: self.proxy_owner(name)?,
             wallet,
@@ -393,6 +414,7 @@ impl Deployment {
             root: self.root_source(env, Role::Proxy),
             chain,
             client_trust: self.evidence.trust(identity.clone(), Peers::Anybody),
+            keys: keys.map(|keys| self.key_source(&keys, KeyHolder::Proxies, identity.clone())),
             worker_trust: self.evidence.trust(identity, Peers::Workers),
             ledger: self
                 .onchain
@@ -400,6 +422,7 @@ impl Deployment {
                 .map_or(LedgerPolicy::SOUND, |onchain| onchain.ledger),
             limits: ProxyLimits::default(),
             control: self.control(name).unwrap_or_default(),
+            sealing: self.sealing(guest)?,
         })
     }
 
@@ -414,6 +437,7 @@ impl Deployment {
         index: usize,
         env: &Env,
         proxies: Vec<SocketAddr>,
+        keys: Option<KeyAddresses>,
     ) -> Result<WorkerSettings, DeployError> {
         let plan = &self.plan.workers[index];
         let identity = self.evidence.identity(&plan.node.name, Some(WORKER_IMAGE))?;
@@ -426,7 +450,8 @@ impl Deployment {
             is_test: true,
             proxies,
             root: self.root_source(env, Role::Worker),
-            trust: self.evidence.trust(identity, Peers::Proxies),
+            keys: keys.map(|keys| self.key_source(&keys, KeyHolder::Workers, identity.clone())),
+            trust: self.evidence.trust(identity, Peers::Attested),
             backend: self.backend(&plan.model, &plan.backend, env),
             chain: match &self.onchain {
                 None => WorkerChain::None,
@@ -476,7 +501,7 @@ impl Deployment {
             proxy_connections: plan.proxy_connections as usize,
             root: self.root_source(env, Role::Client),
             chain,
-            trust: self.evidence.trust(identity, Peers::Proxies),
+            trust: self.evidence.trust(identity, Peers::Attested),
             allowed_origins: Vec::new(),
             http_listen,
         })

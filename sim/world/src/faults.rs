@@ -3,12 +3,13 @@
 use crate::{
     deployment::{Deployment, Vendor},
     plan::{
-        Authority, CollateralParts, FaultAction, FaultPlan, ImageOf, LinkPlan, LinkRule, Moment, NetworkPlan, Place,
-        SpanNs,
+        Authority, CollateralParts, FaultAction, FaultPlan, ImageOf, KeysOf, LinkPlan, LinkRule, Moment, NetworkPlan,
+        Place, SpanNs,
     },
     recorder::Recorder,
 };
 use chrysalis_env::Env;
+use chrysalis_node::key_manager::ring::KeyHolder;
 use chrysalis_sim::{ClockSpec, DiskImage, Distribution, KillMode, LinkSpec, Network, NodeHandle, disk::DiskFault};
 use std::{collections::BTreeMap, num::NonZeroU64, time::Duration};
 
@@ -104,6 +105,8 @@ pub(crate) enum TrustStep {
     AllowForeignImage { image: ImageOf },
     RemoveImage { image: ImageOf },
     RemoveModel { model: String },
+    RevokeKey { of: KeysOf },
+    OtherImage { node: String },
 }
 
 impl TrustStep {
@@ -136,6 +139,8 @@ impl TrustStep {
             Self::AllowForeignImage { image } => ("allow_foreign_image", of(*image)),
             Self::RemoveImage { image } => ("remove_image", of(*image)),
             Self::RemoveModel { model } => ("remove_model", model.clone()),
+            Self::OtherImage { node } => ("other_image", node.clone()),
+            Self::RevokeKey { of } => ("revoke_key", KeyHolder::from(*of).name().to_owned()),
         }
     }
 
@@ -161,6 +166,8 @@ impl TrustStep {
             Self::AllowForeignImage { image } => deployment.allow_foreign_image(*image),
             Self::RemoveImage { image } => deployment.remove_image(*image),
             Self::RemoveModel { model } => deployment.remove_model(model),
+            Self::RevokeKey { of } => deployment.revoke_key(*of),
+            Self::OtherImage { node } => deployment.change_image(node),
         }
     }
 }
@@ -307,6 +314,14 @@ pub(crate) fn schedule(faults: &[FaultPlan]) -> Vec<(u64, Step)> {
             FaultAction::RemoveImage { image } => {
                 steps.push((at, Step::Trust(TrustStep::RemoveImage { image: *image })));
             }
+            FaultAction::OtherImage { node, restart_after_ns } => {
+                let back = at.saturating_add(*restart_after_ns);
+                let mut death = death(at, node, false, Some(back), false);
+                steps.extend(death.next());
+                steps.push((back, Step::Trust(TrustStep::OtherImage { node: node.clone() })));
+                steps.extend(death);
+            }
+            FaultAction::RevokeKey { of } => steps.push((at, Step::Trust(TrustStep::RevokeKey { of: *of }))),
             FaultAction::RemoveModel { model } => {
                 let model = model.clone();
                 steps.push((at, Step::Trust(TrustStep::RemoveModel { model })));

@@ -12,6 +12,7 @@
 //! | [`user_contracts`] | contract codes that users bring |
 //! | `script` | what owners and adversaries do on the chain |
 //! | [`adversary`] | adversaries against attestation |
+//! | `key_manager` | nodes that ask for keys which are not for them |
 //! | `moments` | moments of a proxy's work that faults wait for |
 //! | `users` | who sends requests, and what comes back |
 //! | `faults` | faults as small steps |
@@ -24,6 +25,7 @@ mod chain;
 pub mod chain_server;
 mod deployment;
 mod faults;
+mod key_manager;
 pub mod live;
 mod moments;
 pub mod outcome;

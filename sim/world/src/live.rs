@@ -1,7 +1,7 @@
 //! A plan on loopback sockets: the same roles, users and checks, without simulated network, clocks or faults.
 
 use crate::{
-    deployment::{DeployError, Deployment, Workshop},
+    deployment::{DeployError, Deployment, KeyAddresses, Workshop},
     outcome::{Outcome, RunStats},
     plan::Plan,
     properties,
@@ -13,7 +13,9 @@ use chrysalis_env::{
     tokio_engine::{Sink, TokioNode},
 };
 use chrysalis_node::{
-    client, proxy,
+    client,
+    key_manager::{KeyPorts, serve_key_manager},
+    proxy,
     shutdown::{Shutdown, ShutdownTrigger, shutdown_pair},
     worker,
 };
@@ -37,6 +39,7 @@ pub struct LiveNetwork {
     pub clients: Vec<(String, SocketAddr)>,
     /// Where each proxy listens for clients and for workers.
     pub proxies: Vec<(String, SocketAddr, SocketAddr)>,
+    keys: Option<KeyAddresses>,
     observer: Observer,
     origin_unix_ns: u64,
     deployment: Arc<Deployment>,
@@ -91,12 +94,14 @@ impl LiveNetwork {
         let mut network = Self {
             clients: Vec::new(),
             proxies: Vec::new(),
+            keys: None,
             observer,
             origin_unix_ns,
             deployment,
             trigger,
             data: data.to_owned(),
         };
+        network.start_key_manager(plan, &shutdown).await?;
         network.start_proxies(plan, &shutdown).await?;
         network.start_workers(plan, &shutdown)?;
         network.start_clients(plan, &shutdown).await?;
@@ -107,13 +112,39 @@ impl LiveNetwork {
         node(name, &self.data, &self.observer.sink, self.origin_unix_ns)
     }
 
+    async fn start_key_manager(&mut self, plan: &Plan, shutdown: &Shutdown) -> Result<(), DeployError> {
+        let Some(key_manager) = &plan.key_manager else {
+            return Ok(());
+        };
+        let name = key_manager.node.name.clone();
+        let env = self.env(&name);
+        let settings = self.deployment.key_manager(key_manager, &env)?;
+        let ports = KeyPorts {
+            proxies: env.listen(LOOPBACK).await?,
+            workers: env.listen(LOOPBACK).await?,
+        };
+        self.keys = Some(KeyPorts {
+            proxies: ports.proxies.local_address(),
+            workers: ports.workers.local_address(),
+        });
+        let (shutdown, stopped) = (shutdown.clone(), self.observer.stopped.clone());
+        env.clone().spawn("key manager", async move {
+            if let Err(error) = serve_key_manager(env, settings, ports, shutdown).await {
+                stopped(&name, error.to_string());
+            }
+        });
+        Ok(())
+    }
+
     async fn start_proxies(&mut self, plan: &Plan, shutdown: &Shutdown) -> Result<(), DeployError> {
         for (index, proxy) in plan.proxies.iter().enumerate() {
             let env = self.env(&proxy.node.name);
             let clients = env.listen(LOOPBACK).await?;
             let workers = env.listen(LOOPBACK).await?;
             let (for_clients, for_workers) = (clients.local_address(), workers.local_address());
-            let settings = self.deployment.proxy(index, &env, for_clients, for_workers)?;
+            let settings = self
+                .deployment
+                .proxy(index, &env, for_clients, for_workers, self.keys)?;
             self.proxies.push((proxy.node.name.clone(), for_clients, for_workers));
             let (shutdown, stopped, name) = (shutdown.clone(), self.observer.stopped.clone(), proxy.node.name.clone());
             env.clone().spawn("proxy", async move {
@@ -144,7 +175,7 @@ impl LiveNetwork {
         for (index, worker) in plan.workers.iter().enumerate() {
             let env = self.env(&worker.node.name);
             let proxies = self.chosen(&worker.proxies, |(_, _, workers)| *workers);
-            let settings = self.deployment.worker(index, &env, proxies)?;
+            let settings = self.deployment.worker(index, &env, proxies, self.keys)?;
             env.clone()
                 .spawn("worker", worker::run_worker(env, settings, shutdown.clone()));
         }

@@ -5,6 +5,7 @@
 //! run shrinkable (design §4).
 
 mod attestation;
+mod keys;
 mod machine;
 mod settlement;
 
@@ -12,6 +13,7 @@ pub use attestation::{
     AttestationPlan, BindingPlan, CollateralPlan, EvidenceAttack, EvidenceAttackPlan, GpuRulesPlan, PolicyPlan, Pose,
     RulesPlan, Technique, TeeKind,
 };
+pub use keys::{AskerImage, KeyAskerPlan, KeyManagerPlan, KeysOf, MAX_LIVE_KEYS};
 pub use machine::{Flaw, GpusPlan};
 pub use settlement::{
     AttackPlan, ChainFaults, CongestionPlan, ContractBuild, ContractName, ExternalFaultKind, ExternalFaultPlan,
@@ -50,6 +52,9 @@ pub struct Plan {
     pub workers: Vec<WorkerPlan>,
     /// Clients, in order.
     pub clients: Vec<ClientPlan>,
+    /// The key manager, if there is one.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub key_manager: Option<KeyManagerPlan>,
     /// Users, each at one client.
     pub users: Vec<UserPlan>,
     /// Faults, ordered by time.
@@ -67,16 +72,22 @@ impl Plan {
     pub fn scripts(&self) -> usize {
         let on_chain = self.settlement.as_ref();
         let on_chain = on_chain.map_or(0, |settlement| settlement.operations.len() + settlement.attacks.len());
-        on_chain + self.attestation.attacks.len()
+        let askers = self
+            .key_manager
+            .as_ref()
+            .map_or(0, |key_manager| key_manager.askers.len());
+        on_chain + self.attestation.attacks.len() + askers
     }
 
     /// The name of each attack in tables.
-    pub fn attacks(&self) -> impl Iterator<Item = &str> {
+    pub fn attacks(&self) -> impl Iterator<Item = String> {
         let on_chain = self.settlement.iter().flat_map(|settlement| &settlement.attacks);
         let on_evidence = self.attestation.attacks.iter();
+        let askers = self.key_manager.iter().flat_map(|key_manager| &key_manager.askers);
         on_chain
-            .map(|attack| attack.threat.name())
-            .chain(on_evidence.map(|planned| planned.attack.name.as_str()))
+            .map(|attack| attack.threat.name().to_owned())
+            .chain(on_evidence.map(|planned| planned.attack.name.clone()))
+            .chain(askers.map(KeyAskerPlan::threat))
     }
 }
 
@@ -445,6 +456,18 @@ pub enum FaultAction {
     AllowForeignImage {
         /// As whose.
         image: ImageOf,
+    },
+    /// The process dies, and its host starts another image on the same disk.
+    OtherImage {
+        /// Node name: a proxy.
+        node: String,
+        /// After this long.
+        restart_after_ns: u64,
+    },
+    /// The operator of the key manager revokes the newest key of a kind of node.
+    RevokeKey {
+        /// Whose.
+        of: KeysOf,
     },
     /// The root contract no longer names an image.
     RemoveImage {

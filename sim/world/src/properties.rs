@@ -3,6 +3,7 @@
 mod answers;
 mod bounds;
 mod coins;
+mod keys;
 mod losses;
 mod seen;
 mod settlement;
@@ -21,7 +22,7 @@ use std::collections::{BTreeMap, BTreeSet};
 pub(crate) use answers::{ExpectedAnswers, expected_answers};
 
 /// Every built-in property: name, class, meaning.
-pub const PROPERTIES: [(&str, Class, &str); 11] = [
+pub const PROPERTIES: [(&str, Class, &str); 14] = [
     (
         "conservation-of-coins",
         Class::Always,
@@ -66,6 +67,21 @@ pub const PROPERTIES: [(&str, Class, &str); 11] = [
         "withdrawn-trust-ends-service",
         Class::Always,
         "a node whose machine was revoked or is out of date, or whose image or model the root contract no longer names, serves no request after the bound of hardened nodes",
+    ),
+    (
+        "keys-go-to-their-own-kind",
+        Class::Always,
+        "the key manager gives keys of proxies to proxies and keys of workers to workers, of images that the root contract allows, and to nobody else",
+    ),
+    (
+        "key-epochs-advance",
+        Class::Always,
+        "whoever gets keys gets one of the running epoch, and no epoch comes again; every proxy and worker that asks has keys",
+    ),
+    (
+        "revoked-keys-stay-revoked",
+        Class::Always,
+        "a key that was revoked is given to nobody any more",
     ),
     (
         "answers-are-exact",
@@ -303,7 +319,10 @@ fn property(
         "unlock-rules" => settlement::unlock_rules(rows),
         "every-bounce-accounted" => settlement::bounces(plan, rows),
         "ledger-keeps-signed-units" => ledger_keeps(rows),
-        "only-attested-peers-see-prompts" => attested(facts, rows),
+        "only-attested-peers-see-prompts" => attested(plan, facts, rows),
+        "keys-go-to-their-own-kind" => keys::own_kind(facts, rows),
+        "key-epochs-advance" => keys::advance(plan, rows),
+        "revoked-keys-stay-revoked" => keys::revoked(rows),
         "withdrawn-trust-ends-service" => trust::withdrawn(plan, rows),
         "answers-are-exact" => answers::exact(plan, requests, expected),
         "every-request-ends" => ends(requests),
@@ -327,6 +346,10 @@ pub struct Scope<'a> {
     pub on_chain: bool,
     /// Whether a fault ever withdraws the trust in a node.
     pub trust_is_withdrawn: bool,
+    /// Whether there is a key manager.
+    pub has_key_manager: bool,
+    /// Whether a fault ever revokes a key.
+    pub a_key_is_revoked: bool,
 }
 
 /// Why a property has nothing to check in any run, whatever the seed; `None` if it may have.
@@ -346,6 +369,10 @@ pub fn never_applies(name: &str, scope: &Scope<'_>) -> Option<&'static str> {
         "withdrawn-trust-ends-service" if !scope.trust_is_withdrawn => {
             Some("no fault revokes a machine or removes a reference value")
         }
+        "keys-go-to-their-own-kind" | "key-epochs-advance" if !scope.has_key_manager => {
+            Some("there is no key manager: add `world.key_manager`")
+        }
+        "revoked-keys-stay-revoked" if !scope.a_key_is_revoked => Some("no fault revokes a key"),
         "ledger-keeps-signed-units" if !scope.a_proxy_restarts => Some("no fault stops a proxy and starts it again"),
         "only-attested-peers-see-prompts" if scope.tee == TeeKind::None => {
             Some("with `tee: none`, nodes carry no evidence and nobody asks for any")
@@ -440,9 +467,12 @@ fn ledger_keeps(rows: &Rows) -> Checked {
     Checked::held(checked)
 }
 
-fn attested(facts: &Facts, rows: &Rows) -> Checked {
+fn attested(plan: &Plan, facts: &Facts, rows: &Rows) -> Checked {
     let mut checked = 0;
-    for peer in rows.peers.iter().filter(|peer| peer.accepted && peer.kind != "client") {
+    // A key manager sees no prompts: see `keys-go-to-their-own-kind`.
+    let key_manager = plan.key_manager.as_ref().map(|key_manager| &key_manager.node.name);
+    let judged = rows.peers.iter().filter(|peer| Some(&peer.node) != key_manager);
+    for peer in judged.filter(|peer| peer.accepted && peer.kind != "client") {
         let Some(allowed) = facts.allowed_image(&peer.kind) else {
             continue;
         };
@@ -488,7 +518,7 @@ fn nodes_ran(plan: &Plan, rows: &Rows) -> Checked {
         .find(|stop| !may_stop(&stop.node))
         .map(|stop| Violation::at(stop.at_ns, format!("{} stopped: {}", stop.node, stop.text)));
     Checked {
-        count: plan.proxies.len() + plan.workers.len() + plan.clients.len(),
+        count: plan.proxies.len() + plan.workers.len() + plan.clients.len() + usize::from(plan.key_manager.is_some()),
         violation,
     }
 }

@@ -1,8 +1,10 @@
 //! What happened in a run, as rows. Everything comes through two places: observations of nodes, and the network's tap.
 
 mod chain;
+mod keys;
 
 pub use chain::{Attack, ChainTransaction, Claim, ClaimKind, Coins, ContractState, ContractView, OwnerOperation, Sent};
+pub use keys::{KeyChanged, KeyReleased, KeysHeld};
 
 use crate::moments::Moments;
 use chrysalis_env::{Observation, Value};
@@ -232,6 +234,12 @@ pub struct Rows {
     pub operations: Vec<OwnerOperation>,
     /// See [`Attack`].
     pub attacks: Vec<Attack>,
+    /// See [`KeyChanged`].
+    pub keys_changed: Vec<KeyChanged>,
+    /// See [`KeyReleased`].
+    pub keys_released: Vec<KeyReleased>,
+    /// See [`KeysHeld`].
+    pub keys_held: Vec<KeysHeld>,
     /// Nodes whose role could not run.
     pub stopped: Vec<Note>,
 }
@@ -348,10 +356,6 @@ impl Recorder {
                 self.rows().payments.push(row);
             }
             "peer" => {
-                let mut image_hash = [0; 32];
-                if let Some(bytes) = observation.bytes("image_hash").filter(|bytes| bytes.len() == 32) {
-                    image_hash.copy_from_slice(bytes);
-                }
                 let accepted = matches!(observation.field("accepted"), Some(Value::Bool(true)));
                 let row = Peer {
                     at_ns,
@@ -359,7 +363,7 @@ impl Recorder {
                     kind: text("peer_kind"),
                     accepted,
                     reason: text("reason"),
-                    image_hash,
+                    image_hash: image_hash(observation),
                     occasion: text("occasion"),
                     cached: matches!(observation.field("cached"), Some(Value::Bool(true))),
                     platform: PlatformTrust {
@@ -385,6 +389,15 @@ impl Recorder {
                     tokens,
                 });
             }
+            "keys.changed" => self
+                .rows()
+                .keys_changed
+                .push(KeyChanged::read(node, at_ns, observation)),
+            "keys.released" => self
+                .rows()
+                .keys_released
+                .push(KeyReleased::read(node, at_ns, observation)),
+            "keys.held" => self.rows().keys_held.push(KeysHeld::read(node, at_ns, observation)),
             "ledger.opened" => self.rows().starts.push(Start { at_ns, node }),
             "note" => self.rows().notes.push(Note {
                 at_ns,
@@ -422,6 +435,12 @@ impl Tap for Recorder {
     fn on_fault(&self, _fault: &FaultEvent) {
         // The controller notes faults by the names that the plan gives them.
     }
+}
+
+/// The field of this name; zero if it has none.
+fn image_hash(observation: &Observation<'_>) -> [u8; 32] {
+    let bytes = observation.bytes("image_hash").unwrap_or_default();
+    bytes.try_into().unwrap_or([0; 32])
 }
 
 pub(crate) fn hex(bytes: &[u8]) -> String {

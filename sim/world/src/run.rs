@@ -2,8 +2,9 @@
 
 use crate::{
     adversary,
-    deployment::{DeployError, Deployment, Workshop},
+    deployment::{DeployError, Deployment, KeyAddresses, Workshop},
     faults::{self, Step, Target, Targets},
+    key_manager::Asker,
     outcome::{Outcome, RunStats},
     plan::{NodePlan, Plan},
     properties,
@@ -12,7 +13,13 @@ use crate::{
     users::{self, Diary},
 };
 use chrysalis_env::{AbortOnDrop, Env};
-use chrysalis_node::{client, proxy, shutdown::shutdown_pair, worker};
+use chrysalis_node::{
+    client,
+    key_manager::{self, KeyPorts},
+    proxy,
+    shutdown::shutdown_pair,
+    worker,
+};
 use chrysalis_sim::{
     AddNodeError, ClockSpec, CryptoMode, EngineKind, EventLog, Limits, LinkSpec, NodeHandle, NodeSpec, Recording, Sim,
     SimConfig, SimError,
@@ -27,6 +34,8 @@ use std::{
 const CLIENT_HTTP_PORT: u16 = 10_000;
 const PROXY_WORKERS_PORT: u16 = 11_001;
 const PROXY_CLIENTS_PORT: u16 = 11_002;
+const KEYS_FOR_PROXIES_PORT: u16 = 13_101;
+const KEYS_FOR_WORKERS_PORT: u16 = 13_102;
 /// Time between a user and the client on the same machine, one way.
 const SAME_MACHINE_NS: u64 = 20_000;
 /// After the last answer the world goes on this long, so that ledgers are written and bills arrive.
@@ -165,6 +174,7 @@ impl Assembly {
         let _scripts = script::start(&self.sim.env(), &self.deployment, &self.recorder);
         let _vendor = self.start_vendor();
         self.set_links(&targets);
+        self.start_key_manager(&handles)?;
         self.start_nodes(&handles);
         self.start_users(&handles)?;
         self.start_adversaries(&handles)?;
@@ -315,10 +325,13 @@ impl Assembly {
         for (index, client) in plan.clients.iter().enumerate() {
             handles.clients.push(self.add(targets, &client.node, 3, index)?);
         }
+        if let Some(key_manager) = &plan.key_manager {
+            handles.key_manager = Some(self.add(targets, &key_manager.node, 7, 0)?);
+        }
         Ok(handles)
     }
 
-    /// Links follow the plan for each ordered pair that can talk: clients and workers with proxies.
+    /// Links follow the plan for each ordered pair.
     fn set_links(&self, targets: &Targets) {
         let network = self.sim.network();
         if self.plan.network.rules.is_empty() {
@@ -334,7 +347,61 @@ impl Assembly {
         }
     }
 
+    /// The key manager, and those who ask it for keys that are not for them.
+    fn start_key_manager(&self, handles: &Handles) -> Result<(), RunError> {
+        let (Some(plan), Some(handle), Some(addresses)) =
+            (&self.plan.key_manager, &handles.key_manager, handles.keys())
+        else {
+            return Ok(());
+        };
+        let (deployment, recorder, sim) = (self.deployment.clone(), self.recorder.clone(), self.sim.clone());
+        let keeper = Arc::new(plan.clone());
+        handle.start(move |env| {
+            let (deployment, recorder, sim) = (deployment.clone(), recorder.clone(), sim.clone());
+            let plan = keeper.clone();
+            async move {
+                let name = env.node_name().to_owned();
+                let (_trigger, shutdown) = shutdown_pair();
+                let serving = async {
+                    let settings = deployment.key_manager(&plan, &env).map_err(|e| e.to_string())?;
+                    let ports = KeyPorts {
+                        proxies: env.listen(addresses.proxies).await.map_err(|e| e.to_string())?,
+                        workers: env.listen(addresses.workers).await.map_err(|e| e.to_string())?,
+                    };
+                    key_manager::serve_key_manager(env.clone(), settings, ports, shutdown)
+                        .await
+                        .map_err(|e| e.to_string())
+                };
+                if let Err(error) = serving.await {
+                    recorder.stopped(sim.now_ns(), &name, error);
+                }
+            }
+        });
+        let origin_unix_ns = self.plan.start_unix_s.saturating_mul(1_000_000_000);
+        for (number, asker) in (0_u16..).zip(&plan.askers) {
+            let [high, low] = number.to_be_bytes();
+            let name = format!("key-asker-{number}");
+            let handle = self
+                .sim
+                .add_node(NodeSpec::new(name.clone(), Ipv4Addr::new(10, 8, high, low)))?;
+            self.recorder.name(handle.id(), &name);
+            let (deployment, recorder, asker) = (self.deployment.clone(), self.recorder.clone(), asker.clone());
+            handle.start(move |env| {
+                let asker = Asker {
+                    deployment: deployment.clone(),
+                    recorder: recorder.clone(),
+                    addresses,
+                    plan: asker.clone(),
+                    number: number.into(),
+                };
+                asker.live(env, origin_unix_ns)
+            });
+        }
+        Ok(())
+    }
+
     fn start_nodes(&self, handles: &Handles) {
+        let keys = handles.keys();
         for (index, handle) in handles.proxies.iter().enumerate() {
             let (deployment, recorder, sim) = (self.deployment.clone(), self.recorder.clone(), self.sim.clone());
             let ip = handle.ip();
@@ -342,7 +409,7 @@ impl Assembly {
                 let (deployment, recorder, sim) = (deployment.clone(), recorder.clone(), sim.clone());
                 async move {
                     let (clients, workers) = ((ip, PROXY_CLIENTS_PORT).into(), (ip, PROXY_WORKERS_PORT).into());
-                    let settings = deployment.proxy(index, &env, clients, workers);
+                    let settings = deployment.proxy(index, &env, clients, workers, keys);
                     let name = env.node_name().to_owned();
                     let (_trigger, shutdown) = shutdown_pair();
                     let result = match settings {
@@ -376,7 +443,7 @@ impl Assembly {
                 let (deployment, recorder, sim) = (deployment.clone(), recorder.clone(), sim.clone());
                 let proxies = proxies.clone();
                 async move {
-                    let settings = deployment.worker(index, &env, proxies);
+                    let settings = deployment.worker(index, &env, proxies, keys);
                     let name = env.node_name().to_owned();
                     let (_trigger, shutdown) = shutdown_pair();
                     match settings {
@@ -438,4 +505,16 @@ struct Handles {
     proxies: Vec<NodeHandle>,
     workers: Vec<NodeHandle>,
     clients: Vec<NodeHandle>,
+    key_manager: Option<NodeHandle>,
+}
+
+impl Handles {
+    /// Where the key manager listens.
+    fn keys(&self) -> Option<KeyAddresses> {
+        let ip = self.key_manager.as_ref()?.ip();
+        Some(KeyPorts {
+            proxies: (ip, KEYS_FOR_PROXIES_PORT).into(),
+            workers: (ip, KEYS_FOR_WORKERS_PORT).into(),
+        })
+    }
 }

@@ -1,7 +1,7 @@
 //! Words of the section `settlement`.
 
 use chrysalis_settlement::onchain::opcodes;
-use chrysalis_world::plan::{FeePlan, Moment, Producer, Threat};
+use chrysalis_world::plan::{AskerImage, FeePlan, KeysOf, Moment, Producer, Threat};
 
 use super::{Scalar, ScalarError, Words, shown};
 
@@ -107,6 +107,22 @@ impl Words for Moment {
     const WHAT: &'static str = "a moment of a proxy's work";
     const WORDS: &'static [(&'static str, Self)] = &[("signed", Self::Signed), ("committed", Self::Committed)];
     const EXAMPLES: &'static [&'static str] = &["signed", "committed"];
+}
+
+impl Words for KeysOf {
+    const WHAT: &'static str = "whose keys";
+    const WORDS: &'static [(&'static str, Self)] = &[("proxies", Self::Proxies), ("workers", Self::Workers)];
+    const EXAMPLES: &'static [&'static str] = &["proxies", "workers"];
+}
+
+impl Words for AskerImage {
+    const WHAT: &'static str = "what an asker runs";
+    const WORDS: &'static [(&'static str, Self)] = &[
+        ("unknown", Self::Unknown),
+        ("proxy", Self::Proxy),
+        ("worker", Self::Worker),
+    ];
+    const EXAMPLES: &'static [&'static str] = &["unknown", "proxy", "worker"];
 }
 
 impl Words for Threat {

@@ -48,6 +48,10 @@ pub(super) fn validate(cx: &Context<'_>, key: &At<ExpectFile>, subject: &Subject
         a_proxy_restarts: faults.iter().any(|fault| restarts_a_proxy(fault, world)),
         on_chain: settlement.is_some(),
         trust_is_withdrawn: faults.iter().any(withdraws_trust),
+        has_key_manager: world.key_manager.is_some(),
+        a_key_is_revoked: faults
+            .iter()
+            .any(|fault| matches!(fault.action, ActionTemplate::RevokeKey { .. })),
     };
     let mut expectations = properties(cx, &file.properties, &scope, &[])?;
     expectations.extend(requests(cx, &file.requests, requests_max)?);
@@ -93,16 +97,20 @@ pub(super) fn validate(cx: &Context<'_>, key: &At<ExpectFile>, subject: &Subject
     let mut of_profile = [Vec::new(), Vec::new()];
     for (key, expected) in [&file.reference, &file.hardened].into_iter().zip(&mut of_profile) {
         if let Some(At { value, position }) = key.given() {
-            // Profiles differ in contracts, and in what evidence is bound to and judged by.
-            if settlement.is_none() && scope.tee != TeeKind::SimulatedTdx {
+            // Profiles differ in contracts, in what evidence is bound to and judged by, and in key managers.
+            if settlement.is_none() && scope.tee != TeeKind::SimulatedTdx && !scope.has_key_manager {
                 let what = "an expectation of one profile, where no node has real evidence,";
                 return cx.fail(*position, Problem::NeedsChain { what });
             }
             *expected = profile(cx, value, &scope, &expectations, subject, requests_max)?;
         }
     }
-    let has_attacks = has_evidence_attacks || settlement.is_some_and(|settlement| !settlement.attacks.is_empty());
-    attacks(cx, key, has_attacks)?;
+    let askers = world
+        .key_manager
+        .iter()
+        .any(|key_manager| !key_manager.askers.is_empty());
+    let on_chain = settlement.is_some_and(|settlement| !settlement.attacks.is_empty());
+    attacks(cx, key, has_evidence_attacks || on_chain || askers)?;
     if expectations.is_empty() && of_profile.iter().any(Vec::is_empty) {
         return cx.fail(key.position, Problem::NothingExpected);
     }

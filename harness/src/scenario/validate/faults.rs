@@ -33,6 +33,8 @@ const ACTIONS: &[&str] = &[
     "freeze_collateral",
     "old_collateral",
     "allow_foreign_image",
+    "other_image",
+    "revoke_key",
     "remove_image",
     "remove_model",
 ];
@@ -115,6 +117,8 @@ fn one_action(cx: &Context<'_>, file: &FaultFile, position: Position) -> Checked
         file.freeze_collateral.given().map(|action| action.position),
         file.old_collateral.given().map(|action| action.position),
         file.allow_foreign_image.given().map(|action| action.position),
+        file.other_image.given().map(|action| action.position),
+        file.revoke_key.given().map(|action| action.position),
         file.remove_image.given().map(|action| action.position),
         file.remove_model.given().map(|action| action.position),
     ];
@@ -286,6 +290,39 @@ fn trust_action(cx: &Context<'_>, file: &FaultFile, position: Position, world: &
         let length = length(&freeze.length)?;
         return Ok(ActionTemplate::FreezeCollateral { length });
     }
+    if let Some(At { value: other, position }) = file.other_image.given() {
+        let text = cx.required(&other.node, "node", *position)?;
+        let node = world.places.node(cx, text)?;
+        if !world.proxies.iter().any(|proxy| proxy.node.name == node) {
+            let known = world.proxies.iter().map(|proxy| proxy.node.name.clone()).collect();
+            let (kind, name) = ("proxy", node);
+            return cx.fail(text.position, Problem::UnknownNode { kind, name, known });
+        }
+        return Ok(ActionTemplate::OtherImage {
+            node,
+            restart_after: cx
+                .read_required(&other.restart_after, "restart_after", *position)?
+                .into(),
+        });
+    }
+    if let Some(At {
+        value: revoke,
+        position,
+    }) = file.revoke_key.given()
+    {
+        let Choice(of) = cx.read_required(&revoke.of, "of", *position)?;
+        if world.key_manager.is_none() {
+            let when = "a key can be revoked where there is a key manager: `key_manager: {}` under `world`";
+            return cx.fail(
+                *position,
+                Problem::MissingKey {
+                    key: "key_manager",
+                    when,
+                },
+            );
+        }
+        return Ok(ActionTemplate::RevokeKey { of });
+    }
     if let Some(At {
         value: revoke,
         position,
@@ -405,6 +442,8 @@ fn target(action: &ActionTemplate) -> String {
         ActionTemplate::FreezeCollateral { .. } => "freeze_collateral".to_owned(),
         ActionTemplate::OldCollateral { parts, .. } => format!("old_collateral/{parts:?}"),
         ActionTemplate::AllowForeignImage { image } => format!("allow_foreign_image/{image:?}"),
+        ActionTemplate::OtherImage { node, .. } => format!("other_image/{node}"),
+        ActionTemplate::RevokeKey { of } => format!("revoke_key/{of:?}"),
         ActionTemplate::RemoveImage { image } => format!("remove_image/{image:?}"),
         ActionTemplate::RemoveModel { model } => format!("remove_model/{model}"),
     }

@@ -5,6 +5,7 @@
 //! | [`context`] | single keys: present, readable, in range |
 //! | [`world`] | nodes, models, prices, evidence |
 //! | [`attestation`] | evidence, policies, adversaries against evidence, threats |
+//! | [`keys`] | the key manager |
 //! | [`links`] | places and links |
 //! | [`settlement`] | the chain, owners, adversaries |
 //! | [`workload`] | groups of users |
@@ -15,6 +16,7 @@ mod attestation;
 mod context;
 mod expect;
 mod faults;
+mod keys;
 mod links;
 mod settlement;
 mod workload;
@@ -60,11 +62,11 @@ pub(crate) fn validate(source: &Arc<Source>, located: &At<ScenarioFile>) -> Chec
     let start_unix_s = cx.read_or(&file.start, START_UNIX_S)?.0;
     let duration = cx.required(&file.duration, "duration", *top)?;
     let duration_ns = cx.positive(duration, "the duration of a run")?.0;
-    let world = world::validate(&cx, &file.world)?;
     let horizon = workload::Horizon {
         duration_ns,
         duration: duration.value.raw.trim().to_owned(),
     };
+    let world = world::validate(&cx, &file.world, &horizon)?;
     let workload = workload::validate(&cx, cx.required(&file.workload, "workload", *top)?, &world, &horizon)?;
     let faults = faults::validate(&cx, &file.faults, &world, &horizon, file.settlement.given().is_some())?;
     let expect = cx.required(&file.expect, "expect", *top)?;
@@ -95,6 +97,7 @@ pub(crate) fn validate(source: &Arc<Source>, located: &At<ScenarioFile>) -> Chec
         proxies: world.proxies,
         workers: world.workers,
         clients: world.clients,
+        key_manager: world.key_manager,
         settlement,
         workload,
         faults,

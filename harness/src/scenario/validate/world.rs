@@ -3,12 +3,13 @@
 use std::collections::BTreeMap;
 
 use chrysalis_world::plan::{
-    AttestationPlan, BackendPlan, ClientPlan, EconomyPlan, NetworkPlan, NodePlan, Place, ProxyPlan, TinySize,
-    WorkerPlan,
+    AttestationPlan, BackendPlan, ClientPlan, EconomyPlan, KeyManagerPlan, NetworkPlan, NodePlan, Place, ProxyPlan,
+    TinySize, WorkerPlan,
 };
 
 use super::context::Context;
-use super::{attestation, links};
+use super::workload::Horizon;
+use super::{attestation, keys, links};
 use crate::diagnostic::Position;
 use crate::scenario::file::{
     BackendFile, ClientFile, ClockFile, EconomyFile, List, ModelFile, ProxyFile, ServiceTimeFile, TinyFile, WorkerFile,
@@ -29,6 +30,7 @@ pub(super) struct World {
     pub(super) proxies: Vec<ProxyPlan>,
     pub(super) workers: Vec<WorkerPlan>,
     pub(super) clients: Vec<ClientPlan>,
+    pub(super) key_manager: Option<KeyManagerPlan>,
 }
 
 /// Names of regions and nodes; they share one space.
@@ -116,7 +118,7 @@ impl Places {
     }
 }
 
-pub(super) fn validate(cx: &Context<'_>, key: &Key<WorldFile>) -> Checked<World> {
+pub(super) fn validate(cx: &Context<'_>, key: &Key<WorldFile>, horizon: &Horizon) -> Checked<World> {
     let default_file = WorldFile::default();
     let file = key.given().map_or(&default_file, |world| &world.value);
     let mut places = Places::default();
@@ -137,9 +139,10 @@ pub(super) fn validate(cx: &Context<'_>, key: &Key<WorldFile>) -> Checked<World>
     let proxies = proxies(cx, &mut places, &file.proxies)?;
     let workers = workers(cx, &mut places, &file.workers, &models, &proxies)?;
     let clients = clients(cx, &mut places, &file.clients, &proxies)?;
+    let attestation = attestation::fixed(cx, &file.attestation, &proxies, &workers)?;
+    let key_manager = keys::validate(cx, &mut places, &file.key_manager, attestation.tee, horizon)?;
     let network = links::validate(cx, file, &places)?;
     let economy = economy(cx, &file.economy)?;
-    let attestation = attestation::fixed(cx, &file.attestation, &proxies, &workers)?;
     Ok(World {
         places,
         network,
@@ -148,21 +151,22 @@ pub(super) fn validate(cx: &Context<'_>, key: &Key<WorldFile>) -> Checked<World>
         proxies,
         workers,
         clients,
+        key_manager,
     })
 }
 
 /// The keys that all kinds of nodes share.
-struct Shared<'a> {
-    kind: &'static str,
-    name: &'a Key<Text<Name>>,
-    count: &'a Key<Text<Count>>,
-    region: &'a Key<Text<Name>>,
-    clock: &'a Key<ClockFile>,
-    position: Position,
+pub(super) struct Shared<'a> {
+    pub(super) kind: &'static str,
+    pub(super) name: &'a Key<Text<Name>>,
+    pub(super) count: &'a Key<Text<Count>>,
+    pub(super) region: &'a Key<Text<Name>>,
+    pub(super) clock: &'a Key<ClockFile>,
+    pub(super) position: Position,
 }
 
 /// The nodes that one entry of a list stands for.
-fn nodes(cx: &Context<'_>, places: &mut Places, shared: &Shared<'_>) -> Checked<Vec<NodePlan>> {
+pub(super) fn nodes(cx: &Context<'_>, places: &mut Places, shared: &Shared<'_>) -> Checked<Vec<NodePlan>> {
     let limit = u64::try_from(NODES_MAX).unwrap_or(u64::MAX);
     let count = cx.number_or(shared.count, "the number of nodes", &(1..=u64::from(u32::MAX)), 1)?;
     if u64::try_from(places.nodes.len())

@@ -216,6 +216,11 @@ impl Config {
             Role::Client => RoleFile::Client(document::read(path)?),
             Role::Proxy => RoleFile::Proxy(document::read(path)?),
             Role::Worker => RoleFile::Worker(document::read(path)?),
+            Role::KeyManager => {
+                let text =
+                    "a key manager needs a machine that derives keys from measurements, and runs in simulations only";
+                return Err(DaemonError::Invalid(text.to_owned()));
+            }
         };
         let folder = path.parent().unwrap_or(Path::new("")).to_owned();
         let common = file.common();

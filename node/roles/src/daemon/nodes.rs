@@ -159,6 +159,8 @@ async fn proxy(
         ledger: LedgerPolicy::default(),
         limits: ProxyLimits::default(),
         control: control.clone(),
+        sealing: None,
+        keys: None,
     };
     let run = serve_proxy(env.clone(), settings, clients, workers, shutdown);
     Ok(Node {
@@ -178,7 +180,7 @@ async fn proxy(
 fn proxy_error(error: &ProxyError) -> DaemonError {
     match error {
         // Another key's ledger, or one that was tampered with: trying again does not help.
-        ProxyError::Ledger(LedgerError::Forged { .. } | LedgerError::Unreadable { .. }) => {
+        ProxyError::Ledger(LedgerError::Forged { .. } | LedgerError::Unreadable { .. } | LedgerError::Anchor(_)) => {
             DaemonError::Invalid(format!("`db_path`, `signing_key_file`: {error}"))
         }
         // Going on with it would sign what was signed before.
@@ -249,6 +251,7 @@ fn worker(
             Some((settlement, wallet)) => WorkerChain::Live { settlement, wallet },
             None => WorkerChain::None,
         },
+        keys: None,
     };
     let run = run_worker(env.clone(), settings, shutdown);
     Ok(Node {

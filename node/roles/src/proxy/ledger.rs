@@ -3,7 +3,7 @@
 use super::{
     ChainSource,
     commits::Commits,
-    ledger_store::{Changes, LedgerError, LedgerStore},
+    ledger_store::{self, Changes, LedgerError, LedgerStore},
     records::{
         self, CLIENT_PREFIX, COMMITS_KEY, DISABLED_KEY, INSTANCE_KEY, InstanceRecord, OLD_PREFIX, SEQNO_KEY,
         WORKER_PREFIX,
@@ -152,6 +152,16 @@ impl Shared {
         Ok(seqno)
     }
 
+    /// As [`Self::flush_for_commit`], and seals that flush, so that no older ledger can take its place unseen.
+    pub(super) fn seal_for_commit(&self, session: [u8; 32]) -> Result<u32, LedgerError> {
+        let seqno = self.flush_for_commit(session)?;
+        let store = self.store.lock().unwrap_or_else(PoisonError::into_inner);
+        if let Some(store) = &*store {
+            store.seal(seqno)?;
+        }
+        Ok(seqno)
+    }
+
     fn write(&self, changes: &Changes) -> Result<(), LedgerError> {
         let mut store = self.store.lock().unwrap_or_else(PoisonError::into_inner);
         if self.lock().has_ended {
@@ -160,7 +170,7 @@ impl Shared {
         // redb refuses everything after an I/O error: the file is opened anew, and redb repairs it.
         let open = match store.take() {
             Some(open) => open,
-            None => LedgerStore::open(&*self.env.files(), self.settings.key.clone())?,
+            None => LedgerStore::open(&self.env, self.settings.key.clone(), self.settings.sealing.as_ref())?,
         };
         open.commit(changes)?;
         *store = Some(open);
@@ -213,10 +223,7 @@ pub(super) fn restore(
     let unreadable = |key: &str| LedgerError::Unreadable { key: key.to_owned() };
     let mut loaded = Loaded::default();
     let state = &mut loaded.state;
-    if let Some((key, value)) = records.iter().find(|(key, _)| key == SEQNO_KEY) {
-        let bytes: [u8; 4] = value.as_slice().try_into().map_err(|_| unreadable(key))?;
-        state.flush_seqno = u32::from_le_bytes(bytes);
-    }
+    state.flush_seqno = ledger_store::flush_seqno(records)?;
     for (key, value) in records {
         if key.starts_with(CLIENT_PREFIX) {
             let mut record = records::decode_client(value).ok_or_else(|| unreadable(key))?;

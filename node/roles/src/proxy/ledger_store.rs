@@ -2,9 +2,15 @@
 //!
 //! A transaction is durable when [`LedgerStore::commit`] returns, and all or nothing whatever happens before. Records
 //! carry the proxy's signature over their key and value: whoever can write the disk cannot invent, swap or edit one
-//! (the reference leaves the key out, spec §4.5). An older copy of the whole file is a matter for the chain (§4.6).
+//! (the reference leaves the key out, spec §4.5). Whose disk it is, the seal beside it says ([`super::anchor`]). An older
+//! copy of the whole disk is a matter for the chain (§4.6).
 
-use chrysalis_env::{File, Files, OpenMode};
+use super::{
+    anchor::{Anchor, AnchorError},
+    records::SEQNO_KEY,
+};
+use crate::sealed_file::Sealing;
+use chrysalis_env::{Env, File, OpenMode};
 use chrysalis_settlement::{PublicKey, Signature, SigningKey};
 use redb::{Database, ReadableDatabase, ReadableTable, TableDefinition};
 use std::{fmt, io, path::Path, sync::Arc};
@@ -31,6 +37,9 @@ pub enum LedgerError {
         /// The record's key.
         key: String,
     },
+    /// The ledger is not this guest's.
+    #[error("{0}")]
+    Anchor(#[from] AnchorError),
     /// A record of another version or a damaged one that is signed all the same.
     #[error("the ledger record {key:?} cannot be read")]
     Unreadable {
@@ -69,11 +78,13 @@ pub(crate) struct LedgerStore {
     database: Database,
     key: Arc<SigningKey>,
     public: PublicKey,
+    anchor: Anchor,
 }
 
 impl LedgerStore {
     /// Opens or creates the ledger of the proxy that holds `key`.
-    pub(crate) fn open(files: &dyn Files, key: Arc<SigningKey>) -> Result<Self, LedgerError> {
+    pub(crate) fn open(env: &Env, key: Arc<SigningKey>, sealing: Option<&Sealing>) -> Result<Self, LedgerError> {
+        let files = env.files();
         let path = Path::new(FILE_NAME);
         let is_new = !files.exists(path);
         let file = files.open(path, OpenMode::CreateIfMissing)?;
@@ -87,31 +98,24 @@ impl LedgerStore {
             files.sync_names(Path::new(""))?;
         }
         let public = key.public();
-        Ok(Self { database, key, public })
+        let records = load(&database, &public)?;
+        let anchor = Anchor::open(env, sealing, public, records.is_empty(), flush_seqno(&records)?)?;
+        Ok(Self {
+            database,
+            key,
+            public,
+            anchor,
+        })
+    }
+
+    /// From now on a ledger without this flush, which is durable, is an older copy.
+    pub(crate) fn seal(&self, flush_seqno: u32) -> Result<(), LedgerError> {
+        Ok(self.anchor.seal(flush_seqno)?)
     }
 
     /// Every record, in key order.
     pub(crate) fn load(&self) -> Result<Vec<(String, Vec<u8>)>, LedgerError> {
-        let transaction = self.database.begin_read()?;
-        let table = transaction.open_table(TABLE)?;
-        let mut records = Vec::new();
-        for entry in table.iter()? {
-            let (key, stored) = entry?;
-            let key = key.value().to_owned();
-            let stored = stored.value();
-            let value = stored
-                .split_last_chunk::<SIGNATURE_BYTES>()
-                .filter(|(value, signature)| {
-                    self.public
-                        .verifies(&signed_bytes(&key, value), &Signature(**signature))
-                })
-                .map(|(value, _)| value.to_vec());
-            match value {
-                Some(value) => records.push((key, value)),
-                None => return Err(LedgerError::Forged { key }),
-            }
-        }
-        Ok(records)
+        load(&self.database, &self.public)
     }
 
     /// Makes changes in one durable transaction.
@@ -135,6 +139,36 @@ impl LedgerStore {
         transaction.commit()?;
         Ok(())
     }
+}
+
+fn load(database: &Database, public: &PublicKey) -> Result<Vec<(String, Vec<u8>)>, LedgerError> {
+    let transaction = database.begin_read()?;
+    let table = transaction.open_table(TABLE)?;
+    let mut records = Vec::new();
+    for entry in table.iter()? {
+        let (key, stored) = entry?;
+        let key = key.value().to_owned();
+        let stored = stored.value();
+        let value = stored
+            .split_last_chunk::<SIGNATURE_BYTES>()
+            .filter(|(value, signature)| public.verifies(&signed_bytes(&key, value), &Signature(**signature)))
+            .map(|(value, _)| value.to_vec());
+        match value {
+            Some(value) => records.push((key, value)),
+            None => return Err(LedgerError::Forged { key }),
+        }
+    }
+    Ok(records)
+}
+
+/// Number of the last flush that the records hold.
+pub(super) fn flush_seqno(records: &[(String, Vec<u8>)]) -> Result<u32, LedgerError> {
+    let Some((key, value)) = records.iter().find(|(key, _)| key == SEQNO_KEY) else {
+        return Ok(0);
+    };
+    let bytes = value.as_slice().try_into();
+    let bytes = bytes.map_err(|_| LedgerError::Unreadable { key: key.clone() })?;
+    Ok(u32::from_le_bytes(bytes))
 }
 
 fn signed_bytes(key: &str, value: &[u8]) -> Vec<u8> {

@@ -10,12 +10,14 @@
 //! | `forwarding` | the forms of messages by protocol version |
 //! | `ledger` | writing accounts to disk, and signing only what is there |
 //! | `ledger_store` | the file |
+//! | `anchor` | the guest that it belongs to |
 //! | `records` | the forms of what is in it |
 //! | `onchain` | what the chain says, commits of the ledger to it, contract actions |
 //! | `observed`, `commits` | what the chain has said, and which commits it must know |
 //! | `old_instances` | settling and closing contracts of older parameters |
 //! | `selection` | which worker gets a request |
 
+mod anchor;
 mod client_session;
 mod commits;
 mod control;
@@ -35,11 +37,17 @@ mod worker_session;
 
 use crate::{
     connection::{self, CloseReason, Connection, Handler},
+    key_manager::{
+        asking::{KeySource, keep_keys},
+        ring::KeyHolder,
+    },
     live_session::LiveSession,
+    sealed_file::Sealing,
     shutdown::Shutdown,
     telemetry::{self, Role},
     trust::{AllowedImages, Trust},
 };
+pub use anchor::AnchorError;
 use chrysalis_env::{BoxFuture, Either, Env, Listener, race};
 use chrysalis_settlement::{
     Address, Network, RootSource, SigningKey,
@@ -138,6 +146,10 @@ pub struct ProxySettings {
     pub limits: ProxyLimits,
     /// Where the operator's orders come from. Without a chain nobody listens: there is nothing to settle and close.
     pub control: Arc<ProxyControl>,
+    /// What the ledger is sealed with, where the machine derives keys from measurements.
+    pub sealing: Option<Sealing>,
+    /// Where keys of proxies come from, if there is a key manager.
+    pub keys: Option<KeySource>,
 }
 
 /// Why a proxy cannot run.
@@ -192,10 +204,15 @@ pub async fn serve_proxy(
         };
         env.spawn(peers.label(), port.accept(shutdown.clone()));
     }
+    if let Some(source) = &settings.keys {
+        let (source, root) = (source.clone(), settings.root.clone());
+        let keys = keep_keys(env.clone(), source, KeyHolder::Proxies, root, shutdown.clone());
+        env.spawn("proxy: keys", keys);
+    }
     let mut store = None;
     let mut disabled_until = None;
     if let ProxyChain::Live { settlement, wallet } = &settings.chain {
-        let opened = LedgerStore::open(&*env.files(), settings.key.clone())?;
+        let opened = LedgerStore::open(&env, settings.key.clone(), settings.sealing.as_ref())?;
         let records = opened.load()?;
         let ready = Box::pin(startup::ready(
             &env,
@@ -423,7 +440,7 @@ impl Port {
             Peers::Clients => &self.settings.client_trust,
             Peers::Workers => &self.settings.worker_trust,
         };
-        let mut acceptor = match trust.acceptor(&env, self.peers.role()) {
+        let mut acceptor = match trust.acceptor(&env, Role::Proxy, self.peers.role()) {
             Ok(acceptor) => acceptor,
             Err(error) => {
                 telemetry::note(&env, Role::Proxy, &format!("a port stays closed: {error}"));
@@ -449,7 +466,7 @@ impl Port {
                 continue;
             };
             if !acceptor.is_current(&env) {
-                match trust.acceptor(&env, self.peers.role()) {
+                match trust.acceptor(&env, Role::Proxy, self.peers.role()) {
                     Ok(renewed) => acceptor = renewed,
                     Err(error) => {
                         telemetry::note(&env, Role::Proxy, &format!("the old certificate serves on: {error}"));

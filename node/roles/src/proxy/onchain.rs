@@ -235,7 +235,7 @@ impl OnChain {
 
     /// Flushes the ledger and sends the number of the flush to the own contract.
     fn commit(&self) -> Result<u32, ProxyError> {
-        let seqno = self.shared.flush_for_commit(self.session)?;
+        let seqno = self.shared.seal_for_commit(self.session)?;
         let query_id = self.shared.env.random_u64();
         let body = Notice::StateCommit {
             query_id,

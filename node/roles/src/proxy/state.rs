@@ -132,7 +132,7 @@ impl Shared {
         };
         let store = match store {
             Some(store) => store,
-            None => LedgerStore::open(&*env.files(), settings.key.clone())?,
+            None => LedgerStore::open(&env, settings.key.clone(), settings.sealing.as_ref())?,
         };
         let prices = &root.params.prices;
         let Loaded {

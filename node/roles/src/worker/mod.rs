@@ -11,6 +11,10 @@ mod session;
 
 use crate::{
     dialing::Dialing,
+    key_manager::{
+        asking::{KeySource, keep_keys},
+        ring::KeyHolder,
+    },
     shutdown::Shutdown,
     telemetry::{self, Role},
     trust::Trust,
@@ -61,6 +65,8 @@ pub struct WorkerSettings {
     pub backend: Arc<dyn Backend>,
     /// Where the owner is paid.
     pub chain: WorkerChain,
+    /// Where keys of workers come from, if there is a key manager.
+    pub keys: Option<KeySource>,
 }
 
 /// Runs a worker until it is asked to stop; running requests may finish.
@@ -72,6 +78,11 @@ pub async fn run_worker(env: Env, settings: WorkerSettings, mut shutdown: Shutdo
         root: settings.root.clone(),
         next_id: Arc::new(AtomicU64::new(1)),
     };
+    if let Some(source) = &settings.keys {
+        let (source, root) = (source.clone(), settings.root.clone());
+        let keys = keep_keys(env.clone(), source, KeyHolder::Workers, root, shutdown.clone());
+        env.spawn("worker: keys", keys);
+    }
     let proxies = settings.proxies.clone();
     let shared = Arc::new(Shared::new(env.clone(), settings));
 

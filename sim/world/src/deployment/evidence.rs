@@ -37,7 +37,7 @@ pub(crate) struct Evidence {
     pub(super) attestation: AttestationPlan,
     attested_policy: PeerPolicy,
     pub(super) vendor: Option<Vendor>,
-    /// Machines of nodes, by name: proxies first, then workers.
+    /// Machines of nodes, by name: proxies first, then workers, then the key manager.
     numbers: BTreeMap<String, u64>,
     machines: Machines,
     gpu_demand: Option<GpuDemand>,
@@ -50,9 +50,9 @@ pub(crate) struct Evidence {
 pub(super) enum Peers {
     /// Clients, who may run outside of any TEE.
     Anybody,
-    /// Proxies.
-    Proxies,
-    /// Workers, which may have GPUs.
+    /// Nodes with evidence of their guests.
+    Attested,
+    /// Workers, of whom the policy may demand evidence of GPUs as well.
     Workers,
 }
 
@@ -62,7 +62,9 @@ impl Evidence {
         let marker = SimulationOnly::accept_no_security();
         let not_before_unix_s = start_unix_s.saturating_sub(BACKDATE_S);
         let proxies = plan.proxies.iter().map(|proxy| &proxy.node);
-        let nodes = proxies.chain(plan.workers.iter().map(|worker| &worker.node));
+        let key_manager = plan.key_manager.iter().map(|key_manager| &key_manager.node);
+        let workers = plan.workers.iter().map(|worker| &worker.node);
+        let nodes = proxies.chain(workers).chain(key_manager);
         let numbers: BTreeMap<String, u64> = nodes.map(|node| node.name.clone()).zip(0..).collect();
         let machines = Machines {
             issue: workshop.issue.clone(),
@@ -129,9 +131,14 @@ impl Evidence {
         }
     }
 
-    /// The machine of a proxy or worker.
+    /// The machine of a proxy, a worker or the key manager.
     pub(crate) fn machine(&self, node: &str) -> Option<u64> {
         self.numbers.get(node).copied()
+    }
+
+    /// The same for a node that has none of its own in the plan: a client, or an adversary.
+    pub(super) fn machine_of(&self, node: &str) -> u64 {
+        self.machine(node).unwrap_or_else(|| self.spare_machine())
     }
 
     /// A number that no node's machine has.
@@ -171,9 +178,8 @@ impl Evidence {
         }
     }
 
-    /// The guest of a node, as the plan has its machine.
-    fn guest_of(&self, node: &str, image: &str) -> Arc<dyn Attester> {
-        let machine = self.machine(node).unwrap_or_else(|| self.spare_machine());
+    /// The guest of a node on a machine, with the flaws and GPUs that the plan has for the node.
+    fn guest_on(&self, machine: u64, node: &str, image: &str) -> Arc<dyn Attester> {
         let sound = BTreeSet::new();
         let flaws = self.attestation.machines.get(node).unwrap_or(&sound);
         let guest = self.guest(image, machine, flaws);
@@ -206,9 +212,19 @@ impl Evidence {
     }
 
     pub(super) fn identity(&self, name: &str, image: Option<&str>) -> Result<Arc<OwnIdentity>, DeployError> {
+        self.identity_on(self.machine_of(name), name, image)
+    }
+
+    /// The same on a machine of the caller's choice.
+    pub(super) fn identity_on(
+        &self,
+        machine: u64,
+        name: &str,
+        image: Option<&str>,
+    ) -> Result<Arc<OwnIdentity>, DeployError> {
         let key = Self::key(name);
         let attester: Option<Arc<dyn Attester>> = match (self.attestation.tee, image) {
-            (TeeKind::SimulatedTdx | TeeKind::SimulatedSnp, Some(image)) => Some(self.guest_of(name, image)),
+            (TeeKind::SimulatedTdx | TeeKind::SimulatedSnp, Some(image)) => Some(self.guest_on(machine, name, image)),
             (TeeKind::FakeTdx, Some(_)) => Some(Arc::new(FakeTdxAttester::new(SimulationOnly::accept_no_security()))),
             (TeeKind::None, _) | (_, None) => None,
         };
@@ -241,6 +257,21 @@ impl Evidence {
         }
     }
 
+    /// For peers that run one image, which is in the policy because the root contract does not name it.
+    pub(super) fn trust_in_image(&self, own: Arc<OwnIdentity>, image: &str) -> Trust {
+        let mut policy = self.attested_policy.clone();
+        match &mut policy {
+            PeerPolicy::Tdx(policy) => {
+                policy.rules.allowed_image_hashes = AllowList::only(self.image_hash(image));
+            }
+            PeerPolicy::Snp(policy) => {
+                policy.rules.allowed_measurements = AllowList::only(SnpGuest::of_image(image).measurement);
+            }
+            PeerPolicy::Any | PeerPolicy::FakeTdx(_) => {}
+        }
+        self.trust_by(own, self.verifier(policy), false)
+    }
+
     pub(super) fn trust(&self, own: Arc<OwnIdentity>, peers: Peers) -> Trust {
         let are_attested = peers != Peers::Anybody;
         let policy = if are_attested {
@@ -248,15 +279,23 @@ impl Evidence {
         } else {
             PeerPolicy::Any
         };
-        let mut verifier = PeerVerifier::with_cache(policy, &self.verdicts).bound_to(self.binding());
+        let mut verifier = self.verifier(policy);
         if let (Peers::Workers, Some(demand)) = (peers, &self.gpu_demand) {
             verifier = verifier.demanding_gpus(demand.clone());
         }
+        self.trust_by(own, verifier, are_attested && self.attestation.tee != TeeKind::None)
+    }
+
+    fn verifier(&self, policy: PeerPolicy) -> PeerVerifier {
+        PeerVerifier::with_cache(policy, &self.verdicts).bound_to(self.binding())
+    }
+
+    fn trust_by(&self, own: Arc<OwnIdentity>, verifier: PeerVerifier, check_image_hash: bool) -> Trust {
         Trust {
             own,
             verifier: Arc::new(verifier),
             limits: self.limits,
-            check_image_hash: are_attested && self.attestation.tee != TeeKind::None,
+            check_image_hash,
         }
     }
 }

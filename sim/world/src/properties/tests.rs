@@ -61,6 +61,7 @@ pub(super) fn plan() -> Plan {
             proxies: Vec::new(),
             proxy_connections: 1,
         }],
+        key_manager: None,
         users: vec![UserPlan {
             name: "user-1".into(),
             client: 0,
@@ -158,7 +159,7 @@ fn an_image_that_is_not_allowed_is_seen() {
             peers: peers.to_vec(),
             ..Rows::default()
         };
-        attested(facts, &rows)
+        attested(&plan(), facts, &rows)
     };
     let good = [peer("worker", [2; 32]), peer("proxy", [1; 32]), peer("client", [0; 32])];
     assert!(judge(&facts(), &good).is_held_by(2));
@@ -223,6 +224,8 @@ fn what_can_never_be_checked_is_told_beforehand() {
         a_proxy_restarts: true,
         on_chain: true,
         trust_is_withdrawn: true,
+        has_key_manager: true,
+        a_key_is_revoked: true,
     };
     for (name, ..) in PROPERTIES {
         assert_eq!(never_applies(name, &all), None, "{name}");
@@ -233,6 +236,8 @@ fn what_can_never_be_checked_is_told_beforehand() {
         a_proxy_restarts: false,
         on_chain: false,
         trust_is_withdrawn: false,
+        has_key_manager: false,
+        a_key_is_revoked: false,
         ..all
     };
     let refused: Vec<&str> = PROPERTIES
@@ -249,6 +254,9 @@ fn what_can_never_be_checked_is_told_beforehand() {
             "ledger-keeps-signed-units",
             "only-attested-peers-see-prompts",
             "withdrawn-trust-ends-service",
+            "keys-go-to-their-own-kind",
+            "key-epochs-advance",
+            "revoked-keys-stay-revoked",
             "answers-are-exact"
         ]
     );

@@ -10,6 +10,7 @@ mod chain_server;
 mod common;
 mod faults;
 mod hello;
+mod keys;
 mod settlement;
 #[cfg(feature = "toncenter")]
 mod toncenter;

@@ -384,6 +384,8 @@ impl Parties {
             worker_trust: self.trust(&own, self.policy),
             ledger: LedgerPolicy::default(),
             limits: ProxyLimits::default(),
+            sealing: None,
+            keys: None,
         }
     }
 
@@ -409,6 +411,7 @@ impl Parties {
             ),
             backend: tiny_backend(env),
             chain: WorkerChain::None,
+            keys: None,
         }
     }
 

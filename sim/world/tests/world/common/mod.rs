@@ -64,6 +64,7 @@ pub(crate) fn hello(seed: u64) -> Plan {
             proxies: Vec::new(),
             proxy_connections: 1,
         }],
+        key_manager: None,
         users: vec![UserPlan {
             name: "user-1".into(),
             client: 0,
