@@ -9,6 +9,8 @@ use chrysalis_bench_sim::{GateOptions, Part};
 use chrysalis_world::plan::Plan;
 use serde::{Deserialize, Serialize};
 
+use crate::scenario::threat::ThreatClass;
+
 /// What executes a plan.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize, clap::ValueEnum)]
 #[serde(rename_all = "snake_case")]
@@ -46,6 +48,8 @@ pub struct Job<'a> {
     pub plan: &'a Plan,
     /// Text of the scenario file that the plan was drawn from.
     pub scenario_source: &'a str,
+    /// What threat the scenario is about, if it is about one.
+    pub threat: Option<&'a ThreatClass>,
     /// What executes it.
     pub engine: Engine,
     /// An existing folder for the run store; `None` keeps verdicts only.

@@ -2,6 +2,7 @@
 #![expect(clippy::print_stdout, clippy::print_stderr, reason = "a command for people")]
 
 mod contracts;
+mod fuzz;
 mod tidy;
 
 use std::{
@@ -24,6 +25,8 @@ const USAGE: &str = "usage: cargo xtask <command>
           records the executor's traffic for sim/chain/tests/conformance (needs Node and node_modules)
   campaign settlement [OPTION...]
           a million transitions over the hardened contracts, and every attack found in the reference ones (release build)
+  fuzz PACKAGE [TARGET...] [--seconds N]
+          runs fuzz targets, ten minutes each if nothing else is said (needs a C++ compiler)
   lint    fmt, clippy and documentation, as CI runs them
   ci      everything that CI runs";
 
@@ -42,6 +45,7 @@ fn main() -> ExitCode {
         "contracts" => contracts::run(&root(), &rest),
         "conformance" => contracts::record(&root()),
         "campaign" => campaign(&rest),
+        "fuzz" => fuzz::run(&root(), &rest),
         "lint" => lint(),
         "ci" => lint()
             .and_then(|()| tidy::check(&root()))
@@ -158,20 +162,13 @@ fn lint() -> Outcome {
     fuzz_targets_compile()
 }
 
-/// Packages of fuzz targets, which are no members of the workspace: nothing else would notice that they rot.
-const FUZZ_PACKAGES: [&str; 4] = [
-    "node/wire/fuzz/Cargo.toml",
-    "node/settlement/fuzz/Cargo.toml",
-    "sim/chain/fuzz/Cargo.toml",
-    "attest/fuzz/Cargo.toml",
-];
-
+/// Fuzz targets are no members of the workspace: nothing else would notice that they rot.
 fn fuzz_targets_compile() -> Outcome {
     if Command::new("c++").arg("--version").output().is_err() {
         println!("no C++ compiler: the fuzz targets (libFuzzer) are not looked at");
         return Ok(());
     }
-    for manifest in FUZZ_PACKAGES {
+    for manifest in fuzz::manifests() {
         cargo(&[
             "check",
             "--quiet",
@@ -179,7 +176,7 @@ fn fuzz_targets_compile() -> Outcome {
             "--target-dir",
             "target",
             "--manifest-path",
-            manifest,
+            &manifest,
         ])?;
     }
     Ok(())

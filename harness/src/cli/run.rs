@@ -261,6 +261,7 @@ pub fn replay(
     let job = Job {
         plan: &plan,
         scenario_source: "",
+        threat: None,
         engine,
         store: None,
     };

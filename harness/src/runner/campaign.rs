@@ -234,6 +234,7 @@ fn one(execute: &dyn Execute, index: usize, suite: &Suite<'_>, seed: u64, option
         let job = Job {
             plan: &plan,
             scenario_source: &suite.selected.source,
+            threat: scenario.threat.as_ref(),
             engine: options.engine,
             store: None,
         };

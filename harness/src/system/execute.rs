@@ -141,7 +141,7 @@ fn write_store(folder: &Path, job: &Job<'_>, plan: &Plan, outcome: &Outcome) -> 
         std::fs::remove_dir_all(&target).map_err(|error| environment(&error))?;
     }
     let tables = store::tables(plan, outcome);
-    let description = store::description(plan, outcome, job.scenario_source, job.engine.name());
+    let description = store::description(job, plan, outcome);
     let writer = RunStoreWriter::create(&target).map_err(|error| environment(&error))?;
     writer
         .write(&tables, description)

@@ -8,7 +8,7 @@ use chrysalis_reports::{
         Direction, FaultRow, Observer, PacketRow, PartRow, PaymentRow, PriceRow, RequestRow, RequestStatus, Role,
         SpanRow, Tables, TransactionRow,
     },
-    store::{RunDescription, RunVerdict},
+    store::{NamedThreat, RunDescription, RunVerdict, ThreatDescription},
 };
 use chrysalis_settlement::onchain::opcodes;
 use chrysalis_world::{
@@ -18,18 +18,22 @@ use chrysalis_world::{
     recorder::{ChainTransaction, End, Part, Payment},
 };
 
+use crate::scenario::scalar::Words;
+use crate::scenario::threat::{Named, ThreatClass};
+use crate::services::Job;
+
 /// Error code of a request that ran out of time (spec §1.6).
 const TIME_OUT_CODE: i64 = 652;
 
 /// What the run was.
 #[must_use]
-pub fn description(plan: &Plan, outcome: &Outcome, scenario_source: &str, engine: &str) -> RunDescription {
+pub fn description(job: &Job<'_>, plan: &Plan, outcome: &Outcome) -> RunDescription {
     RunDescription {
         scenario: plan.scenario.clone(),
-        scenario_source: scenario_source.to_owned(),
+        scenario_source: job.scenario_source.to_owned(),
         seed: plan.seed,
         profile: plan.profile.name().to_owned(),
-        engine: engine.to_owned(),
+        engine: job.engine.name().to_owned(),
         versions: BTreeMap::from([("chrysalis".to_owned(), env!("CARGO_PKG_VERSION").to_owned())]),
         virtual_ns: outcome.stats.virtual_ns,
         world_digest: hex::encode(outcome.stats.world_digest),
@@ -39,7 +43,29 @@ pub fn description(plan: &Plan, outcome: &Outcome, scenario_source: &str, engine
         } else {
             RunVerdict::Fail
         },
-        threat: None,
+        threat: job.threat.map(threat),
+    }
+}
+
+fn threat(class: &ThreatClass) -> ThreatDescription {
+    fn named(ids: impl IntoIterator<Item = Named>) -> Vec<NamedThreat> {
+        ids.into_iter()
+            .map(|(id, name)| NamedThreat {
+                id: id.to_owned(),
+                name: name.to_owned(),
+            })
+            .collect()
+    }
+    fn words<T: Words + PartialEq>(categories: &[T]) -> Vec<String> {
+        categories.iter().map(|category| category.word().to_owned()).collect()
+    }
+    ThreatDescription {
+        catalogue: named(class.catalogue.iter().map(|id| id.0)),
+        stride: words(&class.stride),
+        linddun: words(&class.linddun),
+        attack: named(class.attack.iter().map(|id| id.0)),
+        atlas: named(class.atlas.iter().map(|id| id.0)),
+        owasp: named(class.owasp.iter().map(|id| id.0)),
     }
 }
 

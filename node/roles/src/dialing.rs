@@ -106,6 +106,7 @@ impl Dialing {
             trust: self.trust.clone(),
             role: self.role,
             peer_kind: PEER_KIND,
+            network_salt: allowed.network_salt(),
             allowed: Some(allowed),
         });
         let handler = target.opened(&connection, address);

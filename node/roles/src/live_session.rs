@@ -13,6 +13,7 @@ use chrysalis_attest::{
     session::{Action, Judgement, Session, SessionReason},
 };
 use chrysalis_env::Env;
+use chrysalis_settlement::Hash256;
 
 /// See the module.
 pub(crate) struct LiveSession {
@@ -20,8 +21,10 @@ pub(crate) struct LiveSession {
     pub(crate) trust: Trust,
     pub(crate) role: Role,
     pub(crate) peer_kind: &'static str,
-    /// None where peers may run anything.
+    /// None where peers may run anything, or the policy says what.
     pub(crate) allowed: Option<AllowedImages>,
+    /// What pseudonyms of machines are salted with.
+    pub(crate) network_salt: Hash256,
 }
 
 /// What to do at a tick.
@@ -98,13 +101,12 @@ impl LiveSession {
 
     fn report(&self, env: &Env, occasion: Occasion, origin: Option<Origin>, refusal: Option<&str>) {
         let peer = self.session.peer();
-        let salt = self.allowed.as_ref().map(AllowedImages::network_salt);
         let decision = Decision {
             peer_kind: self.peer_kind,
             occasion,
             origin,
             refusal,
-            peer: Some((&peer, salt.as_ref().map_or(&[], |salt| salt))),
+            peer: Some((&peer, &self.network_salt)),
         };
         telemetry::peer(env, self.role, &decision);
         self.trust.report_mismatches(env, self.role);

@@ -147,25 +147,40 @@ impl Trust {
         allowed: &AllowedImages,
     ) -> bool {
         let refusal = self.refuses_image(&secured.peer.image_hash, allowed);
-        self.decide(env, role, peer_kind, secured, refusal);
+        self.decide(env, role, peer_kind, secured, &allowed.network_salt(), refusal);
         refusal.is_none()
     }
 
-    fn decide(&self, env: &Env, role: Role, peer_kind: &'static str, secured: &Secured, refusal: Option<&str>) {
+    fn decide(
+        &self,
+        env: &Env,
+        role: Role,
+        peer_kind: &'static str,
+        secured: &Secured,
+        network_salt: &Hash256,
+        refusal: Option<&str>,
+    ) {
         let decision = Decision {
             peer_kind,
             occasion: self.occasion(),
             origin: secured.origin,
             refusal,
-            peer: Some((&secured.peer, &allowed.network_salt())),
+            peer: Some((&secured.peer, network_salt)),
         };
         telemetry::peer(env, role, &decision);
         self.report_mismatches(env, role);
     }
 
     /// Reports a peer whose image the verifier's policy has judged.
-    pub(crate) fn accepts(&self, env: &Env, role: Role, peer_kind: &'static str, secured: &Secured) {
-        self.decide(env, role, peer_kind, secured, None);
+    pub(crate) fn accepts(
+        &self,
+        env: &Env,
+        role: Role,
+        peer_kind: &'static str,
+        secured: &Secured,
+        network_salt: &Hash256,
+    ) {
+        self.decide(env, role, peer_kind, secured, network_salt, None);
     }
 
     /// Reports that a peer was refused before anything else could be asked.

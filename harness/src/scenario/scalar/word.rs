@@ -147,6 +147,17 @@ pub trait Words: Sized + Copy + 'static {
     const WORDS: &'static [(&'static str, Self)];
     /// The first words, as examples.
     const EXAMPLES: &'static [&'static str];
+
+    /// The word of a value.
+    fn word(self) -> &'static str
+    where
+        Self: PartialEq,
+    {
+        Self::WORDS
+            .iter()
+            .find(|(_, value)| *value == self)
+            .map_or("", |(word, _)| *word)
+    }
 }
 
 impl<T: Words> Scalar for Choice<T> {

@@ -310,7 +310,7 @@ fn trust_action(cx: &Context<'_>, file: &FaultFile, position: Position, world: &
         return Ok(ActionTemplate::TcbRecovery);
     }
     let length = |key: &Key<Text<Distribution<Duration>>>| -> Checked<Option<SpanNs>> {
-        let read = |text| -> Checked<SpanNs> { Ok(cx.positive(text, "the length of a fault")?.into()) };
+        let read = |text: &At<Text<Distribution<Duration>>>| cx.positive(text, "the length of a fault").map(Into::into);
         key.given().map(read).transpose()
     };
     if let Some(At { value: freeze, .. }) = file.freeze_collateral.given() {

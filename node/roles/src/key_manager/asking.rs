@@ -14,7 +14,7 @@ use crate::{
     trust::Trust,
 };
 use chrysalis_env::{Either, Elapsed, Env, race};
-use chrysalis_settlement::{PublicKey, RootSource, SigningKey};
+use chrysalis_settlement::{Hash256, PublicKey, RootSource, SigningKey};
 use chrysalis_wire::{
     connection::Side,
     error_code::ErrorCode,
@@ -44,6 +44,8 @@ pub struct KeySource {
     pub address: SocketAddr,
     /// Own identity, and what the key manager must show.
     pub trust: Trust,
+    /// Hash of the root contract's address: what pseudonyms of machines are salted with.
+    pub network_salt: Hash256,
 }
 
 /// A key that a node was given.
@@ -123,7 +125,7 @@ async fn ask_unbounded(env: &Env, source: &KeySource, question: Question<'_>) ->
             return Err(error.into());
         }
     };
-    trust.accepts(env, role, PEER_KIND, &secured);
+    trust.accepts(env, role, PEER_KIND, &secured, &source.network_salt);
     let connection = Connection::new(env.clone(), 0, source.address);
     let live = secured.session.map(|session| LiveSession {
         session,
@@ -132,6 +134,7 @@ async fn ask_unbounded(env: &Env, source: &KeySource, question: Question<'_>) ->
         peer_kind: PEER_KIND,
         // What key managers may run is in the policy: the root contract does not name it.
         allowed: None,
+        network_salt: source.network_salt,
     });
     let ready = Arc::new(Notify::new());
     let driving = connection::drive(

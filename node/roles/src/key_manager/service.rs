@@ -239,6 +239,7 @@ impl Service {
             trust: trust.clone(),
             role: Role::KeyManager,
             peer_kind,
+            network_salt: allowed.network_salt(),
             allowed: Some(allowed),
         });
         let policy = KeepAlivePolicy::default();

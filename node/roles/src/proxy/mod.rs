@@ -501,6 +501,7 @@ impl Port {
                     trust: trust.clone(),
                     role: Role::Proxy,
                     peer_kind: kind,
+                    network_salt: allowed.network_salt(),
                     allowed: Some(allowed),
                 });
                 match peers {

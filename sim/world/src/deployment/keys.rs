@@ -18,6 +18,7 @@ use chrysalis_node::{
     telemetry::Role,
     trust::OwnIdentity,
 };
+use chrysalis_settlement::RootSource as _;
 use std::{
     net::SocketAddr,
     sync::{Arc, PoisonError},
@@ -78,6 +79,7 @@ impl Deployment {
         KeySource {
             address: *addresses.of(holder),
             trust: self.evidence.trust_in_image(identity, KEY_MANAGER_IMAGE),
+            network_salt: *self.root.current().root_address.hash(),
         }
     }
 

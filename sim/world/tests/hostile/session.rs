@@ -261,7 +261,10 @@ fn garbage_costs_the_connection() {
             (record(&[9, 9, 9]), "version 9"),
             (record(&[1, 7]), "kind 7"),
             (record(&[1, 2, 0, 0, 0, 0]), "too early"),
-            (record(&[1, 2, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0]), "before the greeting"),
+            (
+                record(&[1, 2, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0]),
+                "before the greeting",
+            ),
             (
                 [record(&hello(Role::Worker, None)), record(&hello(Role::Worker, None))].concat(),
                 "a greeting that was not due",

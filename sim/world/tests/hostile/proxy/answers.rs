@@ -30,9 +30,10 @@ fn answers_that_nobody_waits_for_leave_a_client_as_it_was() {
                         error: "x".into(),
                         final_info: None,
                     };
-                    client.encode(&error, &mut bytes);
+                    client.encode(&error, &mut bytes)
                 }
             }
+            .unwrap();
         }
         client.send_bytes(&bytes).await;
         // It says that it does not want them, once for each loose part.
