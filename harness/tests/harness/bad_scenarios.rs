@@ -184,7 +184,6 @@ const BAD: &[(&str, Code, &str)] = &[
     ("gpu-attack-as-proxy", Code::Contradiction, "proxy }"),
     ("gpu-flaw-without-gpus", Code::Contradiction, "gpu-unstated-mode"),
     ("flaw-of-other-evidence", Code::Contradiction, "sept-ve"),
-    ("attack-on-other-evidence", Code::Contradiction, "malleated-evidence"),
     ("rules-of-other-evidence", Code::Contradiction, "{ min-crl-number"),
     ("snp-unknown-rule", Code::UnknownKey, "allow-smtt"),
     ("lasting-lists-of-amd", Code::Contradiction, "1h"),

@@ -345,11 +345,6 @@ fn attack(
 ) -> Checked<EvidenceAttack> {
     let Choice(technique) = cx.read_required(&file.attack, "attack", position)?;
     let place = file.attack.given().map_or(position, |text| text.position);
-    if !technique.is_tried_on(nodes.tee) {
-        let advice = "what this attack shows are other forms of TDX quotes";
-        let (key, other) = ("attack", "tee");
-        return cx.fail(place, Problem::Contradiction { key, other, advice });
-    }
     if technique.is_about_gpus() && nodes.gpus.is_empty() {
         let advice = "this attack is about GPUs, and no worker has any; add `gpus` to one";
         let (key, other) = ("attack", "gpus");

@@ -7,7 +7,7 @@ use super::{
 };
 use crate::{
     deployment::Evidence,
-    plan::{Pose, Technique},
+    plan::{Pose, Technique, TeeKind},
 };
 use chrysalis_attest::{
     Binding,
@@ -89,8 +89,8 @@ pub(super) async fn carry_out(stage: &mut Stage) -> Result<End, Failure> {
         }
         Technique::BlindRelay => blind_relay(stage).await,
         Technique::LostMachine => lost_machine(stage).await,
-        Technique::Malleated => in_other_bytes(stage, encodings::MALLEATIONS).await,
-        Technique::Confused => in_other_bytes(stage, encodings::CONFUSIONS).await,
+        Technique::Malleated => in_other_bytes(stage, encodings::malleations).await,
+        Technique::Confused => in_other_bytes(stage, encodings::confusions).await,
         Technique::Resumption => resumption(stage).await,
         Technique::DroppedGpu => gpus::dropped(stage).await,
         Technique::RelayedGpu => gpus::relayed(stage).await,
@@ -205,7 +205,11 @@ async fn lost_machine(stage: &mut Stage) -> Result<End, Failure> {
 }
 
 /// Shows the evidence of an honest node in each of several other spellings, in the certificate and in the session.
-async fn in_other_bytes(stage: &mut Stage, spellings: &[encodings::Spelling]) -> Result<End, Failure> {
+async fn in_other_bytes(
+    stage: &mut Stage,
+    spellings: fn(TeeKind) -> &'static [encodings::Spelling],
+) -> Result<End, Failure> {
+    let spellings = spellings(stage.deployment.plan.attestation.tee);
     let pose = stage.attack.pose;
     let node = stage.abused(pose)?;
     let guest = stage.guest_of(&node, pose)?;

@@ -373,15 +373,6 @@ impl Technique {
         }
     }
 
-    /// Whether it is tried on this kind of evidence. The other spellings and other things are those of TDX quotes.
-    #[must_use]
-    pub const fn is_tried_on(self, tee: TeeKind) -> bool {
-        match self {
-            Self::Malleated | Self::Confused => matches!(tee, TeeKind::SimulatedTdx),
-            _ => tee.has_machines(),
-        }
-    }
-
     /// Whether it is about the GPU of a machine.
     #[must_use]
     pub const fn is_about_gpus(self) -> bool {
