@@ -69,38 +69,12 @@ impl Attested<'_> {
 
     /// A node with a role, or with any that has a machine.
     fn find(&self, cx: &Context<'_>, name: &At<Name>, pose: Option<Pose>) -> Checked<String> {
-        let known = self.names(pose);
-        if known.contains(&name.value.0) {
-            return Ok(name.value.0.clone());
-        }
-        let kind = pose.map_or("proxy or worker", Pose::name);
-        let name_text = name.value.0.clone();
-        cx.fail(
-            name.position,
-            Problem::UnknownNode {
-                kind,
-                name: name_text,
-                known,
-            },
-        )
+        one_of(cx, name, pose.map_or("proxy or worker", Pose::name), self.names(pose))
     }
 
     /// A worker whose machine has GPUs.
     fn with_gpus(&self, cx: &Context<'_>, name: &At<Name>) -> Checked<String> {
-        if self.gpus.contains_key(&name.value.0) {
-            return Ok(name.value.0.clone());
-        }
-        let kind = "worker with GPUs";
-        let known = self.gpus.keys().cloned().collect();
-        let name_text = name.value.0.clone();
-        cx.fail(
-            name.position,
-            Problem::UnknownNode {
-                kind,
-                name: name_text,
-                known,
-            },
-        )
+        one_of(cx, name, "worker with GPUs", self.gpus.keys().cloned().collect())
     }
 
     fn list(&self, cx: &Context<'_>, list: &List<Name>) -> Checked<Vec<At<String>>> {
@@ -112,6 +86,20 @@ impl Attested<'_> {
         });
         found.collect()
     }
+}
+
+/// A name that must be among those that are known.
+fn one_of(cx: &Context<'_>, name: &At<Name>, kind: &'static str, known: Vec<String>) -> Checked<String> {
+    let Name(text) = &name.value;
+    if known.contains(text) {
+        return Ok(text.clone());
+    }
+    let problem = Problem::UnknownNode {
+        kind,
+        name: text.clone(),
+        known,
+    };
+    cx.fail(name.position, problem)
 }
 
 /// Everything but adversaries, whose times are still to be drawn.
