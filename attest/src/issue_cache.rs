@@ -162,7 +162,11 @@ mod tests {
         for seed in [7, 8] {
             let (fresh, kept) = (SimGpuPki::new(seed, START), cache.gpu_pki(seed, START));
             assert_eq!(kept.device_root_der(), fresh.device_root_der());
-            for (n, architecture) in [(1, Architecture::Hopper), (2, Architecture::Hopper), (1, Architecture::Blackwell)] {
+            for (n, architecture) in [
+                (1, Architecture::Hopper),
+                (2, Architecture::Hopper),
+                (1, Architecture::Blackwell),
+            ] {
                 let (made, held) = (fresh.gpu(n, architecture), cache.gpu(&kept, n, architecture));
                 assert_eq!((held.device(), held.chip()), (made.device(), made.chip()));
             }

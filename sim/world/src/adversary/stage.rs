@@ -197,14 +197,18 @@ impl Stage {
         })
     }
 
-    /// An honest peer at the same place: with a key of its own and the genuine guest of a node without flaws, not that of
-    /// the node that is abused where there is another. A node's GPUs serve nobody with another key while its session
+    /// An honest peer at the same place: with a key of its own and the genuine guest of a node without flaws, with GPUs
+    /// where any has some, and not that of the node that is abused where there is another. A node's GPUs serve nobody with another key while its session
     /// lives, so where it has some, its key comes with them.
     pub(super) fn control(&self) -> Result<Show, Failure> {
         let pose = self.attack.pose;
         let flawed = &self.deployment.plan.attestation.machines;
         let mut nodes = self.nodes(pose);
-        nodes.sort_by_key(|node| (flawed.contains_key(*node), self.attack.of.as_deref() == Some(*node)));
+        nodes.sort_by_key(|node| {
+            let lacks_gpus = self.evidence().gpus(node).is_none();
+            let is_abused = self.attack.of.as_deref() == Some(*node);
+            (flawed.contains_key(*node), lacks_gpus, is_abused)
+        });
         let node = nodes.first().copied().unwrap_or_default().to_owned();
         let guest = self.guest_of(&node, pose)?;
         let key = match self.evidence().gpus(&node) {
