@@ -8,15 +8,8 @@ use super::{
     stage::{Answer, Show, Stage, Taken},
     techniques::{failed, judged, let_in},
 };
-use crate::{
-    deployment::Evidence,
-    plan::Pose,
-};
-use chrysalis_attest::{
-    Attester,
-    gpu::bundle::GpuBundle,
-    tdx::AttestError,
-};
+use crate::{deployment::Evidence, plan::Pose};
+use chrysalis_attest::{Attester, gpu::bundle::GpuBundle, tdx::AttestError};
 use std::{collections::BTreeSet, sync::Arc};
 
 /// A nonce that no verifier sent.

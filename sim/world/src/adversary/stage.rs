@@ -198,8 +198,8 @@ impl Stage {
     }
 
     /// An honest peer at the same place: with a key of its own and the genuine guest of a node without flaws, with GPUs
-    /// where any has some, and not that of the node that is abused where there is another. A node's GPUs serve nobody with another key while its session
-    /// lives, so where it has some, its key comes with them.
+    /// where any has some, and not that of the node that is abused where there is another. A node's GPUs serve nobody
+    /// with another key while its session lives, so where it has some, its key comes with them.
     pub(super) fn control(&self) -> Result<Show, Failure> {
         let pose = self.attack.pose;
         let flawed = &self.deployment.plan.attestation.machines;

@@ -92,9 +92,7 @@ impl Machines {
         let vendor = self.issue.gpu_pki(seed, self.not_before_unix_s);
         let state = gpu_state(flaws);
         let slots = (0..gpus.count).map(|slot| SimGpuSlot {
-            gpu: self
-                .issue
-                .gpu(&vendor, gpu_number(n, slot), gpus.architecture),
+            gpu: self.issue.gpu(&vendor, gpu_number(n, slot), gpus.architecture),
             state: state.clone(),
         });
         slots.collect()

@@ -141,8 +141,7 @@ impl Vendor {
         let Published { older, newest, supply } = published;
         match &self.publisher {
             Publisher::Intel { pki, store } => {
-                let collateral =
-                    |from: &Publication| pki.collateral_with(from.issued_unix_s, &from.options);
+                let collateral = |from: &Publication| pki.collateral_with(from.issued_unix_s, &from.options);
                 match supply {
                     Supply::Nothing => {}
                     Supply::Everything => store.insert(collateral(newest)),
