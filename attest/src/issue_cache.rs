@@ -6,8 +6,10 @@
 
 use crate::{
     collateral::Collateral,
+    gpu::Architecture,
     lru::Lru,
-    sim_pki::{CollateralOptions, SimPki, SimPlatform},
+    sim_pki::{CollateralOptions, SimGpu, SimGpuPki, SimPki, SimPlatform, SimSnpMachine, SimSnpPki, SnpMachineForm},
+    snp::Product,
 };
 use std::sync::{Arc, Mutex, PoisonError};
 
@@ -17,13 +19,21 @@ pub struct IssueCache {
     platforms: Mutex<Lru<PlatformKey, Arc<SimPlatform>>>,
     collateral: Mutex<Lru<(u64, u64, u64), Arc<Collateral>>>,
     quotes: Mutex<Lru<[u8; 32], Arc<[u8]>>>,
+    snp_vendors: Mutex<Lru<SnpVendorKey, Arc<SimSnpPki>>>,
+    snp_machines: Mutex<Lru<(SnpVendorKey, u64, SnpMachineForm), Arc<SimSnpMachine>>>,
+    gpu_vendors: Mutex<Lru<(u64, u64), Arc<SimGpuPki>>>,
+    gpus: Mutex<Lru<(PlatformKey, Architecture), Arc<SimGpu>>>,
 }
+
+/// Seed of the vendor, family of its processors, beginning of its certificates.
+type SnpVendorKey = (u64, Product, u64);
 
 /// Seed and beginning of the vendor, number of the machine.
 type PlatformKey = (u64, u64, u64);
 
 impl IssueCache {
-    /// Keeps `capacity` quotes (about 5 kB each) and as many machines, and a tenth as many vendors and collaterals.
+    /// Keeps `capacity` quotes (about 5 kB each) and as many machines and GPUs, and a tenth as many vendors and
+    /// collaterals.
     pub fn new(capacity: usize) -> Self {
         let few = capacity.div_ceil(10);
         Self {
@@ -31,6 +41,10 @@ impl IssueCache {
             platforms: Mutex::new(Lru::new(capacity)),
             collateral: Mutex::new(Lru::new(few)),
             quotes: Mutex::new(Lru::new(capacity)),
+            snp_vendors: Mutex::new(Lru::new(few)),
+            snp_machines: Mutex::new(Lru::new(capacity)),
+            gpu_vendors: Mutex::new(Lru::new(few)),
+            gpus: Mutex::new(Lru::new(capacity)),
         }
     }
 
@@ -54,6 +68,35 @@ impl IssueCache {
         let (seed, not_before_unix_s) = pki.identity();
         remember(&self.collateral, (seed, not_before_unix_s, issue_unix_s), || {
             Arc::new(pki.collateral_with(issue_unix_s, &CollateralOptions::default()))
+        })
+    }
+
+    /// See [`SimSnpPki::new`].
+    pub fn snp_pki(&self, seed: u64, product: Product, not_before_unix_s: u64) -> Arc<SimSnpPki> {
+        remember(&self.snp_vendors, (seed, product, not_before_unix_s), || {
+            Arc::new(SimSnpPki::new(seed, product, not_before_unix_s))
+        })
+    }
+
+    /// See [`SimSnpPki::machine_with`].
+    pub fn snp_machine(&self, pki: &SimSnpPki, n: u64, form: SnpMachineForm) -> Arc<SimSnpMachine> {
+        remember(&self.snp_machines, (pki.identity(), n, form), || {
+            Arc::new(pki.machine_with(n, form))
+        })
+    }
+
+    /// See [`SimGpuPki::new`].
+    pub fn gpu_pki(&self, seed: u64, not_before_unix_s: u64) -> Arc<SimGpuPki> {
+        remember(&self.gpu_vendors, (seed, not_before_unix_s), || {
+            Arc::new(SimGpuPki::new(seed, not_before_unix_s))
+        })
+    }
+
+    /// See [`SimGpuPki::gpu`].
+    pub fn gpu(&self, pki: &SimGpuPki, n: u64, architecture: Architecture) -> Arc<SimGpu> {
+        let (seed, not_before_unix_s) = pki.identity();
+        remember(&self.gpus, ((seed, not_before_unix_s, n), architecture), || {
+            Arc::new(pki.gpu(n, architecture))
         })
     }
 
@@ -96,6 +139,37 @@ mod tests {
                 for report_data in [[1; 64], [2; 64], [1; 64]] {
                     assert_eq!(cached.quote(&report_data), plain.quote(&report_data));
                 }
+            }
+        }
+    }
+
+    #[test]
+    fn machines_of_snp_and_gpus_are_those_that_would_be_made() {
+        let cache = IssueCache::new(20);
+        for (seed, product) in [(7, Product::Genoa), (7, Product::Milan), (8, Product::Genoa)] {
+            let (fresh, kept) = (
+                SimSnpPki::new(seed, product, START),
+                cache.snp_pki(seed, product, START),
+            );
+            assert_eq!(kept.root_der(), fresh.root_der());
+            let current = SnpMachineForm::current(product);
+            let mut older = current;
+            older.tcb.microcode -= 1;
+            for (n, form) in [(1, current), (2, current), (1, older), (1, current)] {
+                let (made, held) = (fresh.machine_with(n, form), cache.snp_machine(&kept, n, form));
+                assert_eq!(held.certificates(), made.certificates());
+            }
+        }
+        for seed in [7, 8] {
+            let (fresh, kept) = (SimGpuPki::new(seed, START), cache.gpu_pki(seed, START));
+            assert_eq!(kept.device_root_der(), fresh.device_root_der());
+            for (n, architecture) in [
+                (1, Architecture::Hopper),
+                (2, Architecture::Hopper),
+                (1, Architecture::Blackwell),
+            ] {
+                let (made, held) = (fresh.gpu(n, architecture), cache.gpu(&kept, n, architecture));
+                assert_eq!((held.device(), held.chip()), (made.device(), made.chip()));
             }
         }
     }

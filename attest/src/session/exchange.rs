@@ -8,7 +8,6 @@ use super::{
 };
 use crate::{
     certificate::PublicKey,
-    gpu::binding,
     tdx::{AttestError, Attester},
     verifier::{AttestedPeer, Origin, PeerReason, PeerVerifier, SessionClaim, SessionVerdict},
 };
@@ -333,18 +332,7 @@ impl Session {
             verifier_role: parties.peer_role,
             prover_side: parties.side,
         };
-        let session = session.report_data();
-        let mut shown = Shown {
-            event_log: attester.event_log(),
-            gpus: attester.gpus(&binding::nonce_for(&session))?,
-            guest: Vec::new(),
-        };
-        let report_data = shown
-            .gpu_ids()
-            .ok()
-            .and_then(|ids| binding::report_data_for(&session, &ids))
-            .ok_or_else(|| AttestError::Platform("the GPUs' evidence is malformed or there twice".to_owned()))?;
-        shown.guest = attester.quote(&report_data)?;
+        let shown = Shown::by(&**attester, &session.report_data())?;
         Ok(Message::Evidence { round, shown }.encode())
     }
 

@@ -13,7 +13,12 @@ use crate::{
     certificate::MAX_EVIDENCE_LEN_BYTES,
     chain::MAX_CHAIN_CERTIFICATES,
     evidence::EvidenceId,
-    gpu::{self, binding::MAX_GPUS, bundle::GpuBundle},
+    gpu::{
+        self,
+        binding::{self, MAX_GPUS},
+        bundle::GpuBundle,
+    },
+    tdx::{AttestError, Attester},
 };
 
 /// Longest event log: those of guests at hand have some 20 kB.
@@ -41,6 +46,32 @@ impl Shown {
             guest,
             ..Self::default()
         }
+    }
+
+    /// What a guest shows for a session with this binding: its GPUs answer first, and its own evidence names theirs.
+    ///
+    /// # Errors
+    /// Guest or GPUs made no evidence, or that of the GPUs is malformed or there twice.
+    pub fn by(attester: &dyn Attester, session: &[u8; 64]) -> Result<Self, AttestError> {
+        Self::vouching(attester, session, attester.gpus(&binding::nonce_for(session))?)
+    }
+
+    /// The same for a guest that was given this evidence as that of its GPUs. It reads no nonces: verifiers do.
+    ///
+    /// # Errors
+    /// As for [`Self::by`].
+    pub fn vouching(attester: &dyn Attester, session: &[u8; 64], gpus: Vec<GpuBundle>) -> Result<Self, AttestError> {
+        let mut shown = Self {
+            event_log: attester.event_log(),
+            gpus,
+            guest: Vec::new(),
+        };
+        let ids = shown.gpu_ids().ok();
+        let report_data = ids
+            .and_then(|ids| binding::report_data_for(session, &ids))
+            .ok_or_else(|| AttestError::Platform("the GPUs' evidence is malformed or there twice".to_owned()))?;
+        shown.guest = attester.quote(&report_data)?;
+        Ok(shown)
     }
 
     /// Names of the GPUs' evidence, in order.

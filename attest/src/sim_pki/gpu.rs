@@ -157,6 +157,10 @@ impl SimGpuPki {
         self.manifest_chain.last().map_or(&[], Vec::as_slice)
     }
 
+    pub(crate) fn identity(&self) -> (u64, u64) {
+        (self.seed, self.not_before_unix_s)
+    }
+
     /// GPU number `n`.
     pub fn gpu(&self, n: u64, architecture: Architecture) -> SimGpu {
         let device = SimKey384::derive("GPU device", self.seed, n);

@@ -30,7 +30,7 @@ pub struct SimSnpPki {
 }
 
 /// What a simulated machine is.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 pub struct SnpMachineForm {
     /// Its security versions, which its key is derived for.
     pub tcb: SnpTcb,
@@ -116,6 +116,10 @@ impl SimSnpPki {
     /// The family.
     pub fn product(&self) -> Product {
         self.product
+    }
+
+    pub(crate) fn identity(&self) -> (u64, Product, u64) {
+        (self.seed, self.product, self.not_before_unix_s)
     }
 
     /// Machine number `n`, current.
@@ -240,8 +244,26 @@ pub struct SnpGuest {
 }
 
 impl SnpGuest {
-    /// Bit 19 of the guest policy: the host may debug the guest.
+    /// Bit 16 of the guest policy: multithreading is allowed.
+    pub const POLICY_SMT: u64 = 1 << 16;
+    /// Bit 18: a migration agent may be associated.
+    pub const POLICY_MIGRATION_AGENT: u64 = 1 << 18;
+    /// Bit 19: the host may debug the guest.
     pub const POLICY_DEBUG: u64 = 1 << 19;
+    /// Bit 23: energy counters must be off.
+    pub const POLICY_RAPL_DISABLED: u64 = 1 << 23;
+    /// Bit 24: ciphertext must be hidden from the host.
+    pub const POLICY_CIPHERTEXT_HIDING: u64 = 1 << 24;
+    /// Bit 25: the host may not move pages.
+    pub const POLICY_PAGE_SWAP_DISABLED: u64 = 1 << 25;
+    /// Bit 0 of the platform's information: multithreading is on.
+    pub const PLATFORM_SMT: u64 = 1;
+    /// Bit 3: energy counters are off.
+    pub const PLATFORM_RAPL_DISABLED: u64 = 1 << 3;
+    /// Bit 4: ciphertext is hidden.
+    pub const PLATFORM_CIPHERTEXT_HIDING: u64 = 1 << 4;
+    /// Bit 5: memory was checked for aliases.
+    pub const PLATFORM_ALIAS_CHECK: u64 = 1 << 5;
 
     /// A production guest whose measurement is derived from a name.
     pub fn of_image(image: &str) -> Self {

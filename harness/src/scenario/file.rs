@@ -21,9 +21,9 @@ use super::scalar::{
 };
 
 pub use attestation::{
-    AttestationFile, CollateralFile, EvidenceAttackFile, FreezeCollateralFile, ImageFile, MachineFile,
-    OldCollateralFile, PolicyFile, RemoveModelFile, RevokeAuthorityFile, RevokePlatformFile, TcbRecoveryFile, TdxRules,
-    ThreatFile,
+    AttestationFile, CollateralFile, EvidenceAttackFile, FreezeCollateralFile, GpuDemandFile, GpuRules, GpusFile,
+    ImageFile, MachineFile, OldCollateralFile, PolicyFile, RemoveModelFile, RevokeAuthorityFile, RevokePlatformFile,
+    SnpRules, TcbRecoveryFile, TdxRules, ThreatFile,
 };
 pub use keys::{KeyAskerFile, KeyManagerFile, OtherImageFile, RevokeKeyFile};
 pub use settlement::{
@@ -223,6 +223,8 @@ pub struct WorkerFile {
     pub max_active_requests: Key<Text<Count>>,
     /// Proxies that it connects to. Default: all.
     pub proxies: List<Name>,
+    /// GPUs of its machine, of which sessions show evidence. Default: none.
+    pub gpus: Key<GpusFile>,
 }
 
 /// One or more clients.

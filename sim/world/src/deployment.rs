@@ -6,6 +6,7 @@
 mod evidence;
 mod facts;
 mod keys;
+mod machine;
 mod no_chain;
 mod vendor;
 
@@ -15,6 +16,7 @@ pub use facts::{Account, AccountKind, Party};
 pub(crate) use keys::{Guest, KeyAddresses};
 pub(crate) use vendor::Vendor;
 
+use evidence::Peers;
 use no_chain::{StaticChain, StaticRegistrar, StaticRoot};
 
 use crate::{
@@ -411,9 +413,9 @@ impl Deployment {
             workers_listen,
             root: self.root_source(env, Role::Proxy),
             chain,
-            client_trust: self.evidence.trust(identity.clone(), false),
+            client_trust: self.evidence.trust(identity.clone(), Peers::Anybody),
             keys: keys.map(|keys| self.key_source(&keys, KeyHolder::Proxies, identity.clone())),
-            worker_trust: self.evidence.trust(identity, true),
+            worker_trust: self.evidence.trust(identity, Peers::Workers),
             ledger: self
                 .onchain
                 .as_ref()
@@ -449,7 +451,7 @@ impl Deployment {
             proxies,
             root: self.root_source(env, Role::Worker),
             keys: keys.map(|keys| self.key_source(&keys, KeyHolder::Workers, identity.clone())),
-            trust: self.evidence.trust(identity, true),
+            trust: self.evidence.trust(identity, Peers::Attested),
             backend: self.backend(&plan.model, &plan.backend, env),
             chain: match &self.onchain {
                 None => WorkerChain::None,
@@ -499,7 +501,7 @@ impl Deployment {
             proxy_connections: plan.proxy_connections as usize,
             root: self.root_source(env, Role::Client),
             chain,
-            trust: self.evidence.trust(identity, true),
+            trust: self.evidence.trust(identity, Peers::Attested),
             allowed_origins: Vec::new(),
             http_listen,
         })

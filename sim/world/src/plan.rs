@@ -6,13 +6,15 @@
 
 mod attestation;
 mod keys;
+mod machine;
 mod settlement;
 
 pub use attestation::{
-    AttestationPlan, BindingPlan, CollateralPlan, EvidenceAttack, EvidenceAttackPlan, Flaw, PolicyPlan, Pose,
+    AttestationPlan, BindingPlan, CollateralPlan, EvidenceAttack, EvidenceAttackPlan, GpuRulesPlan, PolicyPlan, Pose,
     RulesPlan, Technique, TeeKind,
 };
 pub use keys::{AskerImage, KeyAskerPlan, KeyManagerPlan, KeysOf, MAX_LIVE_KEYS};
+pub use machine::{Flaw, GpusPlan};
 pub use settlement::{
     AttackPlan, ChainFaults, CongestionPlan, ContractBuild, ContractName, ExternalFaultKind, ExternalFaultPlan,
     FeeChange, FeePlan, LieKind, LiePlan, MissedSlotsPlan, Operation, OperationPlan, Producer, Profile, ReaderPlan,

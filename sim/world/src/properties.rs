@@ -363,8 +363,8 @@ pub fn never_applies(name: &str, scope: &Scope<'_>) -> Option<&'static str> {
         "pool-covers-clients" | "unlock-rules" | "every-bounce-accounted" if !scope.on_chain => {
             Some("accounts are on no chain: add `settlement`")
         }
-        "withdrawn-trust-ends-service" if scope.tee != TeeKind::SimulatedTdx => {
-            Some("only evidence of `tee: simulated_tdx` can be withdrawn")
+        "withdrawn-trust-ends-service" if !scope.tee.has_machines() => {
+            Some("only evidence of `tee: simulated_tdx` and `simulated_snp` can be withdrawn")
         }
         "withdrawn-trust-ends-service" if !scope.trust_is_withdrawn => {
             Some("no fault revokes a machine or removes a reference value")

@@ -3,13 +3,15 @@
 use std::borrow::Cow;
 
 use chrysalis_attest::anchors::AnchorKind;
+use chrysalis_attest::gpu::{Architecture, GpuPolicy};
 use chrysalis_attest::policy::AppraisalRules;
+use chrysalis_attest::snp::SnpPolicy;
 use chrysalis_world::plan::{Authority, CollateralParts, Flaw, ImageOf, Pose, Technique, TeeKind};
 use schemars::{JsonSchema, Schema, SchemaGenerator, json_schema};
-use serde::{Deserialize, Deserializer};
+use serde::{Deserialize, Deserializer, Serialize};
 
 use super::super::located::{At, Key, Text};
-use super::super::scalar::{Bits, Choice, Distribution, Duration, ModelName, Name};
+use super::super::scalar::{Bits, Choice, Count, Distribution, Duration, ModelName, Name};
 use super::super::threat::{AtlasId, AttackId, CatalogueId, Linddun, OwaspId, Stride};
 use super::List;
 
@@ -17,7 +19,8 @@ use super::List;
 #[derive(Debug, Clone, Default, Deserialize, JsonSchema)]
 #[serde(default, deny_unknown_fields)]
 pub struct AttestationFile {
-    /// Evidence of nodes: simulated_tdx (real format, simulation root), fake_tdx (64 bytes), none. Default: simulated_tdx.
+    /// Evidence of nodes: simulated_tdx and simulated_snp (real formats, simulation roots), fake_tdx (64 bytes), none.
+    /// Default: simulated_tdx.
     pub tee: Key<Text<Choice<TeeKind>>>,
     /// Leading zero bits that an acceptor asks for before TLS. Default: 8 bits.
     pub proof_of_work: Key<Text<Bits>>,
@@ -44,42 +47,90 @@ pub struct PolicyFile {
     pub anchors: Key<Text<Choice<AnchorKind>>>,
     /// Rules for TDs, as in policy files of `chrysalis attest verify`.
     pub tdx: Key<TdxRules>,
+    /// Rules for SNP guests, as there.
+    pub snp: Key<SnpRules>,
     /// Nodes whose machines are listed: those of all others are refused. Default: any machine.
     pub machines_of: List<Name>,
+    /// What proxies demand of workers' GPUs. Default: they do not look at them.
+    pub gpus: Key<GpuDemandFile>,
 }
 
-/// Rules for TDs in the words of the verifier itself.
-#[derive(Debug, Clone, Default)]
-pub struct TdxRules(pub AppraisalRules);
-
-impl<'de> Deserialize<'de> for TdxRules {
-    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
-        AppraisalRules::deserialize(deserializer).map(Self)
-    }
+/// What proxies demand of workers' GPUs.
+#[derive(Debug, Clone, Default, Deserialize, JsonSchema)]
+#[serde(default, deny_unknown_fields)]
+pub struct GpuDemandFile {
+    /// How many each worker must show at least, from 1 to 16. Default: 1.
+    pub at_least: Key<Text<Count>>,
+    /// Rules for each, as in policy files of `chrysalis attest verify`.
+    pub rules: Key<GpuRules>,
+    /// Workers whose GPUs are listed: all others are refused. Default: any GPU.
+    pub of: List<Name>,
 }
 
-impl JsonSchema for TdxRules {
-    fn schema_name() -> Cow<'static, str> {
-        Cow::Borrowed("TdxRules")
-    }
-
-    fn json_schema(_: &mut SchemaGenerator) -> Schema {
-        // The verifier's own names and defaults, so that there is no second list of them to keep.
-        let defaults = serde_json::to_value(AppraisalRules::default()).unwrap_or_default();
-        let properties: serde_json::Map<String, serde_json::Value> = defaults
-            .as_object()
-            .into_iter()
-            .flatten()
-            .map(|(name, default)| (name.clone(), serde_json::json!({ "default": default })))
-            .collect();
-        json_schema!({
-            "description": "Rules for TDs, as in policy files of `chrysalis attest verify`.",
-            "type": "object",
-            "properties": properties,
-            "additionalProperties": false,
-        })
-    }
+/// GPUs of a worker's machine.
+#[derive(Debug, Clone, Default, Deserialize, JsonSchema)]
+#[serde(default, deny_unknown_fields)]
+pub struct GpusFile {
+    /// How many, from 1 to 16. Default: 1.
+    pub count: Key<Text<Count>>,
+    /// hopper or blackwell. Default: hopper.
+    pub architecture: Key<Text<Choice<Architecture>>>,
 }
+
+/// Declares rules in the words of the verifier itself.
+macro_rules! rules {
+    ($(#[doc = $doc:literal])* $name:ident of $policy:ty, $title:literal) => {
+        $(#[doc = $doc])*
+        #[derive(Debug, Clone, Default)]
+        pub struct $name(pub $policy);
+
+        impl<'de> Deserialize<'de> for $name {
+            fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+                <$policy>::deserialize(deserializer).map(Self)
+            }
+        }
+
+        impl JsonSchema for $name {
+            fn schema_name() -> Cow<'static, str> {
+                Cow::Borrowed(stringify!($name))
+            }
+
+            fn json_schema(_: &mut SchemaGenerator) -> Schema {
+                rules_schema(<$policy>::default(), $title)
+            }
+        }
+    };
+}
+
+/// The verifier's own names and defaults, so that there is no second list of them to keep.
+fn rules_schema(defaults: impl Serialize, title: &str) -> Schema {
+    let defaults = serde_json::to_value(defaults).unwrap_or_default();
+    let properties: serde_json::Map<String, serde_json::Value> = defaults
+        .as_object()
+        .into_iter()
+        .flatten()
+        .map(|(name, default)| (name.clone(), serde_json::json!({ "default": default })))
+        .collect();
+    json_schema!({
+        "description": title,
+        "type": "object",
+        "properties": properties,
+        "additionalProperties": false,
+    })
+}
+
+rules!(
+    /// Rules for TDs.
+    TdxRules of AppraisalRules, "Rules for TDs, as in policy files of `chrysalis attest verify`."
+);
+rules!(
+    /// Rules for SNP guests.
+    SnpRules of SnpPolicy, "Rules for SNP guests, as in policy files of `chrysalis attest verify`."
+);
+rules!(
+    /// Rules for GPUs.
+    GpuRules of GpuPolicy, "Rules for GPUs, as in policy files of `chrysalis attest verify`."
+);
 
 /// What the vendor publishes, and when.
 #[derive(Debug, Clone, Default, Deserialize, JsonSchema)]

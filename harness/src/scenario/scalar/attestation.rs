@@ -1,6 +1,7 @@
 //! Words of the section `world.attestation`, and of faults of trust.
 
 use chrysalis_attest::anchors::AnchorKind;
+use chrysalis_attest::gpu::Architecture;
 use chrysalis_world::plan::{Authority, CollateralParts, Flaw, ImageOf, Pose, Technique, TeeKind};
 
 use super::Words;
@@ -9,10 +10,17 @@ impl Words for TeeKind {
     const WHAT: &'static str = "a kind of evidence";
     const WORDS: &'static [(&'static str, Self)] = &[
         ("simulated_tdx", Self::SimulatedTdx),
+        ("simulated_snp", Self::SimulatedSnp),
         ("fake_tdx", Self::FakeTdx),
         ("none", Self::None),
     ];
-    const EXAMPLES: &'static [&'static str] = &["simulated_tdx", "fake_tdx", "none"];
+    const EXAMPLES: &'static [&'static str] = &["simulated_tdx", "simulated_snp", "none"];
+}
+
+impl Words for Architecture {
+    const WHAT: &'static str = "a generation of GPUs";
+    const WORDS: &'static [(&'static str, Self)] = &[("hopper", Self::Hopper), ("blackwell", Self::Blackwell)];
+    const EXAMPLES: &'static [&'static str] = &["hopper", "blackwell"];
 }
 
 impl Words for ImageOf {
@@ -65,6 +73,12 @@ impl Words for Technique {
         (Self::Resumption.name(), Self::Resumption),
         (Self::Flood.name(), Self::Flood),
         (Self::Silence.name(), Self::Silence),
+        (Self::DroppedGpu.name(), Self::DroppedGpu),
+        (Self::RelayedGpu.name(), Self::RelayedGpu),
+        (Self::ResoldGpu.name(), Self::ResoldGpu),
+        (Self::StaleGpu.name(), Self::StaleGpu),
+        (Self::OtherSessionGpu.name(), Self::OtherSessionGpu),
+        (Self::UnvouchedGpu.name(), Self::UnvouchedGpu),
     ];
     const EXAMPLES: &'static [&'static str] = &["leaked-key", "own-machine"];
 }
@@ -83,6 +97,22 @@ impl Words for Flaw {
         (Self::OtherImage.name(), Self::OtherImage),
         (Self::HostTables.name(), Self::HostTables),
         (Self::OtherConfiguration.name(), Self::OtherConfiguration),
+        (Self::LowPrivilege.name(), Self::LowPrivilege),
+        (Self::Smt.name(), Self::Smt),
+        (Self::OutdatedFirmware.name(), Self::OutdatedFirmware),
+        (Self::OverstatedTcb.name(), Self::OverstatedTcb),
+        (Self::UncheckedMemory.name(), Self::UncheckedMemory),
+        (Self::Milan.name(), Self::Milan),
+        (Self::VisibleCiphertext.name(), Self::VisibleCiphertext),
+        (Self::MovablePages.name(), Self::MovablePages),
+        (Self::EnergyCounters.name(), Self::EnergyCounters),
+        (Self::GpuUnstatedMode.name(), Self::GpuUnstatedMode),
+        (Self::GpuProtectedPcie.name(), Self::GpuProtectedPcie),
+        (Self::GpuOutdatedDriver.name(), Self::GpuOutdatedDriver),
+        (Self::GpuOutdatedVbios.name(), Self::GpuOutdatedVbios),
+        (Self::GpuOtherFirmware.name(), Self::GpuOtherFirmware),
+        (Self::GpuUnstatedFirmware.name(), Self::GpuUnstatedFirmware),
+        (Self::GpuForeignRoot.name(), Self::GpuForeignRoot),
     ];
     const EXAMPLES: &'static [&'static str] = &["debug", "outdated-tcb"];
 }

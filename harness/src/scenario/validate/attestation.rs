@@ -3,9 +3,10 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use chrysalis_attest::anchors::AnchorKind;
+use chrysalis_attest::gpu::Architecture;
 use chrysalis_world::plan::{
-    AttestationPlan, BindingPlan, CollateralPlan, EvidenceAttack, Flaw, PolicyPlan, Pose, ProxyPlan, RulesPlan,
-    Technique, TeeKind, WorkerPlan,
+    AttestationPlan, BindingPlan, CollateralPlan, EvidenceAttack, Flaw, GpuRulesPlan, GpusPlan, NodePlan, PolicyPlan,
+    Pose, ProxyPlan, RulesPlan, Technique, TeeKind, WorkerPlan,
 };
 
 use super::context::Context;
@@ -13,7 +14,8 @@ use super::workload::Horizon;
 use super::world::World;
 use crate::diagnostic::Position;
 use crate::scenario::file::{
-    AttestationFile, CollateralFile, EvidenceAttackFile, List, MachineFile, PolicyFile, ThreatFile, WorldFile,
+    AttestationFile, CollateralFile, EvidenceAttackFile, GpuDemandFile, GpusFile, List, MachineFile, PolicyFile,
+    ThreatFile, WorldFile,
 };
 use crate::scenario::load::Checked;
 use crate::scenario::located::{At, Key, Text};
@@ -25,10 +27,33 @@ use crate::scenario::threat::ThreatClass;
 /// Shortest period of renewals, checks and publications: peers do not serve those who ask more than once a second.
 const MIN_PERIOD_NS: u64 = 2_000_000_000;
 
+/// GPUs of workers, by name.
+#[derive(Default)]
+pub(super) struct Gpus {
+    of: BTreeMap<String, GpusPlan>,
+    /// Where they were given first.
+    first: Option<Position>,
+}
+
+impl Gpus {
+    pub(super) fn add(&mut self, cx: &Context<'_>, given: &At<GpusFile>, nodes: &[NodePlan]) -> Checked<()> {
+        let range = 1..=GpusPlan::MAX;
+        let gpus = GpusPlan {
+            count: cx.number_or(&given.value.count, "the number of GPUs", &range, 1)?,
+            architecture: cx.read_or(&given.value.architecture, Choice(Architecture::Hopper))?.0,
+        };
+        self.of.extend(nodes.iter().map(|node| (node.name.clone(), gpus)));
+        self.first = self.first.or(Some(given.position));
+        Ok(())
+    }
+}
+
 /// Nodes that have machines of their own.
 struct Attested<'a> {
+    tee: TeeKind,
     proxies: &'a [ProxyPlan],
     workers: &'a [WorkerPlan],
+    gpus: &'a BTreeMap<String, GpusPlan>,
 }
 
 impl Attested<'_> {
@@ -44,20 +69,12 @@ impl Attested<'_> {
 
     /// A node with a role, or with any that has a machine.
     fn find(&self, cx: &Context<'_>, name: &At<Name>, pose: Option<Pose>) -> Checked<String> {
-        let known = self.names(pose);
-        if known.contains(&name.value.0) {
-            return Ok(name.value.0.clone());
-        }
-        let kind = pose.map_or("proxy or worker", Pose::name);
-        let name_text = name.value.0.clone();
-        cx.fail(
-            name.position,
-            Problem::UnknownNode {
-                kind,
-                name: name_text,
-                known,
-            },
-        )
+        one_of(cx, name, pose.map_or("proxy or worker", Pose::name), self.names(pose))
+    }
+
+    /// A worker whose machine has GPUs.
+    fn with_gpus(&self, cx: &Context<'_>, name: &At<Name>) -> Checked<String> {
+        one_of(cx, name, "worker with GPUs", self.gpus.keys().cloned().collect())
     }
 
     fn list(&self, cx: &Context<'_>, list: &List<Name>) -> Checked<Vec<At<String>>> {
@@ -71,26 +88,47 @@ impl Attested<'_> {
     }
 }
 
+/// A name that must be among those that are known.
+fn one_of(cx: &Context<'_>, name: &At<Name>, kind: &'static str, known: Vec<String>) -> Checked<String> {
+    let Name(text) = &name.value;
+    if known.contains(text) {
+        return Ok(text.clone());
+    }
+    let problem = Problem::UnknownNode {
+        kind,
+        name: text.clone(),
+        known,
+    };
+    cx.fail(name.position, problem)
+}
+
 /// Everything but adversaries, whose times are still to be drawn.
 pub(super) fn fixed(
     cx: &Context<'_>,
     key: &Key<AttestationFile>,
     proxies: &[ProxyPlan],
     workers: &[WorkerPlan],
+    gpus: Gpus,
 ) -> Checked<AttestationPlan> {
     let default_file = AttestationFile::default();
     let file = key.given().map_or(&default_file, |attestation| &attestation.value);
-    let nodes = Attested { proxies, workers };
     let tee = cx.read_or(&file.tee, Choice(TeeKind::SimulatedTdx))?.0;
-    let only_simulated = [
+    let nodes = Attested {
+        tee,
+        proxies,
+        workers,
+        gpus: &gpus.of,
+    };
+    let of_machines = [
         (file.policy.given().map(|at| at.position), "policy"),
         (file.collateral.given().map(|at| at.position), "collateral"),
         (file.machines.given().map(|at| at.position), "machines"),
         (file.attacks.given().map(|at| at.position), "attacks"),
+        (gpus.first, "gpus"),
     ];
-    for (place, key) in only_simulated {
-        if let (Some(place), true) = (place, tee != TeeKind::SimulatedTdx) {
-            let advice = "only evidence of `tee: simulated_tdx` comes of machines and is judged by rules";
+    for (place, key) in of_machines {
+        if let (Some(place), false) = (place, tee.has_machines()) {
+            let advice = "only `tee: simulated_tdx` and `simulated_snp` are of machines, and judged by rules";
             return cx.fail(
                 place,
                 Problem::Contradiction {
@@ -107,8 +145,9 @@ pub(super) fn fixed(
             period(cx, &file.recheck_every, "the period of checks")?,
         ),
         policy: policy(cx, &file.policy, &nodes)?,
-        collateral: collateral(cx, &file.collateral)?,
+        collateral: collateral(cx, &file.collateral, tee)?,
         machines: machines(cx, &file.machines, &nodes)?,
+        gpus: gpus.of,
         ..AttestationPlan::new(tee, cx.read_or(&file.proof_of_work, Bits(8))?.0)
     })
 }
@@ -127,6 +166,29 @@ fn policy(cx: &Context<'_>, key: &Key<PolicyFile>, nodes: &Attested<'_>) -> Chec
     let Some(At { value: file, .. }) = key.given() else {
         return Ok(PolicyPlan::default());
     };
+    // Rules for what no node shows would change nothing.
+    let (place, key, advice) = match nodes.tee {
+        TeeKind::SimulatedSnp => {
+            let place = file.tdx.given().map(|rules| rules.position);
+            (
+                place,
+                "tdx",
+                "with `tee: simulated_snp` the rules for guests are those of `snp`",
+            )
+        }
+        _ => {
+            let place = file.snp.given().map(|rules| rules.position);
+            (
+                place,
+                "snp",
+                "with `tee: simulated_tdx` the rules for guests are those of `tdx`",
+            )
+        }
+    };
+    if let Some(place) = place {
+        let other = "tee";
+        return cx.fail(place, Problem::Contradiction { key, other, advice });
+    }
     let machines_of = match file.machines_of.given() {
         None => None,
         Some(_) => Some(
@@ -140,27 +202,71 @@ fn policy(cx: &Context<'_>, key: &Key<PolicyFile>, nodes: &Attested<'_>) -> Chec
     Ok(PolicyPlan::Rules(Box::new(RulesPlan {
         anchors: cx.read_or(&file.anchors, Choice(AnchorKind::Simulation))?.0,
         tdx: file.tdx.given().map(|rules| rules.value.0.clone()).unwrap_or_default(),
+        snp: file.snp.given().map(|rules| rules.value.0.clone()).unwrap_or_default(),
         machines_of,
+        gpus: gpu_demand(cx, &file.gpus, nodes)?,
     })))
 }
 
-fn collateral(cx: &Context<'_>, key: &Key<CollateralFile>) -> Checked<CollateralPlan> {
+fn gpu_demand(cx: &Context<'_>, key: &Key<GpuDemandFile>, nodes: &Attested<'_>) -> Checked<Option<GpuRulesPlan>> {
+    let Some(At { value: file, .. }) = key.given() else {
+        return Ok(None);
+    };
+    let gpus_of = match file.of.given() {
+        None => None,
+        Some(_) => {
+            let mut listed = BTreeSet::new();
+            for name in cx.list_if_given(&file.of)? {
+                listed.insert(nodes.with_gpus(cx, &name)?);
+            }
+            Some(listed)
+        }
+    };
+    let range = 1..=GpusPlan::MAX;
+    Ok(Some(GpuRulesPlan {
+        min_gpus: cx.number_or(&file.at_least, "the number of GPUs", &range, 1)?,
+        rules: file
+            .rules
+            .given()
+            .map(|rules| rules.value.0.clone())
+            .unwrap_or_default(),
+        gpus_of,
+    }))
+}
+
+fn collateral(cx: &Context<'_>, key: &Key<CollateralFile>, tee: TeeKind) -> Checked<CollateralPlan> {
     let Some(At { value: file, .. }) = key.given() else {
         return Ok(CollateralPlan::default());
     };
+    if let (Some(lasts), TeeKind::SimulatedSnp) = (file.lasts.given(), tee) {
+        let advice = "what AMD publishes are revocation lists, which last a year";
+        let (key, other) = ("lasts", "tee");
+        return cx.fail(lasts.position, Problem::Contradiction { key, other, advice });
+    }
     Ok(CollateralPlan {
         lasts_ns: period(cx, &file.lasts, "how long collateral counts")?,
         refresh_ns: period(cx, &file.refresh_every, "the period of publications")?,
     })
 }
 
-fn flaws(cx: &Context<'_>, list: &List<Choice<Flaw>>) -> Checked<BTreeSet<Flaw>> {
+/// What is wrong with a machine of this kind of evidence, which has GPUs or not.
+fn flaws(cx: &Context<'_>, list: &List<Choice<Flaw>>, tee: TeeKind, has_gpus: bool) -> Checked<BTreeSet<Flaw>> {
     let mut flaws = BTreeSet::new();
     for At {
         value: Choice(flaw),
         position,
     } in cx.list_if_given(list)?
     {
+        if !flaw.is_of(tee) {
+            let advice = "evidence of this kind does not have this flaw";
+            let (key, other) = ("flaws", "tee");
+            return cx.fail(position, Problem::Contradiction { key, other, advice });
+        }
+        if flaw.is_of_gpus() && !has_gpus {
+            let advice = "there is no GPU that could have this flaw; add `gpus` to the worker";
+            let (key, other) = ("flaws", "gpus");
+            return cx.fail(position, Problem::Contradiction { key, other, advice });
+        }
         if !flaws.insert(flaw) {
             let name = flaw.name().to_owned();
             return cx.fail(position, Problem::DuplicateName { name });
@@ -178,8 +284,10 @@ fn machines(
     for At { value: file, position } in key.given().map_or(&[][..], |list| &list.value) {
         cx.required(&file.nodes, "nodes", *position)?;
         cx.required(&file.flaws, "flaws", *position)?;
-        let flaws = flaws(cx, &file.flaws)?;
-        for At { value: name, position } in nodes.list(cx, &file.nodes)? {
+        let names = nodes.list(cx, &file.nodes)?;
+        let have_gpus = names.iter().all(|name| nodes.gpus.contains_key(&name.value));
+        let flaws = flaws(cx, &file.flaws, nodes.tee, have_gpus)?;
+        for At { value: name, position } in names {
             if machines.insert(name.clone(), flaws.clone()).is_some() {
                 return cx.fail(position, Problem::DuplicateName { name });
             }
@@ -206,8 +314,10 @@ pub(super) fn attacks(
         return cx.fail(list.position, Problem::Contradiction { key, other, advice });
     }
     let nodes = Attested {
+        tee: world.attestation.tee,
         proxies: &world.proxies,
         workers: &world.workers,
+        gpus: &world.attestation.gpus,
     };
     let mut attacks: Vec<Timed<EvidenceAttack>> = Vec::new();
     for At { value: file, position } in &list.value {
@@ -234,6 +344,12 @@ fn attack(
     nodes: &Attested<'_>,
 ) -> Checked<EvidenceAttack> {
     let Choice(technique) = cx.read_required(&file.attack, "attack", position)?;
+    let place = file.attack.given().map_or(position, |text| text.position);
+    if technique.is_about_gpus() && nodes.gpus.is_empty() {
+        let advice = "this attack is about GPUs, and no worker has any; add `gpus` to one";
+        let (key, other) = ("attack", "gpus");
+        return cx.fail(place, Problem::Contradiction { key, other, advice });
+    }
     let default = if technique.is_tried_as(Pose::Worker) {
         Pose::Worker
     } else {
@@ -246,7 +362,13 @@ fn attack(
         return cx.fail(given.position, Problem::Contradiction { key, other, advice });
     }
     let of = match file.of.given() {
+        // The first that has one.
+        None if technique == Technique::RelayedGpu => nodes.gpus.keys().next().cloned(),
         None => None,
+        Some(text) if technique == Technique::RelayedGpu => {
+            let (value, position) = (cx.read(text)?, text.position);
+            Some(nodes.with_gpus(cx, &At { value, position })?)
+        }
         Some(text) if !technique.abuses_a_node() => {
             let advice = "this attack needs nothing of any node";
             let (key, other) = ("of", "attack");
@@ -262,7 +384,8 @@ fn attack(
             Some(nodes.find(cx, &At { value, position }, Some(role))?)
         }
     };
-    let flaws = flaws(cx, &file.flaws)?;
+    let has_gpus = pose == Pose::Worker && !nodes.gpus.is_empty();
+    let flaws = flaws(cx, &file.flaws, nodes.tee, has_gpus)?;
     if let (Some(given), false) = (file.flaws.given(), technique == Technique::OwnMachine) {
         let advice = "only `own-machine` is on a machine of the adversary's";
         let (key, other) = ("flaws", "attack");

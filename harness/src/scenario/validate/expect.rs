@@ -2,7 +2,7 @@
 
 use std::collections::BTreeSet;
 
-use chrysalis_world::plan::{CountBound, Expectation, LatencyMetric, RequestOutcome, TeeKind};
+use chrysalis_world::plan::{CountBound, Expectation, LatencyMetric, RequestOutcome};
 use chrysalis_world::properties::{Scope, never_applies};
 
 use super::context::Context;
@@ -98,7 +98,7 @@ pub(super) fn validate(cx: &Context<'_>, key: &At<ExpectFile>, subject: &Subject
     for (key, expected) in [&file.reference, &file.hardened].into_iter().zip(&mut of_profile) {
         if let Some(At { value, position }) = key.given() {
             // Profiles differ in contracts, in what evidence is bound to and judged by, and in key managers.
-            if settlement.is_none() && scope.tee != TeeKind::SimulatedTdx && !scope.has_key_manager {
+            if settlement.is_none() && !scope.tee.has_machines() && !scope.has_key_manager {
                 let what = "an expectation of one profile, where no node has real evidence,";
                 return cx.fail(*position, Problem::NeedsChain { what });
             }

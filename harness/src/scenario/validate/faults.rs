@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 
-use chrysalis_world::plan::{CollateralParts, Place, SpanNs};
+use chrysalis_world::plan::{Authority, CollateralParts, Place, SpanNs, TeeKind};
 
 use super::context::Context;
 use super::links::{EndKeys, Ends, LinkKeys, current, ends, settings};
@@ -254,8 +254,35 @@ fn action(cx: &Context<'_>, file: &FaultFile, position: Position, world: &World)
     trust_action(cx, file, position, world)
 }
 
+/// AMD publishes lists of revoked authorities, and nothing of chips and levels.
+fn published_by_amd(cx: &Context<'_>, file: &FaultFile) -> Checked<()> {
+    let contradiction = |place, key, advice| {
+        let other = "tee";
+        cx.fail(place, Problem::Contradiction { key, other, advice })
+    };
+    if let Some(At { position, .. }) = file.revoke_platform.given() {
+        let advice = "AMD's certificates of chips have no numbers that a list could name; revoke `platform_ca`";
+        return contradiction(*position, "revoke_platform", advice);
+    }
+    if let Some(At { position, .. }) = file.tcb_recovery.given() {
+        let advice = "AMD publishes no levels: policies have minimums (`min-committed-tcb`)";
+        return contradiction(*position, "tcb_recovery", advice);
+    }
+    if let Some(At { value: revoke, .. }) = file.revoke_authority.given()
+        && let Some(of) = revoke.of.given()
+        && cx.read(of)? == Choice(Authority::TcbSigner)
+    {
+        let advice = "AMD signs no levels; revoke `platform_ca`";
+        return contradiction(of.position, "of", advice);
+    }
+    Ok(())
+}
+
 /// Faults of what evidence is judged by.
 fn trust_action(cx: &Context<'_>, file: &FaultFile, position: Position, world: &World) -> Checked<ActionTemplate> {
+    if world.attestation.tee == TeeKind::SimulatedSnp {
+        published_by_amd(cx, file)?;
+    }
     if let Some(At {
         value: revoke,
         position,

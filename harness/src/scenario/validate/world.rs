@@ -7,9 +7,10 @@ use chrysalis_world::plan::{
     TinySize, WorkerPlan,
 };
 
+use super::attestation::{self, Gpus};
 use super::context::Context;
 use super::workload::Horizon;
-use super::{attestation, keys, links};
+use super::{keys, links};
 use crate::diagnostic::Position;
 use crate::scenario::file::{
     BackendFile, ClientFile, ClockFile, EconomyFile, List, ModelFile, ProxyFile, ServiceTimeFile, TinyFile, WorkerFile,
@@ -137,9 +138,9 @@ pub(super) fn validate(cx: &Context<'_>, key: &Key<WorldFile>, horizon: &Horizon
     }
     let models = models(cx, &file.models)?;
     let proxies = proxies(cx, &mut places, &file.proxies)?;
-    let workers = workers(cx, &mut places, &file.workers, &models, &proxies)?;
+    let (workers, gpus) = workers(cx, &mut places, &file.workers, &models, &proxies)?;
     let clients = clients(cx, &mut places, &file.clients, &proxies)?;
-    let attestation = attestation::fixed(cx, &file.attestation, &proxies, &workers)?;
+    let attestation = attestation::fixed(cx, &file.attestation, &proxies, &workers, gpus)?;
     let key_manager = keys::validate(cx, &mut places, &file.key_manager, attestation.tee, horizon)?;
     let network = links::validate(cx, file, &places)?;
     let economy = economy(cx, &file.economy)?;
@@ -244,8 +245,8 @@ fn workers(
     key: &Key<Vec<At<WorkerFile>>>,
     models: &[(ModelName, BackendPlan)],
     proxies: &[ProxyPlan],
-) -> Checked<Vec<WorkerPlan>> {
-    let mut workers = Vec::new();
+) -> Checked<(Vec<WorkerPlan>, Gpus)> {
+    let (mut workers, mut gpus) = (Vec::new(), Gpus::default());
     for At { value: file, position } in entries(cx, key)? {
         let shared = Shared {
             kind: "worker",
@@ -261,6 +262,9 @@ fn workers(
         let slots = "the number of requests at once";
         let max_active_requests = cx.number_or(&file.max_active_requests, slots, &(1..=65_536), 4)?;
         let proxies = proxy_indices(cx, &file.proxies, proxies)?;
+        if let Some(given) = file.gpus.given() {
+            gpus.add(cx, given, &nodes)?;
+        }
         workers.extend(nodes.into_iter().map(|node| WorkerPlan {
             node,
             model: model.clone(),
@@ -270,7 +274,7 @@ fn workers(
             proxies: proxies.clone(),
         }));
     }
-    Ok(workers)
+    Ok((workers, gpus))
 }
 
 fn clients(

@@ -49,7 +49,7 @@ fn bad_evidence(good: &[u8], number: usize) -> Vec<u8> {
 }
 
 pub(super) async fn flood(stage: &mut Stage) -> Result<End, Failure> {
-    let td = stage.own_td(&std::collections::BTreeSet::new());
+    let guest = stage.own_guest(&std::collections::BTreeSet::new());
     let over = Arc::new(AtomicUsize::new(0));
     let refused = Arc::new(AtomicUsize::new(0));
     let mut lanes: Vec<AbortOnDrop> = Vec::new();
@@ -58,7 +58,7 @@ pub(super) async fn flood(stage: &mut Stage) -> Result<End, Failure> {
         let mut identities = Vec::new();
         for number in 0..PER_LANE {
             let key = Evidence::key(&format!("{} {lane} {number}", stage.env.node_name()));
-            let good = Evidence::certified(&*td, &key)?;
+            let good = Evidence::certified(&*guest, &key)?;
             identities.push(stage.forged(key, &bad_evidence(&good, lane * PER_LANE + number))?);
         }
         let (env, at) = (stage.env.clone(), stage.targets.for_workers);

@@ -11,11 +11,13 @@
 //! | [`handshakes`] | what honest peers say first |
 //! | `stage` | what an adversary has at hand, and how it is taken |
 //! | `techniques` | what each does |
+//! | `gpus` | those who have another GPU than they show, or none |
 //! | `exhaustion` | those who want to wear a verifier out |
 //! | `encodings` | the same evidence in other bytes, and other things in its place |
 
 mod encodings;
 mod exhaustion;
+mod gpus;
 pub mod handshakes;
 pub mod peer;
 mod stage;

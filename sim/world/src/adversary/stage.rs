@@ -14,6 +14,7 @@ use crate::{
 use chrysalis_attest::{
     Attester, Binding, Identity,
     certificate::{IdentityKey, PublicKey},
+    gpu::binding::nonce_for,
     session::{Exporter, Message, Role, SessionBinding, Shown, Side},
 };
 use chrysalis_env::{Env, Listener};
@@ -39,8 +40,8 @@ pub(super) struct Stage {
     victim: Option<(String, Listener)>,
     /// Whether it says as a worker that it takes no requests, so that it is in nobody's way.
     pub(super) is_idle: bool,
-    /// The last evidence that a machine made for a session.
-    pub(super) recorded: Option<Vec<u8>>,
+    /// What a machine showed for a session last.
+    pub(super) recorded: Option<Shown>,
 }
 
 /// What an adversary shows.
@@ -52,12 +53,14 @@ pub(super) struct Show {
 /// What it answers to the challenge of a session.
 #[derive(Clone)]
 pub(super) enum Answer {
-    /// These bytes, whatever is asked.
-    Quote(Vec<u8>),
-    /// What a TD makes of it that takes itself to be this.
-    Td(Arc<dyn Attester>, Role),
-    /// What a TD makes of it, in other bytes.
+    /// The same, whatever is asked.
+    Same(Shown),
+    /// What a guest makes of it that takes itself to be this.
+    Guest(Arc<dyn Attester>, Role),
+    /// What a guest makes of it, in other bytes.
     Altered(Arc<dyn Attester>, fn(Vec<u8>) -> Vec<u8>),
+    /// What a guest makes of it by itself, and beside it what its GPUs make of it.
+    Unvouched(Arc<dyn Attester>),
     /// What the verifier says to its own challenge.
     Reflected,
     /// What the genuine proxy says to it on another session.
@@ -145,18 +148,34 @@ impl Stage {
             .ok_or_else(|| Failure::Step(format!("there is no {}", pose.name())))
     }
 
-    /// The genuine TD of a node.
-    pub(super) fn td_of(&self, node: &str, pose: Pose) -> Result<Arc<dyn Attester>, Failure> {
-        let machine = self.evidence().machine(node);
-        let machine = machine.ok_or_else(|| Failure::Step(format!("{node} has no machine")))?;
-        Ok(self.evidence().td(image_of(pose), machine, &BTreeSet::new()))
+    /// The genuine guest of a node, with its GPUs.
+    pub(super) fn guest_of(&self, node: &str, pose: Pose) -> Result<Arc<dyn Attester>, Failure> {
+        let evidence = self.evidence();
+        let machine = self.machine_of(node)?;
+        let sound = BTreeSet::new();
+        let guest = evidence.guest(image_of(pose), machine, &sound);
+        Ok(evidence.with_gpus(guest, machine, evidence.gpus(node), &sound))
     }
 
-    /// A TD on a machine of the adversary's own.
-    pub(super) fn own_td(&self, flaws: &BTreeSet<Flaw>) -> Arc<dyn Attester> {
-        let pose = self.attack.pose;
-        self.evidence()
-            .td(image_of(pose), self.evidence().spare_machine(), flaws)
+    pub(super) fn machine_of(&self, node: &str) -> Result<u64, Failure> {
+        let machine = self.evidence().machine(node);
+        machine.ok_or_else(|| Failure::Step(format!("{node} has no machine")))
+    }
+
+    /// A guest on a machine of the adversary's own, without GPUs.
+    pub(super) fn own_bare_guest(&self, flaws: &BTreeSet<Flaw>) -> Arc<dyn Attester> {
+        let evidence = self.evidence();
+        evidence.guest(image_of(self.attack.pose), evidence.spare_machine(), flaws)
+    }
+
+    /// A guest on a machine of the adversary's own, which has such GPUs as machines of its role have.
+    pub(super) fn own_guest(&self, flaws: &BTreeSet<Flaw>) -> Arc<dyn Attester> {
+        let evidence = self.evidence();
+        let gpus = match self.attack.pose {
+            Pose::Worker => evidence.usual_gpus(),
+            Pose::Proxy => None,
+        };
+        evidence.with_gpus(self.own_bare_guest(flaws), evidence.spare_machine(), gpus, flaws)
     }
 
     /// The adversary's own TLS key.
@@ -169,25 +188,34 @@ impl Stage {
         Ok(self.evidence().forged(key, self.env.node_name(), evidence)?)
     }
 
-    /// What whoever holds this key and this TD shows by right.
-    pub(super) fn honest(&self, key: IdentityKey, td: Arc<dyn Attester>) -> Result<Show, Failure> {
-        let quote = Evidence::certified(&*td, &key)?;
+    /// What whoever holds this key and this guest shows by right.
+    pub(super) fn honest(&self, key: IdentityKey, guest: Arc<dyn Attester>) -> Result<Show, Failure> {
+        let quote = Evidence::certified(&*guest, &key)?;
         Ok(Show {
             identity: self.forged(key, &quote)?,
-            answer: Answer::Td(td, role_of(self.attack.pose)),
+            answer: Answer::Guest(guest, role_of(self.attack.pose)),
         })
     }
 
-    /// An honest peer at the same place: with a key of its own and the genuine TD of a node without flaws, not that of
-    /// the node that is abused where there is another.
+    /// An honest peer at the same place: with a key of its own and the genuine guest of a node without flaws, with GPUs
+    /// where any has some, and not that of the node that is abused where there is another. A node's GPUs serve nobody
+    /// with another key while its session lives, so where it has some, its key comes with them.
     pub(super) fn control(&self) -> Result<Show, Failure> {
         let pose = self.attack.pose;
         let flawed = &self.deployment.plan.attestation.machines;
         let mut nodes = self.nodes(pose);
-        nodes.sort_by_key(|node| (flawed.contains_key(*node), self.attack.of.as_deref() == Some(*node)));
+        nodes.sort_by_key(|node| {
+            let lacks_gpus = self.evidence().gpus(node).is_none();
+            let is_abused = self.attack.of.as_deref() == Some(*node);
+            (flawed.contains_key(*node), lacks_gpus, is_abused)
+        });
         let node = nodes.first().copied().unwrap_or_default().to_owned();
-        let td = self.td_of(&node, pose)?;
-        self.honest(self.own_key(), td)
+        let guest = self.guest_of(&node, pose)?;
+        let key = match self.evidence().gpus(&node) {
+            None => self.own_key(),
+            Some(_) => Evidence::key(&node),
+        };
+        self.honest(key, guest)
     }
 
     /// Shows something to the verifier and sees what becomes of it.
@@ -267,7 +295,7 @@ impl Stage {
                     let nonce = peer.challenge(Role::Proxy).await?;
                     peer.say_hello(Role::Worker, Some(nonce)).await;
                     Some(match peer.recv_evidence().await? {
-                        Message::Evidence { round: 0, shown } => shown.guest,
+                        Message::Evidence { round: 0, shown } => shown,
                         other => return Err(Gone::Strange(format!("{other:?}"))),
                     })
                 }
@@ -276,14 +304,14 @@ impl Stage {
                     None
                 }
             };
-            let quote = match mirrored {
-                Some(quote) => quote,
+            let shown = match mirrored {
+                Some(shown) => shown,
                 None => {
                     let nonce = peer.challenge(Role::Proxy).await?;
                     self.answer(exporter_of(&peer)?, &nonce, show, &ends).await?
                 }
             };
-            peer.show(Shown::guest(quote)).await;
+            peer.show(shown).await;
         }
         peer.greet().await?;
         self.offer(&mut peer).await?;
@@ -312,23 +340,17 @@ impl Stage {
         if let (Binding::Session(_), false) = (self.evidence().binding(), matches!(show.answer, Answer::Skipped)) {
             let nonce = peer.challenge(Role::Client).await?;
             peer.say_hello(Role::Proxy, None).await;
-            let quote = self.answer(exporter_of(&peer)?, &nonce, show, &ends).await?;
-            peer.show(Shown::guest(quote)).await;
+            let shown = self.answer(exporter_of(&peer)?, &nonce, show, &ends).await?;
+            peer.show(shown).await;
         }
         peer.welcome().await?;
         peer.asked::<ClientConnectToProxy>().await?;
         Ok(peer)
     }
 
-    async fn answer(
-        &mut self,
-        exporter: Exporter,
-        nonce: &[u8; 32],
-        show: &Show,
-        ends: &Ends,
-    ) -> Result<Vec<u8>, Gone> {
+    async fn answer(&mut self, exporter: Exporter, nonce: &[u8; 32], show: &Show, ends: &Ends) -> Result<Shown, Gone> {
         let unsaid = |error: &dyn std::fmt::Display| Gone::Unsaid(error.to_string());
-        let report_data = |prover_role| {
+        let session = |prover_role| {
             SessionBinding {
                 exporter: &exporter,
                 nonce,
@@ -341,22 +363,32 @@ impl Stage {
             }
             .report_data()
         };
-        let quote = |td: &Arc<dyn Attester>, role| td.quote(&report_data(role)).map_err(|error| unsaid(&error));
+        let own_role = role_of(self.attack.pose);
         match &show.answer {
-            Answer::Quote(quote) => Ok(quote.clone()),
-            Answer::Td(td, role) => {
-                let made = quote(td, *role)?;
-                self.recorded = Some(made.clone());
-                Ok(made)
+            Answer::Same(shown) => Ok(shown.clone()),
+            Answer::Guest(guest, role) => {
+                let shown = Shown::by(&**guest, &session(*role)).map_err(|error| unsaid(&error))?;
+                self.recorded = Some(shown.clone());
+                Ok(shown)
             }
-            Answer::Altered(td, alter) => Ok(alter(quote(td, role_of(self.attack.pose))?)),
+            Answer::Altered(guest, alter) => {
+                let mut shown = Shown::by(&**guest, &session(own_role)).map_err(|error| unsaid(&error))?;
+                shown.guest = alter(shown.guest);
+                Ok(shown)
+            }
+            Answer::Unvouched(guest) => {
+                let session = session(own_role);
+                let alone = Shown::vouching(&**guest, &session, Vec::new()).map_err(|error| unsaid(&error))?;
+                let gpus = guest.gpus(&nonce_for(&session)).map_err(|error| unsaid(&error))?;
+                Ok(Shown { gpus, ..alone })
+            }
             Answer::Relayed => self.relayed(nonce).await,
-            Answer::Reflected | Answer::Skipped => Ok(Vec::new()),
+            Answer::Reflected | Answer::Skipped => Ok(Shown::default()),
         }
     }
 
     /// What the genuine proxy says to a challenge on a session of the adversary's own.
-    async fn relayed(&mut self, nonce: &[u8; 32]) -> Result<Vec<u8>, Gone> {
+    async fn relayed(&mut self, nonce: &[u8; 32]) -> Result<Shown, Gone> {
         let own = self.evidence().plain(self.own_key(), self.env.node_name());
         let tls = own_tls(&self.env, &own).map_err(|error| Gone::Unsaid(error.to_string()))?;
         let dialled = RawPeer::dial(&self.env, self.targets.for_clients, tls).await;
@@ -365,7 +397,7 @@ impl Stage {
         loop {
             match genuine.recv_evidence().await {
                 Ok(Message::Hello { .. }) => {}
-                Ok(Message::Evidence { round: 0, shown }) => return Ok(shown.guest),
+                Ok(Message::Evidence { round: 0, shown }) => return Ok(shown),
                 other => return Err(Gone::Strange(format!("the genuine proxy: {other:?}"))),
             }
         }

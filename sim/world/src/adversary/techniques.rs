@@ -1,13 +1,13 @@
 //! What each adversary does, to its end.
 
 use super::{
-    End, Failure, encodings, exhaustion,
+    End, Failure, encodings, exhaustion, gpus,
     peer::{Gone, RawPeer, own_tls},
     stage::{Answer, Show, Stage, Taken, role_of},
 };
 use crate::{
     deployment::Evidence,
-    plan::{Pose, Technique},
+    plan::{Pose, Technique, TeeKind},
 };
 use chrysalis_attest::{
     Binding,
@@ -34,13 +34,13 @@ pub(super) async fn carry_out(stage: &mut Stage) -> Result<End, Failure> {
         Technique::LeakedKey => {
             let (key, quote) = leaked(stage, pose)?;
             let identity = stage.forged(key, &quote)?;
-            let answer = Answer::Quote(quote);
+            let answer = Answer::Same(Shown::guest(quote));
             judged(stage, Show { identity, answer }).await
         }
         Technique::StolenQuote => {
             let (_, quote) = leaked(stage, pose)?;
             let identity = stage.forged(stage.own_key(), &quote)?;
-            let answer = Answer::Quote(quote);
+            let answer = Answer::Same(Shown::guest(quote));
             judged(stage, Show { identity, answer }).await
         }
         Technique::NoEvidence => {
@@ -49,17 +49,17 @@ pub(super) async fn carry_out(stage: &mut Stage) -> Result<End, Failure> {
             judged(stage, Show { identity, answer }).await
         }
         Technique::OwnMachine => {
-            let td = stage.own_td(&stage.attack.flaws);
-            let show = stage.honest(stage.own_key(), td)?;
+            let guest = stage.own_guest(&stage.attack.flaws);
+            let show = stage.honest(stage.own_key(), guest)?;
             judged(stage, show).await
         }
         Technique::ExtractedKey => {
             // With the key of a machine there is nothing that its quotes could not say.
-            let td = match &stage.attack.of {
-                Some(node) => stage.td_of(node, pose)?,
-                None => stage.own_td(&BTreeSet::new()),
+            let guest = match &stage.attack.of {
+                Some(node) => stage.guest_of(node, pose)?,
+                None => stage.own_guest(&BTreeSet::new()),
             };
-            let show = stage.honest(stage.own_key(), td)?;
+            let show = stage.honest(stage.own_key(), guest)?;
             judged(stage, show).await
         }
         Technique::ReplayedEvidence => replayed_evidence(stage).await,
@@ -75,10 +75,10 @@ pub(super) async fn carry_out(stage: &mut Stage) -> Result<End, Failure> {
                 Pose::Proxy => Pose::Worker,
             };
             let node = stage.abused(other)?;
-            let (key, td) = (Evidence::key(&node), stage.td_of(&node, other)?);
-            let quote = Evidence::certified(&*td, &key)?;
+            let (key, guest) = (Evidence::key(&node), stage.guest_of(&node, other)?);
+            let quote = Evidence::certified(&*guest, &key)?;
             let identity = stage.forged(key, &quote)?;
-            let answer = Answer::Td(td, role_of(other));
+            let answer = Answer::Guest(guest, role_of(other));
             judged(stage, Show { identity, answer }).await
         }
         Technique::Relay => {
@@ -89,9 +89,15 @@ pub(super) async fn carry_out(stage: &mut Stage) -> Result<End, Failure> {
         }
         Technique::BlindRelay => blind_relay(stage).await,
         Technique::LostMachine => lost_machine(stage).await,
-        Technique::Malleated => in_other_bytes(stage, encodings::MALLEATIONS).await,
-        Technique::Confused => in_other_bytes(stage, encodings::CONFUSIONS).await,
+        Technique::Malleated => in_other_bytes(stage, encodings::malleations).await,
+        Technique::Confused => in_other_bytes(stage, encodings::confusions).await,
         Technique::Resumption => resumption(stage).await,
+        Technique::DroppedGpu => gpus::dropped(stage).await,
+        Technique::RelayedGpu => gpus::relayed(stage).await,
+        Technique::ResoldGpu => gpus::resold(stage).await,
+        Technique::StaleGpu => gpus::stale(stage).await,
+        Technique::OtherSessionGpu => gpus::of_other_session(stage).await,
+        Technique::UnvouchedGpu => gpus::unvouched(stage).await,
         Technique::Flood => exhaustion::flood(stage).await,
         Technique::Silence => exhaustion::silence(stage).await,
     }
@@ -101,7 +107,7 @@ pub(super) async fn carry_out(stage: &mut Stage) -> Result<End, Failure> {
 fn leaked(stage: &Stage, pose: Pose) -> Result<(chrysalis_attest::certificate::IdentityKey, Vec<u8>), Failure> {
     let node = stage.abused(pose)?;
     let key = Evidence::key(&node);
-    let quote = Evidence::certified(&*stage.td_of(&node, pose)?, &key)?;
+    let quote = Evidence::certified(&*stage.guest_of(&node, pose)?, &key)?;
     Ok((key, quote))
 }
 
@@ -114,7 +120,7 @@ fn gain(pose: Pose) -> &'static str {
 }
 
 /// Shows something once. What is refused is compared with what an honest peer gets.
-async fn judged(stage: &mut Stage, show: Show) -> Result<End, Failure> {
+pub(super) async fn judged(stage: &mut Stage, show: Show) -> Result<End, Failure> {
     match stage.present(&show).await? {
         Taken::Accepted(_) => Ok(End {
             worked: true,
@@ -141,7 +147,7 @@ pub(super) async fn failed(stage: &mut Stage, detail: String) -> Result<End, Fai
 }
 
 /// An honest peer must be let in, or else what comes after shows nothing.
-async fn let_in(stage: &mut Stage, show: &Show) -> Result<Box<RawPeer>, Failure> {
+pub(super) async fn let_in(stage: &mut Stage, show: &Show) -> Result<Box<RawPeer>, Failure> {
     match stage.present(show).await? {
         Taken::Accepted(peer) => Ok(peer),
         Taken::Refused(reason) => Err(Failure::Control {
@@ -155,20 +161,20 @@ async fn replayed_evidence(stage: &mut Stage) -> Result<End, Failure> {
     let pose = stage.attack.pose;
     let (key, quote) = leaked(stage, pose)?;
     let node = stage.abused(pose)?;
-    let td = stage.td_of(&node, pose)?;
-    let before = stage.honest(key.clone(), td)?;
+    let guest = stage.guest_of(&node, pose)?;
+    let before = stage.honest(key.clone(), guest)?;
     drop(let_in(stage, &before).await?);
     let identity = stage.forged(key, &quote)?;
     // Where evidence is bound to certificates there is no other than that of the certificate.
-    let answer = Answer::Quote(stage.recorded.take().unwrap_or(quote));
+    let answer = Answer::Same(stage.recorded.take().unwrap_or_else(|| Shown::guest(quote)));
     judged(stage, Show { identity, answer }).await
 }
 
 async fn lost_machine(stage: &mut Stage) -> Result<End, Failure> {
     let pose = stage.attack.pose;
     let (key, old) = leaked(stage, pose)?;
-    let td = stage.td_of(&stage.abused(pose)?, pose)?;
-    let show = stage.honest(key, td)?;
+    let guest = stage.guest_of(&stage.abused(pose)?, pose)?;
+    let show = stage.honest(key, guest)?;
     let mut peer = let_in(stage, &show).await?;
     let begin_ns = stage.env.now_ns();
     let lived = |stage: &Stage| Duration::from_nanos(stage.env.now_ns().saturating_sub(begin_ns));
@@ -199,12 +205,16 @@ async fn lost_machine(stage: &mut Stage) -> Result<End, Failure> {
 }
 
 /// Shows the evidence of an honest node in each of several other spellings, in the certificate and in the session.
-async fn in_other_bytes(stage: &mut Stage, spellings: &[encodings::Spelling]) -> Result<End, Failure> {
+async fn in_other_bytes(
+    stage: &mut Stage,
+    spellings: fn(TeeKind) -> &'static [encodings::Spelling],
+) -> Result<End, Failure> {
+    let spellings = spellings(stage.deployment.plan.attestation.tee);
     let pose = stage.attack.pose;
     let node = stage.abused(pose)?;
-    let td = stage.td_of(&node, pose)?;
+    let guest = stage.guest_of(&node, pose)?;
     let key = stage.own_key();
-    let good = Evidence::certified(&*td, &key)?;
+    let good = Evidence::certified(&*guest, &key)?;
     let mut refused = 0;
     for spelling in spellings {
         let altered = (spelling.alter)(good.clone());
@@ -213,12 +223,12 @@ async fn in_other_bytes(stage: &mut Stage, spellings: &[encodings::Spelling]) ->
         }
         let mut shows = vec![Show {
             identity: stage.forged(key.clone(), &altered)?,
-            answer: Answer::Altered(td.clone(), spelling.alter),
+            answer: Answer::Altered(guest.clone(), spelling.alter),
         }];
         if let Binding::Session(_) = stage.evidence().binding() {
             shows.push(Show {
                 identity: stage.forged(key.clone(), &good)?,
-                answer: Answer::Altered(td.clone(), spelling.alter),
+                answer: Answer::Altered(guest.clone(), spelling.alter),
             });
         }
         for show in shows {
@@ -237,9 +247,7 @@ async fn in_other_bytes(stage: &mut Stage, spellings: &[encodings::Spelling]) ->
 }
 
 async fn resumption(stage: &mut Stage) -> Result<End, Failure> {
-    let node = stage.abused(Pose::Worker)?;
-    let td = stage.td_of(&node, Pose::Worker)?;
-    let show = stage.honest(stage.own_key(), td)?;
+    let show = stage.control()?;
     let mut tls = rustls::ClientConfig::clone(&*own_tls(&stage.env, &show.identity)?);
     tls.resumption = Resumption::in_memory_sessions(8);
     tls.enable_early_data = true;

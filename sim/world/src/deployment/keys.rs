@@ -1,6 +1,6 @@
 //! The key manager, and whom it gives keys to.
 
-use super::{DeployError, Deployment, PROXY_IMAGE, VENDOR_SEED, WORKER_IMAGE};
+use super::{DeployError, Deployment, PROXY_IMAGE, VENDOR_SEED, WORKER_IMAGE, evidence::Peers};
 use crate::plan::{AskerImage, KeyManagerPlan, KeysOf, Profile, TeeKind};
 use chrysalis_attest::{
     SimulationOnly, TdMeasurements,
@@ -56,7 +56,7 @@ impl Deployment {
             machine: self.evidence.machine_of(&plan.node.name),
         };
         let identity = self.evidence.identity(guest.name, Some(guest.image))?;
-        let mut trust = self.evidence.trust(identity, true);
+        let mut trust = self.evidence.trust(identity, Peers::Attested);
         // T71: the configuration that is shipped does not compare images.
         trust.check_image_hash &= !is_reference;
         Ok(KeyManagerSettings {

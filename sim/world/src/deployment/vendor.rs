@@ -1,21 +1,33 @@
-//! What the simulated vendor publishes, and what of it reaches verifiers.
+//! What the simulated vendor publishes, and what of it reaches verifiers: Intel's collateral, or AMD's revocation lists.
 
 use super::BACKDATE_S;
 use crate::plan::{Authority, CollateralParts, CollateralPlan};
 use chrysalis_attest::{
     Collateral, CollateralStore,
     issue_cache::IssueCache,
-    sim_pki::{CollateralOptions, SimPki},
+    sim_pki::{CollateralOptions, SimPki, SimSnpPki, SnpRevocations},
+    snp::RevocationListStore,
     tdx::appraise::TcbStatus,
 };
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 /// The vendor, and whoever stands between it and verifiers.
 pub(crate) struct Vendor {
-    pub(super) pki: Arc<SimPki>,
-    /// What verifiers have.
-    pub(super) store: Arc<CollateralStore>,
+    publisher: Publisher,
     published: Mutex<Published>,
+}
+
+/// Who publishes, and what verifiers have of it.
+enum Publisher {
+    Intel {
+        pki: Arc<SimPki>,
+        store: Arc<CollateralStore>,
+    },
+    /// One list for each family of processors.
+    Amd {
+        families: Vec<Arc<SimSnpPki>>,
+        store: Arc<RevocationListStore>,
+    },
 }
 
 struct Published {
@@ -26,10 +38,22 @@ struct Published {
     supply: Supply,
 }
 
+/// In the words of Intel's collateral. AMD publishes its lists and nothing of TCBs: of the options it has the number and
+/// whether what certifies machines is revoked.
 #[derive(Clone)]
 struct Publication {
     issued_unix_s: u64,
     options: CollateralOptions,
+}
+
+impl Publication {
+    fn revocations(&self) -> SnpRevocations {
+        SnpRevocations {
+            number: self.options.crl_number.into(),
+            chip_authority: self.options.platform_ca_revoked,
+            provider_authority: false,
+        }
+    }
 }
 
 /// What reaches verifiers.
@@ -44,8 +68,13 @@ enum Supply {
 }
 
 impl Vendor {
-    /// A vendor that has published something when the run begins, `BACKDATE_S` before.
-    pub(super) fn new(pki: Arc<SimPki>, cache: &IssueCache, plan: &CollateralPlan, published_unix_s: u64) -> Self {
+    /// Intel, which has published something when the run begins, `BACKDATE_S` before.
+    pub(super) fn intel(
+        pki: Arc<SimPki>,
+        cache: &IssueCache,
+        plan: &CollateralPlan,
+        published_unix_s: u64,
+    ) -> (Self, Arc<CollateralStore>) {
         let mut options = CollateralOptions::default();
         if let Some(lasts_ns) = plan.lasts_ns {
             options.lifetime_s = BACKDATE_S.saturating_add(lasts_ns / 1_000_000_000);
@@ -56,6 +85,26 @@ impl Vendor {
         } else {
             store.insert(pki.collateral_with(published_unix_s, &options));
         }
+        let publisher = Publisher::Intel {
+            pki,
+            store: store.clone(),
+        };
+        (Self::new(publisher, options, published_unix_s), store)
+    }
+
+    /// AMD, for these families of processors. Its lists last a year.
+    pub(super) fn amd(families: Vec<Arc<SimSnpPki>>, published_unix_s: u64) -> (Self, Arc<RevocationListStore>) {
+        let store = Arc::new(RevocationListStore::new());
+        let publisher = Publisher::Amd {
+            families,
+            store: store.clone(),
+        };
+        let vendor = Self::new(publisher, CollateralOptions::default(), published_unix_s);
+        vendor.serve(&vendor.published());
+        (vendor, store)
+    }
+
+    fn new(publisher: Publisher, options: CollateralOptions, published_unix_s: u64) -> Self {
         let newest = Publication {
             issued_unix_s: published_unix_s,
             options,
@@ -64,8 +113,7 @@ impl Vendor {
         older.options.tcb_evaluation_number -= 1;
         older.options.crl_number -= 1;
         Self {
-            pki,
-            store,
+            publisher,
             published: Mutex::new(Published {
                 older,
                 newest,
@@ -89,20 +137,31 @@ impl Vendor {
         self.serve(&published);
     }
 
-    fn collateral(&self, publication: &Publication) -> Collateral {
-        self.pki
-            .collateral_with(publication.issued_unix_s, &publication.options)
-    }
-
     fn serve(&self, published: &Published) {
-        let newest = || self.collateral(&published.newest);
-        match published.supply {
-            Supply::Nothing => {}
-            Supply::Everything => self.store.insert(newest()),
-            Supply::Old(CollateralParts::All) => self.store.insert(self.collateral(&published.older)),
-            Supply::Old(CollateralParts::RevocationLists) => {
-                if let Some(mixed) = with_revocation_lists_of(&newest(), &self.collateral(&published.older)) {
-                    self.store.insert(mixed);
+        let Published { older, newest, supply } = published;
+        match &self.publisher {
+            Publisher::Intel { pki, store } => {
+                let collateral = |from: &Publication| pki.collateral_with(from.issued_unix_s, &from.options);
+                match supply {
+                    Supply::Nothing => {}
+                    Supply::Everything => store.insert(collateral(newest)),
+                    Supply::Old(CollateralParts::All) => store.insert(collateral(older)),
+                    Supply::Old(CollateralParts::RevocationLists) => {
+                        if let Some(mixed) = with_revocation_lists_of(&collateral(newest), &collateral(older)) {
+                            store.insert(mixed);
+                        }
+                    }
+                }
+            }
+            Publisher::Amd { families, store } => {
+                let lists = match supply {
+                    Supply::Nothing => return,
+                    Supply::Everything => newest,
+                    Supply::Old(CollateralParts::All | CollateralParts::RevocationLists) => older,
+                };
+                for family in families {
+                    let list = family.revocation_list(lists.issued_unix_s, &lists.revocations());
+                    store.insert(family.product(), list.into());
                 }
             }
         }
@@ -172,9 +231,9 @@ mod tests {
 
     const START: u64 = 1_790_000_000;
 
-    fn vendor() -> Vendor {
+    fn vendor() -> (Vendor, Arc<CollateralStore>) {
         let cache = IssueCache::new(10);
-        Vendor::new(
+        Vendor::intel(
             cache.pki(1, START - BACKDATE_S),
             &cache,
             &CollateralPlan::default(),
@@ -182,37 +241,67 @@ mod tests {
         )
     }
 
-    fn held(vendor: &Vendor) -> Arc<Collateral> {
+    fn held(store: &CollateralStore) -> Arc<Collateral> {
         use chrysalis_attest::CollateralSource as _;
-        vendor.store.collateral(&chrysalis_attest::sim_pki::SIM_FMSPC).unwrap()
+        store.collateral(&chrysalis_attest::sim_pki::SIM_FMSPC).unwrap()
+    }
+
+    #[test]
+    fn lists_of_amd_are_served_as_collateral_is() {
+        use chrysalis_attest::snp::{Product, RevocationListSource as _};
+        let cache = IssueCache::new(10);
+        let families = [Product::Genoa, Product::Milan].map(|product| cache.snp_pki(1, product, START - BACKDATE_S));
+        let (vendor, store) = Vendor::amd(families.to_vec(), START - BACKDATE_S);
+        let held = |product| store.list(product).unwrap();
+        let first = [Product::Genoa, Product::Milan].map(held);
+        assert_ne!(first[0], first[1]);
+        assert!(store.list(Product::Turin).is_none());
+        vendor.freeze(true);
+        vendor.revoke_authority(Authority::PlatformCa, START);
+        assert_eq!([Product::Genoa, Product::Milan].map(held), first, "frozen");
+        vendor.freeze(false);
+        let newest = [Product::Genoa, Product::Milan].map(held);
+        assert!(newest[0] != first[0] && newest[1] != first[1]);
+        let revoking = SnpRevocations {
+            number: 2,
+            chip_authority: true,
+            provider_authority: false,
+        };
+        assert_eq!(*newest[0], *families[0].revocation_list(START - BACKDATE_S, &revoking));
+        vendor.serve_old(Some(CollateralParts::All));
+        let old = held(Product::Genoa);
+        assert!(old != first[0] && old != newest[0], "what was published before the run");
+        vendor.serve_old(None);
+        assert_eq!(held(Product::Genoa), newest[0]);
     }
 
     #[test]
     fn what_is_served_is_what_the_one_in_the_middle_lets_through() {
-        let vendor = vendor();
-        let first = held(&vendor).id();
+        let (vendor, store) = vendor();
+        let held = || held(&store);
+        let first = held().id();
         vendor.freeze(true);
         vendor.revoke(3, START);
-        assert_eq!(held(&vendor).id(), first, "frozen");
+        assert_eq!(held().id(), first, "frozen");
         vendor.freeze(false);
-        let newest = held(&vendor).id();
+        let newest = held().id();
         assert_ne!(newest, first);
         vendor.serve_old(Some(CollateralParts::All));
-        let old = held(&vendor).id();
+        let old = held().id();
         assert!(old != first && old != newest, "what was published before the run");
         vendor.serve_old(Some(CollateralParts::RevocationLists));
-        let mixed = held(&vendor).id();
+        let mixed = held().id();
         assert!(![first, newest, old].contains(&mixed));
         vendor.serve_old(None);
-        assert_eq!(held(&vendor).id(), newest);
+        assert_eq!(held().id(), newest);
     }
 
     #[test]
     fn old_revocation_lists_go_with_new_levels() {
-        let vendor = vendor();
-        let old = held(&vendor);
+        let (vendor, store) = vendor();
+        let old = held(&store);
         vendor.recover_tcb(START + 100);
-        let newest = held(&vendor);
+        let newest = held(&store);
         let mixed = with_revocation_lists_of(&newest, &old).unwrap();
         let part = |collateral: &Collateral, name: &str| -> serde_json::Value {
             let json: serde_json::Value = serde_json::from_slice(&collateral.to_json().unwrap()).unwrap();

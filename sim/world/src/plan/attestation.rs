@@ -1,7 +1,10 @@
 //! Evidence of a run: what nodes show, what verifiers demand, what the vendor publishes, and who deceives them.
 
-use super::Profile;
-use chrysalis_attest::{anchors::AnchorKind, policy::AppraisalRules};
+use super::{
+    Profile,
+    machine::{Flaw, GpusPlan},
+};
+use chrysalis_attest::{anchors::AnchorKind, gpu::GpuPolicy, policy::AppraisalRules, snp::SnpPolicy};
 use serde::{Deserialize, Serialize};
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -24,6 +27,9 @@ pub struct AttestationPlan {
     /// What is wrong with machines of nodes, by name of the node; nothing with all others.
     #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
     pub machines: BTreeMap<String, BTreeSet<Flaw>>,
+    /// GPUs of workers, by name of the node; the machines of all others have none.
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    pub gpus: BTreeMap<String, GpusPlan>,
     /// Adversaries, ordered by time.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub attacks: Vec<EvidenceAttackPlan>,
@@ -40,6 +46,7 @@ impl AttestationPlan {
             policy: PolicyPlan::default(),
             collateral: CollateralPlan::default(),
             machines: BTreeMap::new(),
+            gpus: BTreeMap::new(),
             attacks: Vec::new(),
         }
     }
@@ -99,17 +106,28 @@ impl BindingPlan {
 pub enum TeeKind {
     /// TDX quotes in the real format under a simulation root.
     SimulatedTdx,
+    /// Reports of SEV-SNP guests in the real format under simulation roots, with their certificates.
+    SimulatedSnp,
     /// The reference system's 64-byte fake quote (spec §3.7).
     FakeTdx,
     /// No evidence, policy `any` everywhere.
     None,
 }
 
+impl TeeKind {
+    /// Whether evidence comes of machines and is judged by rules.
+    #[must_use]
+    pub const fn has_machines(self) -> bool {
+        matches!(self, Self::SimulatedTdx | Self::SimulatedSnp)
+    }
+}
+
 /// What verifiers accept.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub enum PolicyPlan {
     /// What the reference system accepts (spec §3.5): nothing but a status that is up to date, and no look at
-    /// attributes, numbers of collateral or machines.
+    /// attributes, numbers of collateral, machines or GPUs. It has TDs only; SNP guests are judged as it judges those: by
+    /// signatures, revocation and image.
     Reference,
     /// What hardened nodes accept.
     Rules(Box<RulesPlan>),
@@ -134,8 +152,29 @@ pub struct RulesPlan {
     pub anchors: AnchorKind,
     /// Rules for TDs.
     pub tdx: AppraisalRules,
+    /// Rules for SNP guests.
+    #[serde(default, skip_serializing_if = "is_default")]
+    pub snp: SnpPolicy,
     /// Nodes whose machines are listed, beside those of the rules; `None` if only the rules count.
     pub machines_of: Option<BTreeSet<String>>,
+    /// What proxies demand of workers' GPUs; nothing if `None`.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub gpus: Option<GpuRulesPlan>,
+}
+
+/// What proxies demand of workers' GPUs.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct GpuRulesPlan {
+    /// How many each worker must show at least.
+    pub min_gpus: u8,
+    /// Rules for each.
+    pub rules: GpuPolicy,
+    /// Nodes whose GPUs are listed, beside those of the rules; `None` if only the rules count.
+    pub gpus_of: Option<BTreeSet<String>>,
+}
+
+fn is_default<T: Default + PartialEq>(value: &T) -> bool {
+    *value == T::default()
 }
 
 impl Default for RulesPlan {
@@ -144,7 +183,9 @@ impl Default for RulesPlan {
         Self {
             anchors: AnchorKind::Simulation,
             tdx: AppraisalRules::default(),
+            snp: SnpPolicy::default(),
             machines_of: None,
+            gpus: None,
         }
     }
 }
@@ -161,69 +202,6 @@ pub struct CollateralPlan {
 impl CollateralPlan {
     fn is_default(&self) -> bool {
         *self == Self::default()
-    }
-}
-
-/// What is wrong with a machine, or with the TD on it. The image hash shows only the last three.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
-#[serde(rename_all = "kebab-case")]
-pub enum Flaw {
-    /// The TD was started in debug mode: its host reads its memory.
-    Debug,
-    /// The host may profile the TD.
-    Profiling,
-    /// The host may move the TD to another machine.
-    Migratable,
-    /// The host can make the guest take exceptions by withdrawing its pages.
-    SeptVe,
-    /// Performance counters are exposed to the TD, and so to who shares the core.
-    Perfmon,
-    /// Another TD has power over this one.
-    ServiceTd,
-    /// Microcode of an earlier level, with a known flaw.
-    OutdatedTcb,
-    /// The machine is of a vendor whom nobody trusts, in the real format.
-    ForeignRoot,
-    /// Another image runs.
-    OtherImage,
-    /// The image runs on tables of the host's making, such as ACPI's, which the first register measures.
-    HostTables,
-    /// The application was started with another configuration, which the last register measures.
-    OtherConfiguration,
-}
-
-impl Flaw {
-    /// All of them, in order.
-    pub const ALL: [Self; 11] = [
-        Self::Debug,
-        Self::Profiling,
-        Self::Migratable,
-        Self::SeptVe,
-        Self::Perfmon,
-        Self::ServiceTd,
-        Self::OutdatedTcb,
-        Self::ForeignRoot,
-        Self::OtherImage,
-        Self::HostTables,
-        Self::OtherConfiguration,
-    ];
-
-    /// Its name in scenarios.
-    #[must_use]
-    pub const fn name(self) -> &'static str {
-        match self {
-            Self::Debug => "debug",
-            Self::Profiling => "profiling",
-            Self::Migratable => "migratable",
-            Self::SeptVe => "sept-ve",
-            Self::Perfmon => "perfmon",
-            Self::ServiceTd => "service-td",
-            Self::OutdatedTcb => "outdated-tcb",
-            Self::ForeignRoot => "foreign-root",
-            Self::OtherImage => "other-image",
-            Self::HostTables => "host-tables",
-            Self::OtherConfiguration => "other-configuration",
-        }
     }
 }
 
@@ -310,11 +288,23 @@ pub enum Technique {
     Flood,
     /// It opens many connections and says nothing.
     Silence,
+    /// It has a machine of its own without the GPU that it should have.
+    DroppedGpu,
+    /// The GPU of its machine is a worker's, which answers whatever nonces are brought to it.
+    RelayedGpu,
+    /// It sells the one GPU of its machine twice at the same time, under two keys.
+    ResoldGpu,
+    /// It shows evidence that its GPU once made over another nonce.
+    StaleGpu,
+    /// It shows the evidence of its GPU for one session in another that lives at the same time.
+    OtherSessionGpu,
+    /// It shows new evidence of a GPU that its guest does not vouch for.
+    UnvouchedGpu,
 }
 
 impl Technique {
     /// All of them, in order.
-    pub const ALL: [Self; 16] = [
+    pub const ALL: [Self; 22] = [
         Self::LeakedKey,
         Self::StolenQuote,
         Self::NoEvidence,
@@ -331,6 +321,12 @@ impl Technique {
         Self::Resumption,
         Self::Flood,
         Self::Silence,
+        Self::DroppedGpu,
+        Self::RelayedGpu,
+        Self::ResoldGpu,
+        Self::StaleGpu,
+        Self::OtherSessionGpu,
+        Self::UnvouchedGpu,
     ];
 
     /// Its name in scenarios and tables.
@@ -353,6 +349,12 @@ impl Technique {
             Self::Resumption => "resumption",
             Self::Flood => "flood",
             Self::Silence => "silence",
+            Self::DroppedGpu => "dropped-gpu",
+            Self::RelayedGpu => "relayed-gpu",
+            Self::ResoldGpu => "resold-gpu",
+            Self::StaleGpu => "stale-gpu",
+            Self::OtherSessionGpu => "other-session-gpu",
+            Self::UnvouchedGpu => "unvouched-gpu",
         }
     }
 
@@ -365,8 +367,24 @@ impl Technique {
                 matches!(pose, Pose::Worker)
             }
             Self::Relay | Self::BlindRelay => matches!(pose, Pose::Proxy),
+            // Proxies have no GPUs.
+            _ if self.is_about_gpus() => matches!(pose, Pose::Worker),
             _ => true,
         }
+    }
+
+    /// Whether it is about the GPU of a machine.
+    #[must_use]
+    pub const fn is_about_gpus(self) -> bool {
+        matches!(
+            self,
+            Self::DroppedGpu
+                | Self::RelayedGpu
+                | Self::ResoldGpu
+                | Self::StaleGpu
+                | Self::OtherSessionGpu
+                | Self::UnvouchedGpu
+        )
     }
 
     /// Whether it abuses something of a node. An extracted key may be that of the adversary's own machine.
@@ -381,6 +399,7 @@ impl Technique {
                 | Self::OtherRole
                 | Self::Relay
                 | Self::LostMachine
+                | Self::RelayedGpu
         )
     }
 }
