@@ -21,7 +21,7 @@ fn run(profile: &str, scenario: &str, catalogue: &str, seed: u64, change: impl F
 
 fn attacked(profile: &str, seed: u64, outcome: AttackOutcome) -> RunStore {
     run(profile, "a2", "A2", seed, |tables| {
-        tables.attacks.push(support::attack(outcome))
+        tables.attacks.push(support::attack(outcome));
     })
 }
 

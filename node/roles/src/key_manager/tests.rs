@@ -20,7 +20,7 @@ fn holder() -> impl Strategy<Value = KeyHolder> {
     prop::sample::select(&KeyHolder::ALL[..])
 }
 
-#[derive(Debug, Clone)]
+#[derive(Debug, Clone, Copy)]
 enum Step {
     /// The clock goes on, or jumps.
     Clock(i64),

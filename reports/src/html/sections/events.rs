@@ -10,12 +10,21 @@ use crate::html::text::untrusted;
 /// Targets of a kind of fault that are named.
 const NAMED_TARGETS: usize = 5;
 
+/// A kind of evidence; peers that show none are judged as well.
+fn evidence(kind: &str) -> Markup {
+    if kind.is_empty() {
+        html! { "none that could be read" }
+    } else {
+        untrusted(kind)
+    }
+}
+
 pub(super) fn attestations(context: &Context<'_>) -> Option<Markup> {
     let kinds: Vec<_> = context.findings.attestations.iter().collect();
     kinds.first()?;
     let (rows, left_out) = capped(&kinds, context.limits.rows, |(kind, summary)| {
         vec![
-            untrusted(kind),
+            evidence(kind),
             html! { (format::integer(u128::from(summary.accepted))) },
             html! { (format::integer(u128::from(summary.rejected))) },
             html! { (format::integer(u128::from(summary.cached))) },
@@ -45,7 +54,7 @@ pub(super) fn attestations(context: &Context<'_>) -> Option<Markup> {
         let (verifier, peer) = &entry.first;
         vec![
             untrusted(reason),
-            untrusted(kind),
+            evidence(kind),
             html! { (format::integer(u128::from(entry.count))) },
             html! { (untrusted(verifier)) " about " (untrusted(peer)) },
         ]

@@ -60,7 +60,7 @@ impl std::fmt::Display for Gone {
     }
 }
 
-fn closed(error: io::Error) -> Gone {
+fn closed(error: impl std::fmt::Display) -> Gone {
     Gone::Closed(error.to_string())
 }
 
