@@ -173,7 +173,7 @@ const BAD: &[(&str, Code, &str)] = &[
     ("settlement-sides-without-attack", Code::Attacks, "seen"),
     ("profile-without-chain", Code::NeedsChain, "{ violated"),
     ("policy-unknown-rule", Code::UnknownKey, "min-crl-nummer"),
-    ("policy-wrong-digest", Code::WrongType, "abcd"),
+    ("policy-wrong-digest", Code::WrongType, "allowed-mr-td"),
     ("gpus-without-evidence", Code::Contradiction, "{ count: 2 }"),
     ("too-many-gpus", Code::OutOfRange, "17"),
     ("no-gpus", Code::Zero, "0 }"),
