@@ -85,7 +85,8 @@ pub(crate) fn run(root: &Path, arguments: &[String]) -> Result<(), String> {
     }
     let chosen = if asked.targets.is_empty() { all } else { asked.targets };
     let work = target_folder(root).join("fuzz");
-    build(&folder, &work)?;
+    let host = host()?;
+    build(&folder, &work, &host)?;
     let mut finds = Vec::new();
     for name in chosen {
         let corpus = work.join("corpus").join(asked.folder).join(&name);
@@ -94,7 +95,7 @@ pub(crate) fn run(root: &Path, arguments: &[String]) -> Result<(), String> {
             fs::create_dir_all(made).map_err(|error| format!("{}: {error}", made.display()))?;
         }
         println!("== {name}, {} s", asked.seconds);
-        let mut command = Command::new(work.join("release").join(&name));
+        let mut command = Command::new(work.join(&host).join("release").join(&name));
         command
             .arg(&corpus)
             .arg(format!("-max_total_time={}", asked.seconds))
@@ -118,9 +119,21 @@ pub(crate) fn run(root: &Path, arguments: &[String]) -> Result<(), String> {
     }
 }
 
-fn build(folder: &Path, work: &Path) -> Result<(), String> {
+/// The platform of this compiler.
+fn host() -> Result<String, String> {
+    let output = Command::new("rustc").arg("-vV").output();
+    let output = output.map_err(|error| format!("rustc cannot be started: {error}"))?;
+    let text = String::from_utf8_lossy(&output.stdout);
+    let host = text.lines().find_map(|line| line.strip_prefix("host: "));
+    host.map(str::to_owned)
+        .ok_or_else(|| "`rustc -vV` names no host".to_owned())
+}
+
+/// A platform is named although it is this one: only then build scripts and macros, which have no libFuzzer, are built
+/// without these flags.
+fn build(folder: &Path, work: &Path, host: &str) -> Result<(), String> {
     let status = Command::new(env!("CARGO"))
-        .args(["build", "--release", "--locked", "--target-dir"])
+        .args(["build", "--release", "--locked", "--target", host, "--target-dir"])
         .arg(work)
         .env("RUSTFLAGS", RUSTFLAGS)
         .current_dir(folder)
